@@ -1,0 +1,12 @@
+//! Models of Volet: what a detector is, how its file is trusted, and how its numbers become boxes.
+//!
+//! A model is an ONNX file plus a [`Manifest`] (TOML) that names its BLAKE3 hash, its input, and the
+//! decoder that turns its tensors into [`Detection`]s. A file whose hash is not the manifest's is
+//! refused. Inference is tract-onnx, with one optimised plan per [`Detector`].
+//!
+//! This crate knows no network, no camera and no file formats for pictures: callers fill a
+//! [`NetInput`] and read detections in that input's own pixels.
+
+mod geometry;
+
+pub use geometry::{BBox, Detection, ObjectClass, non_maximum_suppression};
