@@ -7,6 +7,7 @@
 pub mod annotate;
 pub mod frame;
 pub mod redact;
+pub mod report;
 pub mod sink;
 pub mod source;
 pub mod summary;

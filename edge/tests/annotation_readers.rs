@@ -6,9 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use volet_edge::annotate::{
-    Annotated, Format, FrameRecord, MediaRecord, Origin, Region, Shape, Writer, create,
-};
+use volet_edge::annotate::{Annotated, Format, FrameRecord, MediaRecord, Origin, Region, Shape, Writer, create};
 use volet_edge::models::{BBox, ObjectClass};
 use volet_edge::source::{MediaKind, Rate};
 
@@ -70,15 +68,7 @@ fn add(w: &mut dyn Writer, media: &MediaRecord, frames: impl IntoIterator<Item =
 
 fn media(name: &str, kind: MediaKind) -> MediaRecord {
     let rate = if kind.is_still() { Rate { num: 1, den: 1 } } else { RATE };
-    MediaRecord {
-        output_name: name.into(),
-        kind,
-        width: WIDTH,
-        height: HEIGHT,
-        rate,
-        frames: None,
-        source_name: None,
-    }
+    MediaRecord { output_name: name.into(), kind, width: WIDTH, height: HEIGHT, rate, frames: None, source_name: None }
 }
 
 fn object(class: ObjectClass, x: f32, y: f32, w: f32, h: f32, track_id: Option<u32>) -> Annotated {

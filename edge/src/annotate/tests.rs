@@ -80,14 +80,18 @@ fn image_ids_run_on_over_media_and_regions_use_the_same() {
     assert!(coco["images"][2].get("video_id").is_none());
     assert_eq!(coco["images"][3]["video_id"], 2);
     assert_eq!(coco["images"][4]["covered"], "detector: overran its deadline");
-    assert_eq!(coco["videos"][1], serde_json::json!({"id": 2, "name": "clip-0003.mp4", "width": 200,
-        "height": 100, "fps": 25.0, "frames": 2}));
+    assert_eq!(
+        coco["videos"][1],
+        serde_json::json!({"id": 2, "name": "clip-0003.mp4", "width": 200,
+        "height": 100, "fps": 25.0, "frames": 2})
+    );
     assert_eq!(coco["annotations"][0]["bbox"], serde_json::json!([1.0, 20.0, 30.0, 40.0]));
     assert_eq!(coco["annotations"][0]["track_id"], 4);
     assert_eq!(coco["annotations"][0]["area"], 1200.0);
 
     let masked = json(&regions);
-    let masked: Vec<_> = masked.as_array().unwrap().iter().map(|r| (r["image_id"].as_u64().unwrap(), &r["shape"])).collect();
+    let masked: Vec<_> =
+        masked.as_array().unwrap().iter().map(|r| (r["image_id"].as_u64().unwrap(), &r["shape"])).collect();
     assert_eq!(masked.iter().map(|r| r.0).collect::<Vec<_>>(), [1, 3, 4, 5]);
     assert_eq!((masked[0].1, masked[3].1), (&"ellipse".into(), &"rect".into()));
     assert_eq!(json(&regions)[3]["bbox"], serde_json::json!([0.0, 0.0, 200.0, 100.0]));
@@ -139,8 +143,7 @@ fn an_older_run_is_replaced() {
         add(&mut *w, &still(name), &[frame(0, vec![face(1.0, None)])]);
         w.finish().unwrap();
     }
-    let expected =
-        ["coco.json", "cvat/images.xml", "labelstudio.json", "yolo/data.yaml", "yolo/labels/new.txt"];
+    let expected = ["coco.json", "cvat/images.xml", "labelstudio.json", "yolo/data.yaml", "yolo/labels/new.txt"];
     assert_eq!(names(out.path()), expected);
 }
 
