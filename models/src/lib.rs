@@ -7,6 +7,11 @@
 //! This crate knows no network, no camera and no file formats for pictures: callers fill a
 //! [`NetInput`] and read detections in that input's own pixels.
 
+pub mod decode;
+mod detector;
 mod geometry;
+mod manifest;
 
+pub use detector::{DetectError, Detector, LoadError, NetInput, PixelWriter};
 pub use geometry::{BBox, Detection, ObjectClass, non_maximum_suppression};
+pub use manifest::{ChannelOrder, Digest, InputSpec, Manifest, ManifestError, Quality, Thresholds, Trainable};
