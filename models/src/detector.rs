@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::prelude::*;
@@ -13,6 +13,60 @@ use tract_onnx::prelude::*;
 use crate::decode::{Context, DecodeError, Output};
 use crate::geometry::{Detection, ObjectClass, non_maximum_suppression};
 use crate::manifest::{ChannelOrder, InputSpec, Manifest, ManifestError};
+
+/// A verified model file, and its plans for the input sizes that were asked for so far.
+pub struct Model {
+    manifest: Manifest,
+    file: Vec<u8>,
+    ready: Mutex<Vec<Detector>>,
+}
+
+/// Plans that a model keeps; a folder of pictures of all shapes must not fill the memory.
+const MODEL_KEEPS: usize = 12;
+
+impl Model {
+    /// Reads a manifest and the model file beside it.
+    ///
+    /// # Errors
+    /// See [`ManifestError`].
+    pub fn open(manifest: &Path) -> Result<Self, ManifestError> {
+        let (manifest, file) = Manifest::read(manifest)?;
+        Ok(Self { manifest, file, ready: Mutex::default() })
+    }
+
+    /// A model from memory.
+    ///
+    /// # Errors
+    /// The file's hash is not the manifest's.
+    pub fn new(manifest: Manifest, file: Vec<u8>) -> Result<Self, ManifestError> {
+        manifest.verify(&file)?;
+        Ok(Self { manifest, file, ready: Mutex::default() })
+    }
+
+    /// What this model is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The model ready to run at `size` (width, height), or at its own.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub fn at(&self, size: Option<(u32, u32)>) -> Result<Detector, LoadError> {
+        let size = size.unwrap_or((self.manifest.input.width, self.manifest.input.height));
+        // The lock is held while building: several threads that want one size wait for one plan.
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = ready.iter().find(|d| d.input_size() == size) {
+            return Ok(found.clone());
+        }
+        let built = Detector::new(self.manifest.clone(), &self.file, Some(size))?;
+        if ready.len() >= MODEL_KEEPS {
+            ready.remove(0);
+        }
+        ready.push(built.clone());
+        Ok(built)
+    }
+}
 
 /// A model that is ready to run at one input size. Clones share the optimised plan.
 #[derive(Clone)]
@@ -51,15 +105,6 @@ pub enum DetectError {
 }
 
 impl Detector {
-    /// Reads a manifest and its model, and prepares it for the manifest's own input size.
-    ///
-    /// # Errors
-    /// See [`LoadError`].
-    pub fn open(manifest: &Path) -> Result<Self, LoadError> {
-        let (manifest, model) = Manifest::read(manifest)?;
-        Self::new(manifest, &model, None)
-    }
-
     /// Prepares `model`, whose hash must be the manifest's, for `size` (width, height), or the manifest's own.
     ///
     /// # Errors

@@ -12,6 +12,6 @@ mod detector;
 mod geometry;
 mod manifest;
 
-pub use detector::{DetectError, Detector, LoadError, NetInput, PixelWriter};
+pub use detector::{DetectError, Detector, LoadError, Model, NetInput, PixelWriter};
 pub use geometry::{BBox, Detection, ObjectClass, non_maximum_suppression};
 pub use manifest::{ChannelOrder, Digest, InputSpec, Manifest, ManifestError, Quality, Thresholds, Trainable};
