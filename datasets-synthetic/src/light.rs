@@ -143,6 +143,7 @@ fn reflect(colour: Vec3, occlusion: f32, gloss: f32, normal: Vec3, skin: bool, l
     let h4 = h * h * h * h;
     let shine = gloss * if gloss > 1.2 { h4 * h4 * h4 * h4 * h4 * 0.4 } else { h4 * h4 * h4 * 0.07 };
     let direct = light.key * (lit * open.min(1.0).sqrt());
-    colour * (ambient + direct * diffuse + light.rim * rim) + direct * shine * f32::from(facing > 0.0)
+    colour * (ambient + direct * diffuse + light.rim * rim)
+        + direct * shine * f32::from(facing > 0.0)
         + light.sky * (gloss * 0.02)
 }

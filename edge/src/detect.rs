@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use volet_models::{Detection, DetectError, Detector, LoadError, Model, NetInput, non_maximum_suppression};
+use volet_models::{DetectError, Detection, Detector, LoadError, Model, NetInput, non_maximum_suppression};
 
 use crate::frame::{Geometry, RawFrame};
 use crate::sample::{Sampler, Window};

@@ -86,10 +86,15 @@ impl RedactionConfig {
             track_id: Some(t.track_id),
         });
         let rect = |bbox| Region { bbox, shape: Shape::Rect, track_id: None };
-        let zones = self.zones.iter().map(|z| rect(BBox::new(z[0] * width, z[1] * height, z[2] * width, z[3] * height)));
+        let zones =
+            self.zones.iter().map(|z| rect(BBox::new(z[0] * width, z[1] * height, z[2] * width, z[3] * height)));
         let unknown = moving.iter().filter(|m| self.paranoid && !self.is_harmless(m, tracks)).map(|m| rect(*m));
         // What lies wholly outside has nothing to destroy.
-        of_tracks.chain(zones).chain(unknown).filter(|r| r.bbox.clipped(geometry.width(), geometry.height()).is_some()).collect()
+        of_tracks
+            .chain(zones)
+            .chain(unknown)
+            .filter(|r| r.bbox.clipped(geometry.width(), geometry.height()).is_some())
+            .collect()
     }
 
     fn is_harmless(&self, moving: &BBox, tracks: &[TrackedBox]) -> bool {
@@ -121,7 +126,10 @@ mod tests {
     fn a_face_half_outside_is_covered_and_one_wholly_outside_is_not_written() {
         let g = Geometry::new(PixelFormat::Nv12, 100, 100).unwrap();
         let config = RedactionConfig::default();
-        let out = [tracked(ObjectClass::Face, BBox::new(-10.0, 40.0, 20.0, 20.0)), tracked(ObjectClass::Face, BBox::new(-90.0, 40.0, 20.0, 20.0))];
+        let out = [
+            tracked(ObjectClass::Face, BBox::new(-10.0, 40.0, 20.0, 20.0)),
+            tracked(ObjectClass::Face, BBox::new(-90.0, 40.0, 20.0, 20.0)),
+        ];
         assert_eq!(config.regions(g, &out, &[]).len(), 1);
         let written = objects(g, &out, true);
         assert_eq!(written.len(), 1);

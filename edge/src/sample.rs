@@ -254,7 +254,13 @@ mod tests {
     use std::time::Duration;
 
     /// A detector is not needed to test its input: the smallest manifest whose file is never run.
-    fn frame(format: PixelFormat, w: u32, h: u32, color: Color, value: impl Fn(&Plane, usize, usize, usize) -> u8) -> RawFrame {
+    fn frame(
+        format: PixelFormat,
+        w: u32,
+        h: u32,
+        color: Color,
+        value: impl Fn(&Plane, usize, usize, usize) -> u8,
+    ) -> RawFrame {
         let g = Geometry::new(format, w, h).unwrap();
         let mut data = vec![0; g.bytes()];
         for p in g.planes() {

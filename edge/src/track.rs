@@ -36,8 +36,8 @@ impl Default for TrackerConfig {
 }
 
 /// How the box of a track in a frame came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// The detector found it in this very frame.
     Detected,
@@ -47,6 +47,21 @@ pub enum Origin {
     Held,
     /// Before the first detection.
     BackFilled,
+}
+
+impl Origin {
+    /// Every origin.
+    pub const ALL: [Self; 4] = [Self::Detected, Self::Held, Self::BackFilled, Self::Interpolated];
+
+    /// Its name in annotation files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Detected => "detected",
+            Self::Held => "held",
+            Self::BackFilled => "backfilled",
+            Self::Interpolated => "interpolated",
+        }
+    }
 }
 
 /// A track's box in one frame.
@@ -222,8 +237,7 @@ impl Trajectory {
                 let t = left / (left + right);
                 let mix = |p: f32, q: f32| p + (q - p) * t;
                 let (from, to) = (self.steadied(next - 1), self.steadied(next));
-                let bbox =
-                    BBox::new(mix(from.x, to.x), mix(from.y, to.y), mix(from.w, to.w), mix(from.h, to.h));
+                let bbox = BBox::new(mix(from.x, to.x), mix(from.y, to.y), mix(from.w, to.w), mix(from.h, to.h));
                 let nearest = if left < right { a } else { b };
                 Some(found(nearest, bbox, left.min(right) - 1.0, Origin::Interpolated))
             }
@@ -289,7 +303,9 @@ mod tests {
 
     #[test]
     fn a_face_found_late_covers_the_frames_before() {
-        let out = walk(TrackerConfig::default(), 30, |f| if f >= 10 { vec![face(100.0 + 3.0 * f as f32, 50.0, 0.9)] } else { vec![] });
+        let out = walk(TrackerConfig::default(), 30, |f| {
+            if f >= 10 { vec![face(100.0 + 3.0 * f as f32, 50.0, 0.9)] } else { vec![] }
+        });
         for (f, boxes) in out.iter().enumerate() {
             let due = f as u64 + 8 >= 10;
             assert_eq!(!boxes.is_empty(), due, "frame {f}");
@@ -304,7 +320,9 @@ mod tests {
 
     #[test]
     fn a_miss_is_carried_through_under_one_track_id() {
-        let out = walk(TrackerConfig::default(), 40, |f| if (12..20).contains(&f) { vec![] } else { vec![face(100.0 + 2.0 * f as f32, 50.0, 0.9)] });
+        let out = walk(TrackerConfig::default(), 40, |f| {
+            if (12..20).contains(&f) { vec![] } else { vec![face(100.0 + 2.0 * f as f32, 50.0, 0.9)] }
+        });
         assert!(out.iter().all(|b| b.len() == 1 && b[0].track_id == 1));
         assert_eq!(out[16][0].origin, Origin::Interpolated);
         assert!((out[16][0].bbox.x - 132.0).abs() < 1.0);

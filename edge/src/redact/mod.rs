@@ -118,6 +118,11 @@ impl Redactor {
         Ok(Self { style, key, scratch: Scratch::default() })
     }
 
+    /// The same redactor with the same noise and nothing left of what it last did.
+    pub(crate) fn renewed(&self) -> Self {
+        Self { style: self.style, key: self.key, scratch: Scratch::default() }
+    }
+
     /// Destroys `regions` of `frame`; parts beyond the border are ignored.
     ///
     /// A region whose box is not finite or empty could hide nothing, so it covers the whole frame instead.
@@ -163,6 +168,9 @@ impl Redactor {
     }
 
     /// A covered frame in the place of one that was lost: nothing of any picture was ever in it.
+    ///
+    /// # Errors
+    /// The buffer is not as long as the geometry says.
     pub fn blank(
         &mut self,
         index: u64,
@@ -218,6 +226,3 @@ impl Redacted {
         Self { frame, covered_pixels: 0, regions: Vec::new(), reason: None }
     }
 }
-
-#[cfg(test)]
-mod tests;

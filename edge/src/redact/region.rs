@@ -8,7 +8,7 @@ use volet_models::BBox;
 use crate::frame::Plane;
 
 /// The outline of a region within its box.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Shape {
     /// The whole box.

@@ -1,4 +1,6 @@
 //! stub
-use std::{fs::File, path::Path};
 use crate::source::{Fault, Source};
-pub(super) fn open(_: File, _: &Path) -> Result<Box<dyn Source>, Fault> { Err(Fault::Unsupported("AVI".into())) }
+use std::{fs::File, path::Path};
+pub(super) fn open(_: File, _: &Path) -> Result<Box<dyn Source>, Fault> {
+    Err(Fault::Unsupported("AVI".into()))
+}

@@ -1,4 +1,6 @@
 //! stub
-use std::{path::Path};
 use crate::source::{Fault, Source};
-pub(super) fn open(_: &Path, why: &str) -> Result<Box<dyn Source>, Fault> { Err(Fault::Unsupported(why.into())) }
+use std::path::Path;
+pub(super) fn open(_: &Path, why: &str) -> Result<Box<dyn Source>, Fault> {
+    Err(Fault::Unsupported(why.into()))
+}
