@@ -16,6 +16,7 @@ mod motion;
 pub mod pipeline;
 pub mod plan;
 pub mod redact;
+pub mod report;
 mod sample;
 pub mod sink;
 pub mod source;

@@ -62,6 +62,8 @@ struct Annotation {
     category_id: u32,
     bbox: [f64; 4],
     area: f64,
+    /// Empty: there are boxes only, but readers look for the field.
+    segmentation: [f64; 0],
     iscrowd: u8,
     score: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +135,7 @@ impl Writer for Coco {
                 category_id: object.class.category_id(),
                 bbox,
                 area: rounded((bbox[2] * bbox[3]) as f32),
+                segmentation: [],
                 iscrowd: 0,
                 score: rounded(object.score),
                 track_id: object.track_id,
