@@ -3,7 +3,7 @@
 
 use glam::{Vec2, Vec3};
 
-use crate::math::{Rng, cell, fractal, mix, noise, rgb, smooth};
+use crate::math::{Rng, cell, floor, fract, fractal, mix, noise, rgb, smooth};
 
 /// A picture in linear light, row by row.
 pub(crate) struct Canvas {
@@ -40,17 +40,17 @@ impl Fill {
                 a.lerp(b, smooth(0.5 - sharp, 0.5 + sharp, n))
             }
             Self::Brick { brick, mortar, size, joint, shift, vary, seed } => {
-                let row = (y / size.y).floor();
+                let row = floor(y / size.y) as f32;
                 let across = x / size.x + row * shift;
-                let (u, v) = (across.rem_euclid(1.0) * size.x, y.rem_euclid(size.y));
+                let (u, v) = (fract(across) * size.x, fract(y / size.y) * size.y);
                 if u < joint || v < joint {
                     return mortar;
                 }
-                let tone = 1.0 + vary * (cell(across.floor() as i32, row as i32, seed) - 0.5);
+                let tone = 1.0 + vary * (cell(floor(across), row as i32, seed) - 0.5);
                 brick * (tone + 0.15 * (noise(x * 0.4, y * 0.4, seed) - 0.5))
             }
             Self::Windows { wall, glass, size, share, lit, seed } => {
-                let (i, j) = ((x / size.x).floor(), (y / size.y).floor());
+                let (i, j) = (floor(x / size.x) as f32, floor(y / size.y) as f32);
                 let (u, v) = (x / size.x - i, y / size.y - j);
                 if u > share.x || v > share.y {
                     return wall * (0.92 + 0.16 * noise(x * 0.08, y * 0.08, seed));
@@ -70,25 +70,25 @@ impl Fill {
                 dark.lerp(light, smooth(0.25, 0.85, 0.45 * a + 0.3 * b + 0.35 * clump - 0.05))
             }
             Self::Text { paper, ink, line, seed } => {
-                let row = (y / line).floor();
+                let row = floor(y / line) as f32;
                 let v = y / line - row;
                 let letter = line * 0.45;
-                let column = (x / letter).floor();
+                let column = floor(x / letter) as f32;
                 let long = cell(row as i32, 7, seed) * 60.0 + 4.0;
                 if !(0.25..0.8).contains(&v) || column.rem_euclid(long + 6.0) > long {
                     return paper;
                 }
-                let (i, j) = ((x / letter * 3.0).floor() as i32, (v * 9.0) as i32 + row as i32 * 31);
+                let (i, j) = (floor(x / letter * 3.0), (v * 9.0) as i32 + row as i32 * 31);
                 let gap = cell(column as i32, row as i32, seed ^ 1) < 0.16;
                 if !gap && cell(i, j, seed) < 0.45 { ink } else { paper }
             }
             Self::Stripes { a, b, period, angle, duty } => {
-                let t = ((x * angle.cos() + y * angle.sin()) / period).rem_euclid(1.0);
+                let t = fract((x * angle.cos() + y * angle.sin()) / period);
                 if t < duty { a } else { b }
             }
             Self::Wood { a, b, plank, upright, seed } => {
                 let (along, across) = if upright { (y, x) } else { (x, y) };
-                let board = (across / plank).floor();
+                let board = floor(across / plank) as f32;
                 if across / plank - board < 0.04 {
                     return a * 0.35;
                 }
@@ -97,10 +97,10 @@ impl Fill {
                 a.lerp(b, 0.6 * grain + 0.4 * tone)
             }
             Self::Crumbs { ground, size, seed, saturation } => {
-                let (i, j) = ((x / size).floor(), (y / size).floor());
+                let (i, j) = (floor(x / size), floor(y / size));
                 let mut best = (f32::INFINITY, 0);
                 for (di, dj) in [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)] {
-                    let (ci, cj) = (i as i32 + di, j as i32 + dj);
+                    let (ci, cj) = (i + di, j + dj);
                     let centre = Vec2::new(ci as f32 + cell(ci, cj, seed), cj as f32 + cell(ci, cj, seed ^ 1));
                     let distance = centre.distance_squared(Vec2::new(x, y) / size);
                     if distance < best.0 {
@@ -174,7 +174,8 @@ impl Fill {
     }
 
     pub(crate) fn leaves(rng: &mut Rng, size: f32) -> Self {
-        let green = rng.pick(&[rgb(80, 120, 45), rgb(120, 150, 60), rgb(60, 90, 50), rgb(150, 130, 60), rgb(160, 100, 50)]);
+        let green =
+            rng.pick(&[rgb(88, 105, 62), rgb(112, 125, 75), rgb(66, 80, 55), rgb(125, 112, 72), rgb(130, 95, 62)]);
         Self::Leaves { dark: green * 0.12, light: green * rng.f(0.8, 1.6), size: (size * rng.f(0.15, 0.5)).max(2.0), seed: rng.seed() }
     }
 }
@@ -261,7 +262,7 @@ pub(crate) fn paint(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
         5 => night(rng, canvas),
         _ => shelves(rng, canvas),
     };
-    let litter = if rng.chance(0.6) { rng.i(0, 14) } else { rng.i(10, 45) };
+    let litter = if rng.chance(0.78) { rng.i(0, 7) } else { rng.i(8, 45) };
     for _ in 0..litter {
         clutter(rng, canvas);
     }

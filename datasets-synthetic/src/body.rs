@@ -10,7 +10,7 @@ use glam::{Mat3, Vec3};
 use crate::material::{Cloth, Material, Pattern};
 use crate::math::smooth;
 use crate::person::{Arm, Legs, Person, View};
-use crate::raster::{Geometry, Group, Part};
+use crate::raster::{Geometry, Group, Part, Sheet};
 use crate::worn;
 
 /// What must be remembered of a built person to state the truth about them.
@@ -56,7 +56,7 @@ impl Builder<'_> {
             length += if i > 0 { stations[i].0.distance(stations[i - 1].0) } else { 0.0 };
             lengths.push(length);
         }
-        self.geometry.grid(part, around, count + 2, true, |i, j| {
+        self.geometry.grid(part, around, count + 2, Sheet::Solid, |i, j| {
             let at = j.saturating_sub(1).min(count - 1);
             let (mut centre, mut a, mut b) = stations[at];
             let along = tangent(at);
@@ -78,7 +78,7 @@ impl Builder<'_> {
     pub(crate) fn ellipsoid(&mut self, part: u32, centre: Vec3, axes: Mat3, radii: Vec3, segments: usize) {
         let view = self.view;
         let rings = (segments * 2 / 3).max(5);
-        self.geometry.grid(part, segments, rings, true, |i, j| {
+        self.geometry.grid(part, segments, rings, Sheet::Solid, |i, j| {
             let (sin_lon, cos_lon) = (std::f32::consts::TAU * i as f32 / segments as f32).sin_cos();
             let (sin_lat, cos_lat) = (std::f32::consts::PI * (0.5 - j as f32 / (rings - 1) as f32)).sin_cos();
             let unit = Vec3::new(cos_lat * sin_lon, sin_lat, cos_lat * cos_lon);
@@ -151,7 +151,7 @@ fn torso(builder: &mut Builder<'_>, person: &Person) {
     let part = builder.part(Material::Cloth(cloth), Group::Body);
     let around = builder.segments(2.2, 12, 48);
     let view = builder.view;
-    builder.geometry.grid(part, around, rows.len(), true, |i, j| {
+    builder.geometry.grid(part, around, rows.len(), Sheet::Solid, |i, j| {
         let (y, a, b, z) = rows[j];
         let angle = std::f32::consts::TAU * i as f32 / around as f32;
         let (sin, cos) = angle.sin_cos();

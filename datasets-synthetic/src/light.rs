@@ -44,6 +44,13 @@ impl Light {
     }
 }
 
+impl Light {
+    /// What a white surface that looks at the viewer returns, as one number.
+    pub(crate) fn level(&self) -> f32 {
+        (self.key * self.key_from.z.max(0.0) + (self.sky + self.ground) * 0.5).element_sum() / 3.0
+    }
+}
+
 /// Paints all that is visible over `picture` (linear light, row by row, as large as the visibility buffer in pixels).
 pub(crate) fn composite(geometry: &Geometry, seen: &Visibility, light: &Light, picture: &mut [Vec3]) {
     let width = seen.width / SUB;
