@@ -44,6 +44,13 @@ impl Light {
     }
 }
 
+impl Light {
+    /// What a white surface that looks at the viewer returns, as one number.
+    pub(crate) fn level(&self) -> f32 {
+        (self.key * self.key_from.z.max(0.0) + (self.sky + self.ground) * 0.5).element_sum() / 3.0
+    }
+}
+
 /// Paints all that is visible over `picture` (linear light, row by row, as large as the visibility buffer in pixels).
 pub(crate) fn composite(geometry: &Geometry, seen: &Visibility, light: &Light, picture: &mut [Vec3]) {
     let width = seen.width / SUB;
@@ -143,7 +150,6 @@ fn reflect(colour: Vec3, occlusion: f32, gloss: f32, normal: Vec3, skin: bool, l
     let h4 = h * h * h * h;
     let shine = gloss * if gloss > 1.2 { h4 * h4 * h4 * h4 * h4 * 0.4 } else { h4 * h4 * h4 * 0.07 };
     let direct = light.key * (lit * open.min(1.0).sqrt());
-    colour * (ambient + direct * diffuse + light.rim * rim)
-        + direct * shine * f32::from(facing > 0.0)
+    colour * (ambient + direct * diffuse + light.rim * rim) + direct * shine * f32::from(facing > 0.0)
         + light.sky * (gloss * 0.02)
 }

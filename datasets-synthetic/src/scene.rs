@@ -9,7 +9,7 @@ use crate::camera::Camera;
 use crate::light::{self, Light};
 use crate::math::{Rng, mix};
 use crate::person::{Habits, Legs, Look, Person, Pose, View};
-use crate::props;
+use crate::props::{self, Prop};
 use crate::raster::{Geometry, Group, NONE, SUB, Visibility};
 use crate::{Object, ObjectClass, Still};
 
@@ -24,8 +24,7 @@ pub(crate) struct Scene {
     pub(crate) light: Light,
     pub(crate) camera: Camera,
     pub(crate) people: Vec<Person>,
-    /// Position with depth, size in pixels and seed of each thing.
-    pub(crate) props: Vec<(Vec3, f32, u64)>,
+    pub(crate) props: Vec<Prop>,
     pub(crate) grain: u32,
 }
 
@@ -43,7 +42,7 @@ impl Scene {
         let light = Light::draw(&mut rng, canvas.mean());
         let props = things(&mut rng, width as f32, height as f32, &people);
         let smallest = people.iter().map(|p| p.view.unit * FACE).fold(f32::INFINITY, f32::min);
-        let camera = Camera::draw(&mut rng, canvas.mean(), if smallest.is_finite() { smallest } else { 30.0 });
+        let camera = Camera::draw(&mut rng, canvas.mean(), light.level(), if smallest.is_finite() { smallest } else { 30.0 });
         Self { canvas, light, camera, people, props, grain: rng.seed() }
     }
 
@@ -57,8 +56,8 @@ impl Scene {
             .enumerate()
             .map(|(index, person)| body::build(&mut geometry, person, index as u32))
             .collect();
-        for (at, size, seed) in &self.props {
-            props::add(&mut geometry, &mut Rng::new(*seed), *at, *size);
+        for prop in &self.props {
+            props::add(&mut geometry, prop);
         }
         let seen = Visibility::new(&geometry, width, height);
         let mut ground = Canvas { width, height, pixels: self.canvas.pixels.clone() };
@@ -201,7 +200,7 @@ fn visible_share(
 /// People placed as one of several kinds of picture has them.
 fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
     let habits = Habits::draw(rng);
-    // Position of the head in pixels and pixels per head, nearer later.
+    // Position of the head in pixels, and pixels per head.
     let mut places: Vec<(f32, f32, f32)> = Vec::new();
     let smallest = SMALLEST / FACE;
     let unit_for = |share: f32| (share * h / FACE).max(smallest);
@@ -245,20 +244,21 @@ fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
         }
         3 => {
             // A crowd, row behind row.
-            let (far, near) = (rng.log(smallest * 0.9, smallest * 2.4), rng.log(smallest * 1.6, smallest * 5.0));
-            let near = near.max(far);
+            let far = rng.log(smallest * 0.9, smallest * 2.4);
+            let near = far * rng.log(1.0, 3.5);
             let most = rng.i(18, 100) as usize;
-            let mut y = h * rng.f(0.0, 0.45);
-            let start = y;
-            while y < h * 1.1 && places.len() < most {
-                let unit = mix(far, near, ((y - start) / (h - start)).clamp(0.0, 1.0)) * (1.0 + 0.04 * rng.normal());
+            let top = h * rng.f(-0.05, 0.5);
+            let mut y = h * rng.f(0.85, 1.05);
+            while y > top && places.len() < most {
+                let t = ((y - top) / (h - top)).clamp(0.0, 1.0);
+                let unit = mix(far, near, t) * (1.0 + 0.04 * rng.normal());
                 let mut x = rng.f(-1.0, 1.0) * unit;
                 let spacing = rng.f(1.1, 2.6);
                 while x < w + unit && places.len() < most {
-                    places.push((x, y + 0.35 * unit * rng.normal(), unit * (1.0 + 0.08 * rng.normal())));
+                    places.push((x, y + 0.35 * unit * rng.normal(), unit * (1.0 + 0.05 * rng.normal())));
                     x += unit * spacing * rng.f(0.6, 1.6);
                 }
-                y += unit * rng.f(0.8, 1.9);
+                y -= unit * rng.f(0.6, 1.6);
             }
             towards = rng.pick(&[0.55, 0.8, 0.95]);
         }
@@ -292,7 +292,8 @@ fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
     let distance = if rng.chance(0.25) { rng.f(3.5, 8.0) } else { rng.f(8.0, 40.0) };
     let haze = if rng.chance(0.25) { rng.f(0.05, 0.45) } else { 0.0 };
     let shared_yaw = if kind == 3 && rng.chance(0.4) { rng.normal() * 0.6 } else { 0.0 };
-    places.sort_by(|a, b| a.2.total_cmp(&b.2));
+    // Nearer people are larger, and in a crowd stand lower in the picture.
+    places.sort_by(|a, b| if kind == 3 { a.1.total_cmp(&b.1) } else { a.2.total_cmp(&b.2) });
     let nearest = places.last().map_or(1.0, |place| place.2);
     let mut depth = 0.0;
     let mut before = 0.0;
@@ -319,20 +320,27 @@ fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
 }
 
 /// Things behind, among and in front of the people.
-fn things(rng: &mut Rng, w: f32, h: f32, people: &[Person]) -> Vec<(Vec3, f32, u64)> {
-    let count = if people.is_empty() {
-        rng.i(2, 22)
-    } else if rng.chance(0.55) {
-        rng.i(0, 8)
-    } else {
-        0
+fn things(rng: &mut Rng, w: f32, h: f32, people: &[Person]) -> Vec<Prop> {
+    let count = match people.is_empty() {
+        true => rng.i(2, 22),
+        false if rng.chance(0.5) => rng.i(0, 7),
+        false => 0,
     };
     let deepest = people.iter().map(|p| p.view.origin.z).fold(0.0, f32::max);
-    (0..count)
+    let mut things: Vec<Prop> = (0..count)
         .map(|_| {
             let size = rng.log(6.0, (0.3 * h).max(12.0));
             let z = if rng.chance(0.6) { -4.0 * size - 100.0 } else { rng.f(0.0, deepest + 3.0 * size) };
-            (Vec3::new(rng.f(0.0, w), rng.f(0.1, 1.05) * h, z), size, u64::from(rng.seed()))
+            let at = Vec3::new(rng.f(0.0, w), rng.f(0.1, 1.05) * h, z);
+            Prop { at, size, seed: rng.seed(), barrier: false }
         })
-        .collect()
+        .collect();
+    if rng.chance(0.22) {
+        for _ in 0..rng.i(1, 4) {
+            let size = rng.log(0.1, 0.7) * h;
+            let at = Vec3::new(rng.f(0.0, w), rng.f(0.5, 1.1) * h, rng.f(0.3, 1.0) * deepest + 2.0 * size);
+            things.push(Prop { at, size, seed: rng.seed(), barrier: true });
+        }
+    }
+    things
 }
