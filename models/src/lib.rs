@@ -8,5 +8,8 @@
 //! [`NetInput`] and read detections in that input's own pixels.
 
 mod geometry;
+pub mod net;
+#[cfg(feature = "train")]
+pub mod train;
 
 pub use geometry::{BBox, Detection, ObjectClass, non_maximum_suppression};
