@@ -11,6 +11,9 @@ pub mod decode;
 mod detector;
 mod geometry;
 mod manifest;
+pub mod net;
+#[cfg(feature = "train")]
+pub mod train;
 
 pub use detector::{DetectError, Detector, LoadError, Model, NetInput, PixelWriter};
 pub use geometry::{BBox, Detection, ObjectClass, non_maximum_suppression};

@@ -57,6 +57,8 @@ pub struct FrameRecord {
     pub regions: Vec<Region>,
     /// Why the whole frame was covered, where a stage failed.
     pub covered: Option<String>,
+    /// How many of its pixels are under a mask.
+    pub covered_pixels: u64,
 }
 
 /// One file of the output: a picture or a clip.

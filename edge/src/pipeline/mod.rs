@@ -25,7 +25,7 @@ use crate::plan::{ConfigError, RedactionConfig, objects};
 use crate::redact::{NoRandomness, Redactor};
 use crate::sink::{Sink, SinkError};
 use crate::source::{Next, Source, SourceError};
-use crate::summary::{Counts, Stages};
+use crate::summary::Stages;
 use crate::track::{Tracker, TrackerConfig};
 use searchers::{Searchers, Verdict};
 use writer::{Content, Order};
@@ -79,8 +79,8 @@ impl PipelineConfig {
 /// What one stream gave.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StreamReport {
-    /// What was found and covered.
-    pub counts: Counts,
+    /// Frames written.
+    pub frames: u64,
     /// Where the time went, over all threads.
     pub stages: Stages,
     /// Why the stream ended before its end; the frames before stand.
@@ -155,7 +155,7 @@ pub fn run(config: &PipelineConfig, stream: Stream<'_>) -> Result<StreamReport, 
         report.stages.track = ms(planned.tracked);
         match read.1 {
             Some(PipelineError::Stopped) => return Err(PipelineError::Stopped),
-            Some(e) if report.counts.frames == 0 => return Err(e),
+            Some(e) if report.frames == 0 => return Err(e),
             other => report.cut_short = other.map(|e| e.to_string()),
         }
         Ok(report)

@@ -1,18 +1,14 @@
-//! The end of the pipeline: redacts as ordered, writes, records, counts.
+//! The end of the pipeline: redacts as ordered, writes, records.
 
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
-
-use volet_models::ObjectClass;
 
 use super::{PipelineError, StreamReport, internal, ms};
 use crate::annotate::{AnnotateError, Annotated, FrameRecord};
 use crate::frame::{Color, FramePool, Geometry, RawFrame};
 use crate::redact::{Redacted, Redactor, Region};
 use crate::sink::Sink;
-use crate::summary::Counts;
 
 /// What is to be done with a frame.
 pub(super) struct Order {
@@ -39,7 +35,6 @@ pub(super) fn write(
     record: Record<'_>,
 ) -> Result<StreamReport, PipelineError> {
     let mut report = StreamReport::default();
-    let mut tracks = BTreeSet::new();
     let (mut redacting, mut writing) = (Duration::ZERO, Duration::ZERO);
     for order in orders {
         let start = Instant::now();
@@ -59,7 +54,7 @@ pub(super) fn write(
         let written = Instant::now();
         redacting += written - start;
         sink.write(&redacted)?;
-        count(&mut report.counts, &redacted, &objects, &mut tracks);
+        report.frames += 1;
         record(&FrameRecord {
             index,
             time,
@@ -68,6 +63,7 @@ pub(super) fn write(
             objects,
             regions: redacted.regions().to_vec(),
             covered: redacted.covered_because().map(str::to_owned),
+            covered_pixels: redacted.covered_pixels(),
         })?;
         writing += written.elapsed();
     }
@@ -103,23 +99,4 @@ fn blank(
     redactor
         .blank(index, time, geometry, color, buffer, reason)
         .map_err(|e| internal(&format!("no covered frame could be made: {e}")))
-}
-
-fn count(counts: &mut Counts, frame: &Redacted, objects: &[Annotated], tracks: &mut BTreeSet<u32>) {
-    counts.frames += 1;
-    counts.pixels += frame.geometry().pixels();
-    counts.covered_pixels += frame.covered_pixels();
-    if let Some(reason) = frame.covered_because() {
-        counts.cover(reason, 1);
-    }
-    for object in objects {
-        let new = object.track_id.is_none_or(|id| tracks.insert(id));
-        let (found, followed) = match object.class {
-            ObjectClass::Face => (&mut counts.face_boxes, &mut counts.face_tracks),
-            ObjectClass::Person => (&mut counts.person_boxes, &mut counts.person_tracks),
-            _ => continue,
-        };
-        *found += 1;
-        *followed += u64::from(new);
-    }
 }
