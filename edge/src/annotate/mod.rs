@@ -21,47 +21,9 @@ use std::time::Duration;
 use serde::Serialize;
 use volet_models::{BBox, ObjectClass};
 
+pub use crate::redact::{Region, Shape};
 use crate::source::{MediaKind, Rate};
-
-/// Where a box comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// The detector saw it in this very frame.
-    Detected,
-    /// The tracker carried it through a miss.
-    Held,
-    /// The tracker put it into frames before the first detection.
-    #[serde(rename = "backfilled")]
-    BackFilled,
-    /// The tracker put it between two detections.
-    Interpolated,
-}
-
-impl Origin {
-    /// Every origin.
-    pub const ALL: [Self; 4] = [Self::Detected, Self::Held, Self::BackFilled, Self::Interpolated];
-
-    /// Its name in annotation files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Detected => "detected",
-            Self::Held => "held",
-            Self::BackFilled => "backfilled",
-            Self::Interpolated => "interpolated",
-        }
-    }
-}
-
-/// The outline of a masked region within its box.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Shape {
-    /// The whole box.
-    Rect,
-    /// The ellipse inscribed in the box.
-    Ellipse,
-}
+pub use crate::track::Origin;
 
 /// One thing in one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,17 +38,6 @@ pub struct Annotated {
     pub track_id: Option<u32>,
     /// Whether it was seen here or put here.
     pub origin: Origin,
-}
-
-/// One masked region: what the redactor covered.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Region {
-    /// The final box, enlargement included, in pixels. It may reach beyond the picture.
-    pub bbox: BBox,
-    /// What of the box is covered.
-    pub shape: Shape,
-    /// Which track it covers; `None` for zones.
-    pub track_id: Option<u32>,
 }
 
 /// What is known of one frame.
@@ -106,6 +57,8 @@ pub struct FrameRecord {
     pub regions: Vec<Region>,
     /// Why the whole frame was covered, where a stage failed.
     pub covered: Option<String>,
+    /// How many of its pixels are under a mask.
+    pub covered_pixels: u64,
 }
 
 /// One file of the output: a picture or a clip.

@@ -34,6 +34,7 @@ fn frame(index: u64, objects: Vec<Annotated>) -> FrameRecord {
         regions: regions.collect(),
         objects,
         covered: None,
+        covered_pixels: 0,
     }
 }
 

@@ -121,13 +121,13 @@ impl Collector {
         self.open.notes = room.then(MediaNotes::default);
     }
 
-    /// Adds a frame of which `covered_pixels` are under a mask.
-    pub fn frame(&mut self, frame: &FrameRecord, covered_pixels: u64) {
+    /// Adds a frame.
+    pub fn frame(&mut self, frame: &FrameRecord) {
         let Open { notes, counts, tracks, .. } = &mut self.open;
         let pixels = u64::from(frame.width) * u64::from(frame.height);
         counts.frames += 1;
         counts.pixels += pixels;
-        counts.covered_pixels += if frame.covered.is_some() { pixels } else { covered_pixels.min(pixels) };
+        counts.covered_pixels += frame.covered_pixels.min(pixels);
         if let Some(reason) = &frame.covered {
             counts.cover(reason, 1);
         }

@@ -29,6 +29,7 @@ fn frame(index: u64, faces: usize) -> FrameRecord {
         objects: (0..faces).map(face).collect(),
         regions: vec![],
         covered: None,
+        covered_pixels: 4800,
     }
 }
 
@@ -68,7 +69,7 @@ fn sample(name: &str) -> (Summary, PageData) {
         for index in 0..if kind.is_still() { 1 } else { 75 } {
             let mut f = frame(index, 1 + (index as usize / 20) % 3);
             f.covered = (60..65).contains(&index).then(|| name.to_owned());
-            collector.frame(&f, 4800);
+            collector.frame(&f);
         }
         let counts = collector.end_media();
         summary.media.push(summarise(&m, counts));
@@ -179,13 +180,13 @@ fn what_the_page_keeps_is_bounded() {
     let mut collector = Collector::new();
     collector.begin_media(&media("long.mp4", MediaKind::Mp4));
     for index in 0..100_000 {
-        collector.frame(&frame(index, 3), 0);
+        collector.frame(&frame(index, 3));
     }
     let counts = collector.end_media();
     assert_eq!((counts.face_boxes, counts.face_tracks, counts.frames), (300_000, 3, 100_000));
     for i in 0..2 * MAX_MEDIA {
         collector.begin_media(&media(&format!("{i}.jpg"), MediaKind::Jpeg));
-        collector.frame(&frame(0, 1), 0);
+        collector.frame(&frame(0, 1));
         collector.end_media();
     }
     let data = collector.finish();
@@ -202,11 +203,11 @@ fn a_discarded_medium_gives_its_room_back() {
     let mut collector = Collector::new();
     for _ in 0..10 {
         collector.begin_media(&media("lost.mp4", MediaKind::Mp4));
-        (0..5000).for_each(|i| collector.frame(&frame(i, 3), 0));
+        (0..5000).for_each(|i| collector.frame(&frame(i, 3)));
         collector.discard_media();
     }
     collector.begin_media(&media("kept.jpg", MediaKind::Jpeg));
-    collector.frame(&frame(0, 3), 500);
+    collector.frame(&frame(0, 3));
     assert_eq!(collector.end_media().covered_pixels, 500);
     let data = collector.finish();
     assert_eq!(data.media.keys().collect::<Vec<_>>(), ["kept.jpg"]);
