@@ -3,6 +3,8 @@
 //! `VOLET_PYTHON` names the interpreter (else `python3`); where it or its packages are absent the test says
 //! so and passes.
 
+#![allow(clippy::unwrap_used)] // the helpers of a test are a test too
+
 use std::path::Path;
 use std::process::Command;
 
@@ -80,5 +82,14 @@ fn frame(index: u64, objects: Vec<Annotated>) -> FrameRecord {
         .iter()
         .map(|o| Region { bbox: o.bbox.scaled(1.5), shape: Shape::Ellipse, track_id: o.track_id })
         .collect();
-    FrameRecord { index, time: RATE.time_of(index), width: WIDTH, height: HEIGHT, objects, regions, covered: None, covered_pixels: 0 }
+    FrameRecord {
+        index,
+        time: RATE.time_of(index),
+        width: WIDTH,
+        height: HEIGHT,
+        objects,
+        regions,
+        covered: None,
+        covered_pixels: 0,
+    }
 }

@@ -181,7 +181,7 @@ mod tests {
             prop_assume!(rho <= 1000.0);
             let got = u128::from(Rho::at_least(rho).unwrap().trillionths()) << k;
             let truth = u128::from(p) * u128::from(TRILLION);
-            prop_assert!(got >= truth.min(1000 * u128::from(TRILLION) << k));
+            prop_assert!(got >= truth.min((1000 * u128::from(TRILLION)) << k));
             prop_assert!(got <= truth + (2 << k));
         }
 
