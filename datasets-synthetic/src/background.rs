@@ -167,16 +167,32 @@ impl Fill {
             },
             8 => {
                 let wood = rng.pick(&[rgb(150, 100, 60), rgb(90, 58, 35), rgb(200, 165, 120), rgb(120, 110, 100)]);
-                Self::Wood { a: wood, b: wood * rng.f(0.3, 0.8), plank: size * rng.f(0.7, 3.0), upright: rng.chance(0.5), seed }
+                Self::Wood {
+                    a: wood,
+                    b: wood * rng.f(0.3, 0.8),
+                    plank: size * rng.f(0.7, 3.0),
+                    upright: rng.chance(0.5),
+                    seed,
+                }
             }
-            _ => Self::Crumbs { ground: a * 0.4, size: (size * rng.log(0.2, 1.0)).max(3.0), seed, saturation: rng.f(0.1, 1.0) },
+            _ => Self::Crumbs {
+                ground: a * 0.4,
+                size: (size * rng.log(0.2, 1.0)).max(3.0),
+                seed,
+                saturation: rng.f(0.1, 1.0),
+            },
         }
     }
 
     pub(crate) fn leaves(rng: &mut Rng, size: f32) -> Self {
         let green =
             rng.pick(&[rgb(88, 105, 62), rgb(112, 125, 75), rgb(66, 80, 55), rgb(125, 112, 72), rgb(130, 95, 62)]);
-        Self::Leaves { dark: green * 0.12, light: green * rng.f(0.8, 1.6), size: (size * rng.f(0.15, 0.5)).max(2.0), seed: rng.seed() }
+        Self::Leaves {
+            dark: green * 0.12,
+            light: green * rng.f(0.8, 1.6),
+            size: (size * rng.f(0.15, 0.5)).max(2.0),
+            seed: rng.seed(),
+        }
     }
 }
 
@@ -250,9 +266,13 @@ impl Canvas {
     }
 }
 
-/// Paints one of the kinds of place; returns where the ground meets the rest, as a share of the height.
-pub(crate) fn paint(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
-    let kind = rng.weighted(&[0.24, 0.24, 0.12, 0.12, 0.1, 0.08, 0.1]);
+/// Paints one of the kinds of place, or only such as one could `stand` in; returns where the ground meets the rest, as
+/// a share of the height.
+pub(crate) fn paint(rng: &mut Rng, canvas: &mut Canvas, stand: bool) -> f32 {
+    let kind = match stand {
+        true => rng.weighted(&[0.6, 0.25, 0.15]),
+        false => rng.weighted(&[0.24, 0.24, 0.12, 0.12, 0.1, 0.08, 0.1]),
+    };
     let horizon = match kind {
         0 => street(rng, canvas),
         1 => room(rng, canvas),
@@ -262,7 +282,13 @@ pub(crate) fn paint(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
         5 => night(rng, canvas),
         _ => shelves(rng, canvas),
     };
-    let litter = if rng.chance(0.78) { rng.i(0, 7) } else { rng.i(8, 45) };
+    let litter = if stand {
+        0
+    } else if rng.chance(0.78) {
+        rng.i(0, 7)
+    } else {
+        rng.i(8, 45)
+    };
     for _ in 0..litter {
         clutter(rng, canvas);
     }
@@ -291,7 +317,13 @@ fn clutter(rng: &mut Rng, canvas: &mut Canvas) {
     let fill = if rng.chance(0.3) { Fill::Solid(skin) } else { Fill::draw(rng, size) };
     match rng.weighted(&[0.3, 0.3, 0.2, 0.2]) {
         0 => canvas.ellipse(centre, Vec2::new(size, size * rng.f(0.5, 1.3)), rng.f(0.0, 3.14), &fill),
-        1 => canvas.tilted(centre, Vec2::new(size, size * rng.f(0.2, 2.0)), rng.normal() * 0.15, rng.f(0.0, 0.3) * size, &fill),
+        1 => canvas.tilted(
+            centre,
+            Vec2::new(size, size * rng.f(0.2, 2.0)),
+            rng.normal() * 0.15,
+            rng.f(0.0, 0.3) * size,
+            &fill,
+        ),
         2 => canvas.tilted(centre, Vec2::new(rng.f(1.0, 5.0), size * 3.0), rng.normal() * 0.8, 0.5, &fill),
         _ => {
             // A blob with spots: what a weak detector takes for a face.
@@ -318,7 +350,14 @@ fn sky(rng: &mut Rng) -> Fill {
     let low = rng.pick(&[rgb(225, 232, 238), rgb(235, 220, 200), rgb(200, 205, 210), rgb(180, 205, 235)]);
     let high = rng.pick(&[rgb(110, 160, 220), rgb(190, 200, 212), rgb(150, 160, 175), rgb(80, 120, 190)]);
     if rng.chance(0.4) {
-        return Fill::Noise { a: high, b: low, scale: Vec2::new(120.0, 50.0), octaves: 4, sharp: 0.2, seed: rng.seed() };
+        return Fill::Noise {
+            a: high,
+            b: low,
+            scale: Vec2::new(120.0, 50.0),
+            octaves: 4,
+            sharp: 0.2,
+            seed: rng.seed(),
+        };
     }
     Fill::Gradient { from: high, to: low, angle: 1.571, span: 300.0, middle: Vec2::new(0.0, 100.0) }
 }
@@ -364,7 +403,14 @@ fn street(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
     let road = if rng.chance(0.4) {
         Fill::draw(rng, h * 0.08)
     } else {
-        Fill::Noise { a: grey * 0.8, b: grey * 1.15, scale: Vec2::new(9.0, 3.0), octaves: 3, sharp: 0.4, seed: rng.seed() }
+        Fill::Noise {
+            a: grey * 0.8,
+            b: grey * 1.15,
+            scale: Vec2::new(9.0, 3.0),
+            octaves: 3,
+            sharp: 0.4,
+            seed: rng.seed(),
+        }
     };
     canvas.rect(0.0, h * horizon, w, h, &road);
     if rng.chance(0.3) {
@@ -406,7 +452,12 @@ fn vehicle(rng: &mut Rng, canvas: &mut Canvas, horizon: f32) {
     canvas.tilted(at, Vec2::new(size * 2.0, size * 0.42), 0.0, size * 0.2, &paint);
     for side in [-1.2, 1.2] {
         canvas.ellipse(at + Vec2::new(side * size, size * 0.4), Vec2::splat(size * 0.34), 0.0, &dark);
-        canvas.ellipse(at + Vec2::new(side * 1.6 * size, 0.0), Vec2::splat(size * 0.13), 0.0, &Fill::Solid(Vec3::splat(0.9)));
+        canvas.ellipse(
+            at + Vec2::new(side * 1.6 * size, 0.0),
+            Vec2::splat(size * 0.13),
+            0.0,
+            &Fill::Solid(Vec3::splat(0.9)),
+        );
     }
 }
 
@@ -415,7 +466,13 @@ fn room(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
     let horizon = rng.f(0.5, 1.05);
     let wall = if rng.chance(0.55) {
         let colour = rng.colour((0.0, 0.35), (0.35, 0.98));
-        Fill::Gradient { from: colour, to: colour * rng.f(0.35, 0.9), angle: rng.f(0.0, 6.28), span: w, middle: Vec2::new(w, h) * 0.5 }
+        Fill::Gradient {
+            from: colour,
+            to: colour * rng.f(0.35, 0.9),
+            angle: rng.f(0.0, 6.28),
+            span: w,
+            middle: Vec2::new(w, h) * 0.5,
+        }
     } else {
         Fill::draw(rng, h * 0.12)
     };
@@ -457,7 +514,8 @@ fn nature(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
             canvas.ellipse(Vec2::new(rng.f(0.0, w), base), Vec2::new(size, size * rng.f(0.5, 1.3)), 0.0, &fill);
         }
     }
-    let ground = rng.pick(&[rgb(90, 110, 50), rgb(170, 150, 110), rgb(120, 110, 95), rgb(225, 228, 232), rgb(70, 100, 120)]);
+    let ground =
+        rng.pick(&[rgb(90, 110, 50), rgb(170, 150, 110), rgb(120, 110, 95), rgb(225, 228, 232), rgb(70, 100, 120)]);
     let fill = Fill::Noise {
         a: ground * 0.6,
         b: ground * 1.2,
@@ -504,7 +562,14 @@ fn studio(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
 fn night(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
     let (w, h) = (canvas.width as f32, canvas.height as f32);
     let dark = rng.colour((0.0, 0.6), (0.03, 0.25));
-    let fill = Fill::Noise { a: dark, b: dark * 0.2, scale: Vec2::new(w * 0.2, h * 0.2), octaves: 3, sharp: 0.4, seed: rng.seed() };
+    let fill = Fill::Noise {
+        a: dark,
+        b: dark * 0.2,
+        scale: Vec2::new(w * 0.2, h * 0.2),
+        octaves: 3,
+        sharp: 0.4,
+        seed: rng.seed(),
+    };
     canvas.rect(0.0, 0.0, w, h, &fill);
     for _ in 0..rng.i(5, 60) {
         let size = rng.log(1.5, 0.05 * h + 3.0);
@@ -529,17 +594,14 @@ fn shelves(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
                 like.unwrap_or_else(|| (rng.f(0.12, 0.48) * step, rng.colour((0.0, 0.9), (0.1, 1.0)), rng.i(0, 2)));
             let tall = size * rng.f(0.8, 1.6);
             let centre = Vec2::new(x + size, y - tall.min(step * 0.5));
-            let fill = Fill::Gradient {
-                from: colour * 1.2,
-                to: colour * 0.3,
-                angle: 0.4,
-                span: size * 2.0,
-                middle: centre,
-            };
+            let fill =
+                Fill::Gradient { from: colour * 1.2, to: colour * 0.3, angle: 0.4, span: size * 2.0, middle: centre };
             match kind {
                 0 => canvas.ellipse(centre, Vec2::new(size, tall), 0.0, &fill),
                 1 => canvas.tilted(centre, Vec2::new(size * 0.8, tall), 0.0, size * 0.2, &fill),
-                _ => canvas.tilted(centre, Vec2::new(size * mix(0.2, 0.5, cell(x as i32, 1, 3)), tall), 0.0, 0.0, &fill),
+                _ => {
+                    canvas.tilted(centre, Vec2::new(size * mix(0.2, 0.5, cell(x as i32, 1, 3)), tall), 0.0, 0.0, &fill)
+                }
             }
             if rng.chance(0.4) {
                 let label = Fill::draw(rng, size * 0.4);

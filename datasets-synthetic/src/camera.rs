@@ -4,8 +4,8 @@
 use std::io::Cursor;
 
 use glam::Vec3;
-use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, RgbImage};
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use crate::math::{Rng, hash, mix};
 
@@ -170,8 +170,12 @@ impl Camera {
 }
 
 fn recompress(image: RgbImage, quality: u8) -> RgbImage {
+    let (Ok(width), Ok(height)) = (u16::try_from(image.width()), u16::try_from(image.height())) else { return image };
     let mut bytes = Vec::new();
-    if JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(&image).is_err() {
+    let mut encoder = Encoder::new(&mut bytes, quality);
+    // Cameras keep colour at half resolution.
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    if encoder.encode(&image, width, height, ColorType::Rgb).is_err() {
         return image;
     }
     match image::load(Cursor::new(bytes), ImageFormat::Jpeg) {

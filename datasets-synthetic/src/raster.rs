@@ -102,8 +102,8 @@ impl Geometry {
                     false => (i.saturating_sub(1), (i + 1).min(nu - 1)),
                 };
                 let du = self.vertices[index(right, j)].pos - self.vertices[index(left, j)].pos;
-                let dv = self.vertices[index(i, (j + 1).min(nv - 1))].pos
-                    - self.vertices[index(i, j.saturating_sub(1))].pos;
+                let dv =
+                    self.vertices[index(i, (j + 1).min(nv - 1))].pos - self.vertices[index(i, j.saturating_sub(1))].pos;
                 let vertex = &mut self.vertices[index(i, j)];
                 let normal = dv.cross(du);
                 outward += normal.dot(vertex.pos - centre);

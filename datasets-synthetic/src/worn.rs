@@ -331,7 +331,8 @@ fn glasses(builder: &mut Builder<'_>, seat: &Seat, look: &Look) {
     let part = builder.part(thing(look.frame, 1.0), Group::Head);
     let thick = 0.006 + 0.008 * ((face.seed >> 16) % 10) as f32 / 10.0;
     for side in [-1.0, 1.0] {
-        let ring: Vec<_> = (0..=20).map(|i| (seat.place(rim_at(side, TAU * i as f32 / 20.0, 1.0)), thick, thick)).collect();
+        let ring: Vec<_> =
+            (0..=20).map(|i| (seat.place(rim_at(side, TAU * i as f32 / 20.0, 1.0)), thick, thick)).collect();
         builder.tube(part, 4, seat.turn * Vec3::Z, &ring);
         let hinge = front(side * (0.128 + half_width), 0.02);
         let ear = Vec3::new(side * 0.345 * face.width, 0.03, -0.02);
