@@ -117,10 +117,10 @@ pub(crate) fn paint(rng: &mut Rng, canvas: &mut Canvas, stand: bool) -> f32 {
 
 /// Uneven light and fine wear over everything: no wall is one colour.
 fn stain(rng: &mut Rng, canvas: &mut Canvas) {
-    const SIDE: usize = 256;
+    const SIDE: usize = 192;
     let seed = rng.seed();
     let texture: Vec<f32> = (0..SIDE * SIDE)
-        .map(|at| fractal((at % SIDE) as f32 / 24.0, (at / SIDE) as f32 / 24.0, 4, seed) - 0.5)
+        .map(|at| fractal((at % SIDE) as f32 / 24.0, (at / SIDE) as f32 / 24.0, 3, seed) - 0.5)
         .collect();
     // Mirrored at its edges, so that it can go on for ever.
     let fold = |v: usize| if (v / SIDE).is_multiple_of(2) { v % SIDE } else { SIDE - 1 - v % SIDE };
@@ -196,7 +196,7 @@ fn sky(rng: &mut Rng) -> Fill {
             a: high,
             b: low,
             scale: Vec2::new(120.0, 50.0),
-            octaves: 4,
+            octaves: 3,
             sharp: 0.2,
             seed: rng.seed(),
         };
@@ -362,7 +362,7 @@ fn nature(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
         a: ground * 0.6,
         b: ground * 1.2,
         scale: Vec2::new(rng.f(6.0, 40.0), rng.f(3.0, 12.0)),
-        octaves: 4,
+        octaves: 3,
         sharp: 0.4,
         seed: rng.seed(),
     };

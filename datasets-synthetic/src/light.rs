@@ -112,7 +112,7 @@ fn shadowed(seen: &Visibility, sx: usize, sy: usize, from: Vec3, unit: f32) -> f
         return 0.0;
     }
     let depth = seen.depth[sy * seen.width + sx];
-    let steps = if unit > 60.0 { 9 } else { 6 };
+    let steps = if unit > 60.0 { 7 } else { 4 };
     let reach = unit * 0.55;
     // A different start per sample turns banding into grain.
     let jitter = ((sx * 7 + sy * 13) % 8) as f32 / 8.0;

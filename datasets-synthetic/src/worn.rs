@@ -252,8 +252,8 @@ fn cover(builder: &mut Builder<'_>, seat: &Seat, person: &Person, grid: (usize, 
     let veil = look.cover == Cover::Veil;
     let part = builder.part(cloth, Group::Head);
     let mut base = face.clone();
-    base.nose_width *= 2.6;
-    base.nose_length *= 0.85;
+    base.nose_width *= 2.2;
+    base.nose_length *= 1.08;
     base.lip = 0.0;
     base.mouth_open *= 0.5;
     let lowered = if look.cover_low { 0.13 } else { 0.0 };
