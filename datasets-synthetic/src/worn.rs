@@ -259,13 +259,15 @@ fn cover(builder: &mut Builder<'_>, seat: &Seat, person: &Person, grid: (usize, 
     let lowered = if look.cover_low { 0.13 } else { 0.0 };
     let cup = if look.cover == Cover::Cup { 0.07 } else { 0.0 };
     let top = face.nose_tip + 0.1 - lowered;
-    shell(builder, seat, part, &base, grid, |longitude, _, p| {
+    shell(builder, seat, part, &base, grid, |longitude, latitude, p| {
         let upper = top - 0.22 * smooth(0.02, 0.25, p.x.abs()) * 0.35 - p.y;
         let reach = if veil { 1.6 } else { 0.98 - 0.25 * smooth(-0.25, -0.1, p.y) + 0.2 * smooth(-0.3, -0.1, p.y) };
         let sideways = (reach - longitude.abs()) * 0.35;
         let depth = upper.min(sideways).min(p.z * 0.8 + 0.02);
         let bulge = cup * fall((p.x / 0.14).powi(2) + ((p.y + 0.24) / 0.13).powi(2));
-        let mut q = raised(p, depth, 0.022 + bulge);
+        // Hidden under the true skin, raised over the smoothed one.
+        let hidden = raised(face.surface(longitude, latitude), -1.0, 0.0);
+        let mut q = hidden.lerp(raised(p, 1.0, 0.022 + bulge), smooth(-0.015, 0.03, depth));
         if veil {
             q.y -= 0.3 * smooth(-0.35, -0.5, p.y);
             q.z += 0.05 * smooth(-0.3, -0.5, p.y);
