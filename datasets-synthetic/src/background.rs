@@ -3,7 +3,7 @@
 
 use glam::{Vec2, Vec3};
 
-use crate::math::{Rng, cell, fractal, mix, noise, rgb, smooth};
+use crate::math::{Rng, cell, floor, fract, fractal, mix, noise, rgb, smooth};
 
 /// A picture in linear light, row by row.
 pub(crate) struct Canvas {
@@ -40,17 +40,17 @@ impl Fill {
                 a.lerp(b, smooth(0.5 - sharp, 0.5 + sharp, n))
             }
             Self::Brick { brick, mortar, size, joint, shift, vary, seed } => {
-                let row = (y / size.y).floor();
+                let row = floor(y / size.y) as f32;
                 let across = x / size.x + row * shift;
-                let (u, v) = (across.rem_euclid(1.0) * size.x, y.rem_euclid(size.y));
+                let (u, v) = (fract(across) * size.x, fract(y / size.y) * size.y);
                 if u < joint || v < joint {
                     return mortar;
                 }
-                let tone = 1.0 + vary * (cell(across.floor() as i32, row as i32, seed) - 0.5);
+                let tone = 1.0 + vary * (cell(floor(across), row as i32, seed) - 0.5);
                 brick * (tone + 0.15 * (noise(x * 0.4, y * 0.4, seed) - 0.5))
             }
             Self::Windows { wall, glass, size, share, lit, seed } => {
-                let (i, j) = ((x / size.x).floor(), (y / size.y).floor());
+                let (i, j) = (floor(x / size.x) as f32, floor(y / size.y) as f32);
                 let (u, v) = (x / size.x - i, y / size.y - j);
                 if u > share.x || v > share.y {
                     return wall * (0.92 + 0.16 * noise(x * 0.08, y * 0.08, seed));
@@ -70,25 +70,25 @@ impl Fill {
                 dark.lerp(light, smooth(0.25, 0.85, 0.45 * a + 0.3 * b + 0.35 * clump - 0.05))
             }
             Self::Text { paper, ink, line, seed } => {
-                let row = (y / line).floor();
+                let row = floor(y / line) as f32;
                 let v = y / line - row;
                 let letter = line * 0.45;
-                let column = (x / letter).floor();
+                let column = floor(x / letter) as f32;
                 let long = cell(row as i32, 7, seed) * 60.0 + 4.0;
                 if !(0.25..0.8).contains(&v) || column.rem_euclid(long + 6.0) > long {
                     return paper;
                 }
-                let (i, j) = ((x / letter * 3.0).floor() as i32, (v * 9.0) as i32 + row as i32 * 31);
+                let (i, j) = (floor(x / letter * 3.0), (v * 9.0) as i32 + row as i32 * 31);
                 let gap = cell(column as i32, row as i32, seed ^ 1) < 0.16;
                 if !gap && cell(i, j, seed) < 0.45 { ink } else { paper }
             }
             Self::Stripes { a, b, period, angle, duty } => {
-                let t = ((x * angle.cos() + y * angle.sin()) / period).rem_euclid(1.0);
+                let t = fract((x * angle.cos() + y * angle.sin()) / period);
                 if t < duty { a } else { b }
             }
             Self::Wood { a, b, plank, upright, seed } => {
                 let (along, across) = if upright { (y, x) } else { (x, y) };
-                let board = (across / plank).floor();
+                let board = floor(across / plank) as f32;
                 if across / plank - board < 0.04 {
                     return a * 0.35;
                 }
@@ -97,10 +97,10 @@ impl Fill {
                 a.lerp(b, 0.6 * grain + 0.4 * tone)
             }
             Self::Crumbs { ground, size, seed, saturation } => {
-                let (i, j) = ((x / size).floor(), (y / size).floor());
+                let (i, j) = (floor(x / size), floor(y / size));
                 let mut best = (f32::INFINITY, 0);
                 for (di, dj) in [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)] {
-                    let (ci, cj) = (i as i32 + di, j as i32 + dj);
+                    let (ci, cj) = (i + di, j + dj);
                     let centre = Vec2::new(ci as f32 + cell(ci, cj, seed), cj as f32 + cell(ci, cj, seed ^ 1));
                     let distance = centre.distance_squared(Vec2::new(x, y) / size);
                     if distance < best.0 {
@@ -167,15 +167,32 @@ impl Fill {
             },
             8 => {
                 let wood = rng.pick(&[rgb(150, 100, 60), rgb(90, 58, 35), rgb(200, 165, 120), rgb(120, 110, 100)]);
-                Self::Wood { a: wood, b: wood * rng.f(0.3, 0.8), plank: size * rng.f(0.7, 3.0), upright: rng.chance(0.5), seed }
+                Self::Wood {
+                    a: wood,
+                    b: wood * rng.f(0.3, 0.8),
+                    plank: size * rng.f(0.7, 3.0),
+                    upright: rng.chance(0.5),
+                    seed,
+                }
             }
-            _ => Self::Crumbs { ground: a * 0.4, size: (size * rng.log(0.2, 1.0)).max(3.0), seed, saturation: rng.f(0.1, 1.0) },
+            _ => Self::Crumbs {
+                ground: a * 0.4,
+                size: (size * rng.log(0.2, 1.0)).max(3.0),
+                seed,
+                saturation: rng.f(0.1, 1.0),
+            },
         }
     }
 
     pub(crate) fn leaves(rng: &mut Rng, size: f32) -> Self {
-        let green = rng.pick(&[rgb(80, 120, 45), rgb(120, 150, 60), rgb(60, 90, 50), rgb(150, 130, 60), rgb(160, 100, 50)]);
-        Self::Leaves { dark: green * 0.12, light: green * rng.f(0.8, 1.6), size: (size * rng.f(0.15, 0.5)).max(2.0), seed: rng.seed() }
+        let green =
+            rng.pick(&[rgb(88, 105, 62), rgb(112, 125, 75), rgb(66, 80, 55), rgb(125, 112, 72), rgb(130, 95, 62)]);
+        Self::Leaves {
+            dark: green * 0.12,
+            light: green * rng.f(0.8, 1.6),
+            size: (size * rng.f(0.15, 0.5)).max(2.0),
+            seed: rng.seed(),
+        }
     }
 }
 
@@ -249,9 +266,13 @@ impl Canvas {
     }
 }
 
-/// Paints one of the kinds of place; returns where the ground meets the rest, as a share of the height.
-pub(crate) fn paint(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
-    let kind = rng.weighted(&[0.24, 0.24, 0.12, 0.12, 0.1, 0.08, 0.1]);
+/// Paints one of the kinds of place, or only such as one could `stand` in; returns where the ground meets the rest, as
+/// a share of the height.
+pub(crate) fn paint(rng: &mut Rng, canvas: &mut Canvas, stand: bool) -> f32 {
+    let kind = match stand {
+        true => rng.weighted(&[0.6, 0.25, 0.15]),
+        false => rng.weighted(&[0.24, 0.24, 0.12, 0.12, 0.1, 0.08, 0.1]),
+    };
     let horizon = match kind {
         0 => street(rng, canvas),
         1 => room(rng, canvas),
@@ -261,7 +282,13 @@ pub(crate) fn paint(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
         5 => night(rng, canvas),
         _ => shelves(rng, canvas),
     };
-    let litter = if rng.chance(0.6) { rng.i(0, 14) } else { rng.i(10, 45) };
+    let litter = if stand {
+        0
+    } else if rng.chance(0.78) {
+        rng.i(0, 7)
+    } else {
+        rng.i(8, 45)
+    };
     for _ in 0..litter {
         clutter(rng, canvas);
     }
@@ -290,7 +317,13 @@ fn clutter(rng: &mut Rng, canvas: &mut Canvas) {
     let fill = if rng.chance(0.3) { Fill::Solid(skin) } else { Fill::draw(rng, size) };
     match rng.weighted(&[0.3, 0.3, 0.2, 0.2]) {
         0 => canvas.ellipse(centre, Vec2::new(size, size * rng.f(0.5, 1.3)), rng.f(0.0, 3.14), &fill),
-        1 => canvas.tilted(centre, Vec2::new(size, size * rng.f(0.2, 2.0)), rng.normal() * 0.15, rng.f(0.0, 0.3) * size, &fill),
+        1 => canvas.tilted(
+            centre,
+            Vec2::new(size, size * rng.f(0.2, 2.0)),
+            rng.normal() * 0.15,
+            rng.f(0.0, 0.3) * size,
+            &fill,
+        ),
         2 => canvas.tilted(centre, Vec2::new(rng.f(1.0, 5.0), size * 3.0), rng.normal() * 0.8, 0.5, &fill),
         _ => {
             // A blob with spots: what a weak detector takes for a face.
@@ -317,7 +350,14 @@ fn sky(rng: &mut Rng) -> Fill {
     let low = rng.pick(&[rgb(225, 232, 238), rgb(235, 220, 200), rgb(200, 205, 210), rgb(180, 205, 235)]);
     let high = rng.pick(&[rgb(110, 160, 220), rgb(190, 200, 212), rgb(150, 160, 175), rgb(80, 120, 190)]);
     if rng.chance(0.4) {
-        return Fill::Noise { a: high, b: low, scale: Vec2::new(120.0, 50.0), octaves: 4, sharp: 0.2, seed: rng.seed() };
+        return Fill::Noise {
+            a: high,
+            b: low,
+            scale: Vec2::new(120.0, 50.0),
+            octaves: 4,
+            sharp: 0.2,
+            seed: rng.seed(),
+        };
     }
     Fill::Gradient { from: high, to: low, angle: 1.571, span: 300.0, middle: Vec2::new(0.0, 100.0) }
 }
@@ -363,7 +403,14 @@ fn street(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
     let road = if rng.chance(0.4) {
         Fill::draw(rng, h * 0.08)
     } else {
-        Fill::Noise { a: grey * 0.8, b: grey * 1.15, scale: Vec2::new(9.0, 3.0), octaves: 3, sharp: 0.4, seed: rng.seed() }
+        Fill::Noise {
+            a: grey * 0.8,
+            b: grey * 1.15,
+            scale: Vec2::new(9.0, 3.0),
+            octaves: 3,
+            sharp: 0.4,
+            seed: rng.seed(),
+        }
     };
     canvas.rect(0.0, h * horizon, w, h, &road);
     if rng.chance(0.3) {
@@ -405,7 +452,12 @@ fn vehicle(rng: &mut Rng, canvas: &mut Canvas, horizon: f32) {
     canvas.tilted(at, Vec2::new(size * 2.0, size * 0.42), 0.0, size * 0.2, &paint);
     for side in [-1.2, 1.2] {
         canvas.ellipse(at + Vec2::new(side * size, size * 0.4), Vec2::splat(size * 0.34), 0.0, &dark);
-        canvas.ellipse(at + Vec2::new(side * 1.6 * size, 0.0), Vec2::splat(size * 0.13), 0.0, &Fill::Solid(Vec3::splat(0.9)));
+        canvas.ellipse(
+            at + Vec2::new(side * 1.6 * size, 0.0),
+            Vec2::splat(size * 0.13),
+            0.0,
+            &Fill::Solid(Vec3::splat(0.9)),
+        );
     }
 }
 
@@ -414,7 +466,13 @@ fn room(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
     let horizon = rng.f(0.5, 1.05);
     let wall = if rng.chance(0.55) {
         let colour = rng.colour((0.0, 0.35), (0.35, 0.98));
-        Fill::Gradient { from: colour, to: colour * rng.f(0.35, 0.9), angle: rng.f(0.0, 6.28), span: w, middle: Vec2::new(w, h) * 0.5 }
+        Fill::Gradient {
+            from: colour,
+            to: colour * rng.f(0.35, 0.9),
+            angle: rng.f(0.0, 6.28),
+            span: w,
+            middle: Vec2::new(w, h) * 0.5,
+        }
     } else {
         Fill::draw(rng, h * 0.12)
     };
@@ -456,7 +514,8 @@ fn nature(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
             canvas.ellipse(Vec2::new(rng.f(0.0, w), base), Vec2::new(size, size * rng.f(0.5, 1.3)), 0.0, &fill);
         }
     }
-    let ground = rng.pick(&[rgb(90, 110, 50), rgb(170, 150, 110), rgb(120, 110, 95), rgb(225, 228, 232), rgb(70, 100, 120)]);
+    let ground =
+        rng.pick(&[rgb(90, 110, 50), rgb(170, 150, 110), rgb(120, 110, 95), rgb(225, 228, 232), rgb(70, 100, 120)]);
     let fill = Fill::Noise {
         a: ground * 0.6,
         b: ground * 1.2,
@@ -503,7 +562,14 @@ fn studio(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
 fn night(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
     let (w, h) = (canvas.width as f32, canvas.height as f32);
     let dark = rng.colour((0.0, 0.6), (0.03, 0.25));
-    let fill = Fill::Noise { a: dark, b: dark * 0.2, scale: Vec2::new(w * 0.2, h * 0.2), octaves: 3, sharp: 0.4, seed: rng.seed() };
+    let fill = Fill::Noise {
+        a: dark,
+        b: dark * 0.2,
+        scale: Vec2::new(w * 0.2, h * 0.2),
+        octaves: 3,
+        sharp: 0.4,
+        seed: rng.seed(),
+    };
     canvas.rect(0.0, 0.0, w, h, &fill);
     for _ in 0..rng.i(5, 60) {
         let size = rng.log(1.5, 0.05 * h + 3.0);
@@ -528,17 +594,14 @@ fn shelves(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
                 like.unwrap_or_else(|| (rng.f(0.12, 0.48) * step, rng.colour((0.0, 0.9), (0.1, 1.0)), rng.i(0, 2)));
             let tall = size * rng.f(0.8, 1.6);
             let centre = Vec2::new(x + size, y - tall.min(step * 0.5));
-            let fill = Fill::Gradient {
-                from: colour * 1.2,
-                to: colour * 0.3,
-                angle: 0.4,
-                span: size * 2.0,
-                middle: centre,
-            };
+            let fill =
+                Fill::Gradient { from: colour * 1.2, to: colour * 0.3, angle: 0.4, span: size * 2.0, middle: centre };
             match kind {
                 0 => canvas.ellipse(centre, Vec2::new(size, tall), 0.0, &fill),
                 1 => canvas.tilted(centre, Vec2::new(size * 0.8, tall), 0.0, size * 0.2, &fill),
-                _ => canvas.tilted(centre, Vec2::new(size * mix(0.2, 0.5, cell(x as i32, 1, 3)), tall), 0.0, 0.0, &fill),
+                _ => {
+                    canvas.tilted(centre, Vec2::new(size * mix(0.2, 0.5, cell(x as i32, 1, 3)), tall), 0.0, 0.0, &fill)
+                }
             }
             if rng.chance(0.4) {
                 let label = Fill::draw(rng, size * 0.4);

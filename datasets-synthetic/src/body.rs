@@ -10,7 +10,7 @@ use glam::{Mat3, Vec3};
 use crate::material::{Cloth, Material, Pattern};
 use crate::math::smooth;
 use crate::person::{Arm, Legs, Person, View};
-use crate::raster::{Geometry, Group, Part};
+use crate::raster::{Geometry, Group, Part, Sheet};
 use crate::worn;
 
 /// What must be remembered of a built person to state the truth about them.
@@ -56,7 +56,7 @@ impl Builder<'_> {
             length += if i > 0 { stations[i].0.distance(stations[i - 1].0) } else { 0.0 };
             lengths.push(length);
         }
-        self.geometry.grid(part, around, count + 2, true, |i, j| {
+        self.geometry.grid(part, around, count + 2, Sheet::Solid, |i, j| {
             let at = j.saturating_sub(1).min(count - 1);
             let (mut centre, mut a, mut b) = stations[at];
             let along = tangent(at);
@@ -78,7 +78,7 @@ impl Builder<'_> {
     pub(crate) fn ellipsoid(&mut self, part: u32, centre: Vec3, axes: Mat3, radii: Vec3, segments: usize) {
         let view = self.view;
         let rings = (segments * 2 / 3).max(5);
-        self.geometry.grid(part, segments, rings, true, |i, j| {
+        self.geometry.grid(part, segments, rings, Sheet::Solid, |i, j| {
             let (sin_lon, cos_lon) = (std::f32::consts::TAU * i as f32 / segments as f32).sin_cos();
             let (sin_lat, cos_lat) = (std::f32::consts::PI * (0.5 - j as f32 / (rings - 1) as f32)).sin_cos();
             let unit = Vec3::new(cos_lat * sin_lon, sin_lat, cos_lat * cos_lon);
@@ -151,7 +151,7 @@ fn torso(builder: &mut Builder<'_>, person: &Person) {
     let part = builder.part(Material::Cloth(cloth), Group::Body);
     let around = builder.segments(2.2, 12, 48);
     let view = builder.view;
-    builder.geometry.grid(part, around, rows.len(), true, |i, j| {
+    builder.geometry.grid(part, around, rows.len(), Sheet::Solid, |i, j| {
         let (y, a, b, z) = rows[j];
         let angle = std::f32::consts::TAU * i as f32 / around as f32;
         let (sin, cos) = angle.sin_cos();
@@ -195,9 +195,7 @@ fn arm(builder: &mut Builder<'_>, person: &Person, side: f32) {
     let (target, pole) = match person.pose.arms[slot] {
         Arm::Down => (Vec3::new(side * 0.98 * wide, -0.5 - 2.75 * tall, 0.1), outward),
         Arm::Swing(s) => (Vec3::new(side * 0.95 * wide, -0.5 - 2.45 * tall, 0.9 * s), Vec3::new(side * 0.3, 0.0, -1.0)),
-        Arm::Crossed => {
-            (Vec3::new(-side * 0.35, -0.5 - (1.2 + 0.1 * side) * tall, 0.62), Vec3::new(side, -0.8, 0.0))
-        }
+        Arm::Crossed => (Vec3::new(-side * 0.35, -0.5 - (1.2 + 0.1 * side) * tall, 0.62), Vec3::new(side, -0.8, 0.0)),
         Arm::Hip => (Vec3::new(side * 0.72 * wide, -0.5 - 2.0 * tall, 0.15), Vec3::new(side, 0.0, -0.4)),
         Arm::Wave => (Vec3::new(side * 1.15, 0.25, 0.4), Vec3::new(side, -0.7, 0.0)),
         Arm::Raised => (Vec3::new(side * 0.8, 1.0, 0.1), Vec3::new(side, 0.0, 0.2)),
@@ -244,7 +242,15 @@ fn arm(builder: &mut Builder<'_>, person: &Person, side: f32) {
         let loose = if look.coat { 0.075 } else { 0.03 };
         builder.tube(part, around, across, &stations(-0.03, look.sleeve * 0.97, loose));
     }
-    hand(builder, hand_skin, wrist, (wrist - elbow).normalize_or(Vec3::NEG_Y), frame * Vec3::X * side, thick, person.pose.fist[slot]);
+    hand(
+        builder,
+        hand_skin,
+        wrist,
+        (wrist - elbow).normalize_or(Vec3::NEG_Y),
+        frame * Vec3::X * side,
+        thick,
+        person.pose.fist[slot],
+    );
 }
 
 /// A hand from the wrist along `along`; `curl` 0 flat .. 1 fist. Fingers only where they can be seen.
@@ -335,7 +341,8 @@ fn leg(builder: &mut Builder<'_>, person: &Person, side: f32) {
     .map(|(p, r)| (p, r * thick + loose, r * thick + loose))
     .to_vec();
     builder.tube(part, around, across, &stations);
-    let shoe = Material::Cloth(Cloth { pattern: Pattern::Plain, colour: look.hat_cloth.second * 0.5, ..look.bottom.clone() });
+    let shoe =
+        Material::Cloth(Cloth { pattern: Pattern::Plain, colour: look.hat_cloth.second * 0.5, ..look.bottom.clone() });
     let part = builder.part(shoe, Group::Body);
     let toes = ankle + frame * Vec3::new(side * 0.06, -0.16 * tall, 0.22 * tall);
     builder.ellipsoid(part, toes, frame, Vec3::new(0.16, 0.13, 0.42) * tall, 8);

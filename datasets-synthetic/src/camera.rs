@@ -4,8 +4,8 @@
 use std::io::Cursor;
 
 use glam::Vec3;
-use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, RgbImage};
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use crate::math::{Rng, hash, mix};
 
@@ -31,15 +31,17 @@ pub(crate) struct Camera {
 
 impl Camera {
     /// `smallest` is the height in pixels of the smallest face that must stay visible: blur is kept in proportion.
-    pub(crate) fn draw(rng: &mut Rng, mean: Vec3, smallest: f32) -> Self {
-        let level = (mean.element_sum() / 3.0).clamp(0.02, 1.0);
-        let target = rng.f(0.1, 0.38);
-        let auto = (target / level).clamp(0.5, 2.5);
+    /// Exposure follows the background's `mean` in part and what a half-bright surface returns under `light` in part.
+    pub(crate) fn draw(rng: &mut Rng, mean: Vec3, light: f32, smallest: f32) -> Self {
+        let share = rng.f(0.1, 0.6);
+        let level = (share * mean.element_sum() / 3.0 + (1.0 - share) * 0.35 * light).clamp(0.02, 1.0);
+        let target = rng.f(0.14, 0.42);
+        let auto = (target / level).clamp(0.4, 4.0);
         let limit = (smallest / 9.0).clamp(0.35, 6.0);
         let grey = rng.chance(0.09);
         let poor = rng.chance(0.35);
         Self {
-            exposure: auto.powf(rng.f(0.3, 0.9)) * rng.log(0.72, 1.35),
+            exposure: auto.powf(rng.f(0.6, 1.0)) * rng.log(0.72, 1.35),
             balance: Vec3::new(1.0 + 0.09 * rng.normal(), 1.0 + 0.03 * rng.normal(), 1.0 + 0.11 * rng.normal())
                 .max(Vec3::splat(0.5)),
             contrast: rng.f(-0.35, 0.65),
@@ -55,7 +57,7 @@ impl Camera {
                 (0.0, 0.0)
             },
             shrink: if rng.chance(0.45) { 1.0 / rng.f(1.0, (0.8 + 0.55 * limit).clamp(1.15, 3.2)) } else { 1.0 },
-            noise: if poor { rng.log(0.015, 0.09) } else { rng.log(0.002, 0.02) },
+            noise: if poor { rng.log(0.015, 0.055) } else { rng.log(0.002, 0.02) },
             coarse: rng.chance(0.5),
             sharpen: if rng.chance(0.45) { rng.f(0.1, 1.3) } else { 0.0 },
             grey,
@@ -168,8 +170,12 @@ impl Camera {
 }
 
 fn recompress(image: RgbImage, quality: u8) -> RgbImage {
+    let (Ok(width), Ok(height)) = (u16::try_from(image.width()), u16::try_from(image.height())) else { return image };
     let mut bytes = Vec::new();
-    if JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(&image).is_err() {
+    let mut encoder = Encoder::new(&mut bytes, quality);
+    // Cameras keep colour at half resolution.
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    if encoder.encode(&image, width, height, ColorType::Rgb).is_err() {
         return image;
     }
     match image::load(Cursor::new(bytes), ImageFormat::Jpeg) {

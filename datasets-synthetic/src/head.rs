@@ -90,7 +90,7 @@ impl Face {
         let dark = hair * rng.f(0.3, 0.8);
         let lips = skin * Vec3::new(rng.f(0.75, 1.0), rng.f(0.42, 0.68), rng.f(0.45, 0.75));
         let painted = rng.chance(0.35 * (1.0 - male) * (1.0 - child));
-        let bearded = age > 18.0 && rng.chance(0.55 * male);
+        let bearded = age > 18.0 && male > 0.5 && rng.chance(0.5 * male);
         Self {
             width: 1.0 + 0.06 * rng.normal() + 0.07 * child,
             jaw: (0.16 - 0.12 * male + 0.07 * rng.normal() - 0.05 * child).clamp(-0.1, 0.32),
@@ -115,7 +115,7 @@ impl Face {
             iris: rng.pick(&[rgb(60, 40, 25), rgb(45, 28, 18), rgb(90, 70, 40), rgb(80, 105, 125), rgb(80, 100, 75)]),
             lips: if painted { rng.pick(&[rgb(170, 30, 45), rgb(190, 70, 90), rgb(120, 30, 50)]) } else { lips },
             makeup: if painted { rng.f(0.3, 1.0) } else { 0.0 },
-            stubble: if age > 17.0 { male * rng.f(0.0, 0.7) } else { 0.0 },
+            stubble: if age > 17.0 && male > 0.5 { male * rng.f(0.0, 0.7) } else { 0.0 },
             beard: if bearded && rng.chance(0.6) { rng.f(0.4, 1.0) } else { 0.0 },
             moustache: if bearded { rng.f(0.4, 1.0) } else { 0.0 },
             hair,
@@ -187,6 +187,7 @@ impl Face {
         let mut colour = self.skin * (1.0 + 0.10 * mottle + 0.07 * fine);
         let (mut occlusion, mut gloss) = (1.0, 1.0);
         self.paint_scalp(p, &mut colour, &mut gloss);
+        self.paint_beard(p, smooth(-0.15, 0.05, z), &mut colour, &mut gloss);
         if z < 0.02 {
             return Paint { colour, occlusion: 1.0 - 0.5 * smooth(-0.25, -0.5, y), gloss };
         }
@@ -201,7 +202,8 @@ impl Face {
             colour *= Vec3::ONE.lerp(Vec3::new(0.75, 0.62, 0.55), zone * self.freckles);
         }
 
-        occlusion -= 0.42 * bump(side - apart + 0.015, 0.075, y - ey - 0.02, 0.045);
+        occlusion -= 0.5 * bump(side - apart + 0.015, 0.08, y - ey - 0.018, 0.05);
+        occlusion -= 0.2 * bump(side - 0.06, 0.03, y - ey + 0.01, 0.05);
         occlusion -= 0.38 * bump(x, 0.07, y - tip + 0.045, 0.022);
         occlusion -= 0.22 * bump(x, 0.06, y - mouth_y + 0.07, 0.02);
         occlusion -= 0.35 * smooth(-0.42, -0.5, y);
@@ -220,7 +222,6 @@ impl Face {
             occlusion -= 0.25 * self.wrinkles * bump(side - apart, 0.06, y - ey + 0.06, 0.015);
         }
 
-        self.paint_beard(p, front, &mut colour, &mut gloss);
         self.paint_eye(side - apart, y - ey, x.signum(), &mut colour, &mut occlusion, &mut gloss, front);
         self.paint_brow(side, y - ey, front, &mut colour, &mut gloss);
         self.paint_mouth(x, y - mouth_y, front, &mut colour, &mut occlusion, &mut gloss);
@@ -252,7 +253,7 @@ impl Face {
             return;
         }
         let arch = 0.075 + 0.02 * self.brow_raise + 0.03 * (1.0 - (along * 2.0 - 1.1).powi(2)) * 0.8;
-        let thick = 0.021 * self.brow_weight * (1.0 - 0.55 * along.max(0.0));
+        let thick = 0.025 * self.brow_weight * (1.0 - 0.55 * along.max(0.0));
         let ends = smooth(-0.08, 0.1, along) * smooth(1.1, 0.8, along);
         let cover = fall(((y - arch) / thick).powi(2)) * ends * front * self.brow_weight.min(1.0);
         *colour = colour.lerp(self.brow, cover * 0.85);
@@ -270,14 +271,14 @@ impl Face {
         gloss: &mut f32,
         front: f32,
     ) {
-        let half = 0.062 * self.eye_size;
+        let half = 0.066 * self.eye_size;
         let t = dx / half;
         if t.abs() > 1.7 || y.abs() > 0.09 {
             return;
         }
         let curve = (1.0 - t * t).max(0.0).powf(0.7);
         let open = self.eyes_open * self.eye_size;
-        let upper = 0.027 * open * curve;
+        let upper = 0.031 * open * curve;
         let lower = -0.016 * open.min(1.0) * curve;
         if self.makeup > 0.0 {
             let shade = bump(dx, half, y - 0.035, 0.02) * self.makeup * front;
@@ -302,7 +303,7 @@ impl Face {
             *gloss = 1.4;
             return;
         }
-        let lash = fall(((y - upper) / 0.007).powi(2)) * smooth(1.12, 0.9, t.abs());
+        let lash = fall(((y - upper) / 0.010).powi(2)) * smooth(1.12, 0.9, t.abs());
         let strength = 0.75 + 0.25 * self.makeup;
         *colour = colour.lerp(self.brow * 0.3, lash * strength * front);
         let rim = fall(((y - lower) / 0.006).powi(2)) * smooth(1.05, 0.8, t.abs());
@@ -327,8 +328,9 @@ impl Face {
         if t.abs() < 1.0 && y < top && y > bottom {
             let teeth = self.smile > 0.2 || self.mouth_open > 0.4;
             let edge = bottom + (top - bottom) * if self.mouth_open > 0.3 { 0.55 } else { 0.1 };
-            *colour = if teeth && y > edge { rgb(215, 205, 190) } else { rgb(62, 22, 22) };
-            *occlusion = if teeth && y > edge { 0.85 } else { 0.5 };
+            let tooth = teeth && y > edge && t.abs() < 0.82;
+            *colour = if tooth { rgb(200, 188, 170) * (1.0 - 0.6 * t * t) } else { rgb(62, 22, 22) };
+            *occlusion = if tooth { 0.75 } else { 0.4 };
             *gloss = 0.5;
             return;
         }
@@ -364,13 +366,13 @@ impl Face {
         }
         let strands = 0.7 + 0.6 * noise(p.x * 70.0, p.y * 35.0, self.seed ^ 17);
         let zone = self.beard_zone(p) * self.beard.max(self.moustache);
-        let cover = (zone * 1.3 * strands).min(0.95) * front.max(0.3);
+        let cover = (zone * 1.3 * strands).min(0.95) * front;
         *colour = colour.lerp(self.brow * (0.7 + 0.5 * strands), cover);
         *gloss *= 1.0 - 0.7 * cover;
         if self.stubble > 0.0 {
-            let cheeks = smooth(mouth + 0.14, mouth + 0.04, p.y) * smooth(-0.05, 0.08, p.z);
+            let cheeks = smooth(mouth + 0.14, mouth + 0.04, p.y - smooth(0.15, 0.3, p.x.abs()) * 0.1);
             let lip = 1.0 - bump(p.x, 0.1, p.y - mouth, 0.03);
-            *colour = colour.lerp(self.brow, 0.33 * self.stubble * cheeks * lip * strands);
+            *colour = colour.lerp(self.brow, 0.33 * self.stubble * cheeks * lip * strands * front);
         }
     }
 }

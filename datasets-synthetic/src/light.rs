@@ -44,6 +44,13 @@ impl Light {
     }
 }
 
+impl Light {
+    /// What a white surface that looks at the viewer returns, as one number.
+    pub(crate) fn level(&self) -> f32 {
+        (self.key * self.key_from.z.max(0.0) + (self.sky + self.ground) * 0.5).element_sum() / 3.0
+    }
+}
+
 /// Paints all that is visible over `picture` (linear light, row by row, as large as the visibility buffer in pixels).
 pub(crate) fn composite(geometry: &Geometry, seen: &Visibility, light: &Light, picture: &mut [Vec3]) {
     let width = seen.width / SUB;
@@ -85,18 +92,14 @@ pub(crate) fn composite(geometry: &Geometry, seen: &Visibility, light: &Light, p
                 normal = -normal;
             }
             let paint = part.material.paint(local, &mut normal);
-            let colour = if paint.occlusion < 0.0 {
-                paint.colour
+            let skin = matches!(part.material, Material::Face(_) | Material::Skin { .. });
+            let facing = normal.dot(light.key_from);
+            let lit = if facing > -0.25 && light.key_from.z > -0.2 {
+                1.0 - light.shadow * shadowed(seen, sx, sy, light.key_from, part.unit)
             } else {
-                let skin = matches!(part.material, Material::Face(_) | Material::Skin { .. });
-                let facing = normal.dot(light.key_from);
-                let lit = if facing > -0.25 && light.key_from.z > -0.2 {
-                    1.0 - light.shadow * shadowed(seen, sx, sy, light.key_from, part.unit)
-                } else {
-                    1.0
-                };
-                reflect(paint.colour, paint.occlusion, paint.gloss, normal, skin, lit, light)
+                1.0
             };
+            let colour = reflect(paint.colour, paint.occlusion, paint.gloss, normal, skin, lit, light);
             sum += weight * colour.lerp(light.air, part.haze);
         }
         *pixel = sum * 0.25;
@@ -143,6 +146,7 @@ fn reflect(colour: Vec3, occlusion: f32, gloss: f32, normal: Vec3, skin: bool, l
     let h4 = h * h * h * h;
     let shine = gloss * if gloss > 1.2 { h4 * h4 * h4 * h4 * h4 * 0.4 } else { h4 * h4 * h4 * 0.07 };
     let direct = light.key * (lit * open.min(1.0).sqrt());
-    colour * (ambient + direct * diffuse + light.rim * rim) + direct * shine * f32::from(facing > 0.0)
+    colour * (ambient + direct * diffuse + light.rim * rim)
+        + direct * shine * f32::from(facing > 0.0)
         + light.sky * (gloss * 0.02)
 }

@@ -4,7 +4,7 @@
 use glam::Vec3;
 
 use crate::head::{Face, Paint};
-use crate::math::{Rng, cell, fractal, linear, mix, noise, rgb, smooth};
+use crate::math::{Rng, cell, floor, fract, fractal, linear, mix, noise, rgb, smooth};
 
 /// A kind of surface.
 #[derive(Clone)]
@@ -19,8 +19,6 @@ pub(crate) enum Material {
     Cloth(Cloth),
     /// Smooth or rough things.
     Thing { colour: Vec3, second: Vec3, pattern: Pattern, scale: f32, gloss: f32, seed: u32 },
-    /// A light source or screen.
-    Glow(Vec3),
 }
 
 /// How two colours share a surface.
@@ -95,11 +93,11 @@ fn share(pattern: Pattern, p: Vec3, scale: f32, seed: u32) -> f32 {
     let (u, v) = (p.x * scale, p.y * scale);
     match pattern {
         Pattern::Plain | Pattern::Fur => 0.0,
-        Pattern::Across => f32::from(v.rem_euclid(1.0) < 0.4),
-        Pattern::Along => f32::from(u.rem_euclid(1.0) < 0.35),
-        Pattern::Plaid => 0.5 * f32::from(v.rem_euclid(1.0) < 0.4) + 0.5 * f32::from(u.rem_euclid(1.0) < 0.4),
+        Pattern::Across => f32::from(fract(v) < 0.4),
+        Pattern::Along => f32::from(fract(u) < 0.35),
+        Pattern::Plaid => 0.5 * f32::from(fract(v) < 0.4) + 0.5 * f32::from(fract(u) < 0.4),
         Pattern::Dots => {
-            let (a, b) = (u.rem_euclid(1.0) - 0.5, v.rem_euclid(1.0) - 0.5);
+            let (a, b) = (fract(u) - 0.5, fract(v) - 0.5);
             f32::from(a * a + b * b < 0.07)
         }
         Pattern::Patches => smooth(0.48, 0.54, fractal(u, v, 3, seed)),
@@ -108,7 +106,7 @@ fn share(pattern: Pattern, p: Vec3, scale: f32, seed: u32) -> f32 {
             if x.abs() > 1.0 || y.abs() > 1.0 || p.z < 0.0 {
                 return 0.0;
             }
-            f32::from(cell((x * scale).floor() as i32, (y * scale * 0.5).floor() as i32, seed) > 0.5)
+            f32::from(cell(floor(x * scale), floor(y * scale * 0.5), seed) > 0.5)
         }
         Pattern::Front => {
             if p.z < 0.0 {
@@ -116,10 +114,10 @@ fn share(pattern: Pattern, p: Vec3, scale: f32, seed: u32) -> f32 {
             }
             f32::from(p.x.abs() < 0.05 + 0.18 * smooth(-1.6, -0.8, p.y))
         }
-        Pattern::Pleats => 0.35 * smooth(0.6, 0.9, (p.y * 24.0).rem_euclid(1.0)),
+        Pattern::Pleats => 0.35 * smooth(0.6, 0.9, fract(p.y * 24.0)),
         Pattern::Wood => {
             let ring = v * 0.3 + 2.5 * noise(u * 0.2, v * 0.7, seed);
-            smooth(0.2, 0.8, ring.rem_euclid(1.0))
+            smooth(0.2, 0.8, fract(ring))
         }
         Pattern::TwoSpots => {
             let (a, b) = (p.x.abs() - 0.32, p.y - 0.12);
@@ -180,7 +178,6 @@ impl Material {
                 }
                 Paint { colour: tone, occlusion: 1.0, gloss: *gloss }
             }
-            Self::Glow(colour) => Paint { colour: *colour, occlusion: -1.0, gloss: 0.0 },
         }
     }
 

@@ -236,16 +236,7 @@ impl Look {
             _ => {}
         }
         let hat = if rng.chance(habits.hats) {
-            let hats = [
-                Hat::Beanie,
-                Hat::Cap,
-                Hat::Brim,
-                Hat::Helmet,
-                Hat::Hood,
-                Hat::Hijab,
-                Hat::Turban,
-                Hat::Band,
-            ];
+            let hats = [Hat::Beanie, Hat::Cap, Hat::Brim, Hat::Helmet, Hat::Hood, Hat::Hijab, Hat::Turban, Hat::Band];
             let covered = if male > 0.5 { 0.0 } else { 0.22 };
             hats[rng.weighted(&[0.2, 0.25, 0.1, 0.1, 0.15, covered, 0.04, 0.06])]
         } else {

@@ -7,15 +7,33 @@ use glam::{Mat3, Vec3};
 
 use crate::body::{Builder, hand};
 use crate::head::skin_tone;
-use crate::material::{Material, Pattern};
+use crate::material::{Cloth, Material, Pattern};
 use crate::math::Rng;
 use crate::person::View;
-use crate::raster::{Geometry, Group, NONE};
+use crate::raster::{Geometry, Group, NONE, Sheet};
 
-/// Adds one thing about `size` pixels high at a picture position (z is its depth).
-pub(crate) fn add(geometry: &mut Geometry, rng: &mut Rng, at: Vec3, size: f32) {
-    let view = View::new(at, size, rng.f(-0.2, 0.5), 20.0);
+/// One thing; what it is follows from its seed.
+#[derive(Clone)]
+pub(crate) struct Prop {
+    /// Middle in picture coordinates, with depth.
+    pub(crate) at: Vec3,
+    /// Height in pixels, about.
+    pub(crate) size: f32,
+    pub(crate) seed: u32,
+    /// Something large that people stand behind: a post, a counter, a board, a case.
+    pub(crate) barrier: bool,
+}
+
+/// Adds a thing's triangles.
+pub(crate) fn add(geometry: &mut Geometry, prop: &Prop) {
+    let mut own = Rng::new(u64::from(prop.seed));
+    let rng = &mut own;
+    let view = View::new(prop.at, prop.size, if prop.barrier { 0.0 } else { rng.f(-0.2, 0.5) }, 20.0);
     let mut builder = Builder { geometry, view, owner: NONE, haze: 0.0 };
+    if prop.barrier {
+        barrier(&mut builder, rng);
+        return;
+    }
     let turn = Mat3::from_rotation_z(rng.normal() * 0.3) * Mat3::from_rotation_y(rng.f(0.0, TAU));
     match rng.weighted(&[0.2, 0.28, 0.12, 0.2, 0.12, 0.08]) {
         0 => {
@@ -42,6 +60,26 @@ pub(crate) fn add(geometry: &mut Geometry, rng: &mut Rng, at: Vec3, size: f32) {
             builder.ellipsoid(face, Vec3::new(0.0, 0.0, 0.05), Mat3::IDENTITY, Vec3::new(r, r, 0.03) * 0.8, 24);
         }
     }
+}
+
+fn barrier(builder: &mut Builder<'_>, rng: &mut Rng) {
+    let (half_width, half_height) = match rng.weighted(&[0.35, 0.25, 0.25, 0.15]) {
+        0 => (rng.f(0.01, 0.09), 2.5),
+        1 => (rng.f(1.0, 3.0), 0.5),
+        2 => (rng.f(0.25, 0.8), rng.f(0.25, 0.6)),
+        _ => (3.0, rng.f(0.02, 0.08)),
+    };
+    let material = if rng.chance(0.3) { Material::Cloth(Cloth::draw(rng)) } else { Material::thing(rng) };
+    let part = builder.part(material, Group::Prop);
+    let turn = Mat3::from_rotation_y(rng.normal() * 0.4) * Mat3::from_rotation_z(rng.normal() * 0.03);
+    let view = builder.view;
+    let (nu, nv) = (9, 7);
+    // A slab with rounded sides rather than a box: its face towards the viewer is all that shows.
+    builder.geometry.grid(part, nu, nv, Sheet::Open, |i, j| {
+        let (u, v) = (i as f32 / (nu - 1) as f32 * 2.0 - 1.0, j as f32 / (nv - 1) as f32 * 2.0 - 1.0);
+        let p = Vec3::new(u * half_width, -v * half_height, -0.3 * half_width.min(half_height) * u.powi(4));
+        (view.project(turn * p), p)
+    });
 }
 
 /// Lathe work: bowls, cans, candles, vases, bottles, lamps.

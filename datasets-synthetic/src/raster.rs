@@ -6,6 +6,7 @@
 use glam::Vec3;
 
 use crate::material::Material;
+use crate::math::ceil;
 
 /// Samples per pixel along each axis.
 pub(crate) const SUB: usize = 2;
@@ -42,6 +43,17 @@ pub(crate) struct Part {
     pub(crate) haze: f32,
 }
 
+/// How a grid of points closes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sheet {
+    /// All four edges are free; both sides show.
+    Open,
+    /// The last column joins the first; both sides show.
+    Ring,
+    /// As a ring, and only the outside can be seen.
+    Solid,
+}
+
 pub(crate) struct Triangle {
     pub(crate) corners: [u32; 3],
     pub(crate) part: u32,
@@ -61,15 +73,16 @@ impl Geometry {
     }
 
     /// Adds a surface sampled on a grid: `at(i, j)` gives picture position and local coordinates for
-    /// `i < nu`, `j < nv`; with `wrap` the last column joins the first. Normals come from neighbours.
+    /// `i < nu`, `j < nv`. Normals come from neighbours.
     pub(crate) fn grid(
         &mut self,
         part: u32,
         nu: usize,
         nv: usize,
-        wrap: bool,
+        sheet: Sheet,
         mut at: impl FnMut(usize, usize) -> (Vec3, Vec3),
     ) {
+        let wrap = sheet != Sheet::Open;
         let base = self.vertices.len();
         let mut centre = Vec3::ZERO;
         for j in 0..nv {
@@ -89,8 +102,8 @@ impl Geometry {
                     false => (i.saturating_sub(1), (i + 1).min(nu - 1)),
                 };
                 let du = self.vertices[index(right, j)].pos - self.vertices[index(left, j)].pos;
-                let dv = self.vertices[index(i, (j + 1).min(nv - 1))].pos
-                    - self.vertices[index(i, j.saturating_sub(1))].pos;
+                let dv =
+                    self.vertices[index(i, (j + 1).min(nv - 1))].pos - self.vertices[index(i, j.saturating_sub(1))].pos;
                 let vertex = &mut self.vertices[index(i, j)];
                 let normal = dv.cross(du);
                 outward += normal.dot(vertex.pos - centre);
@@ -107,8 +120,15 @@ impl Geometry {
             for i in 0..columns {
                 let n = (i + 1) % nu;
                 let [a, b, c, d] = [index(i, j), index(n, j), index(n, j + 1), index(i, j + 1)].map(|v| v as u32);
-                self.triangles.push(Triangle { corners: [a, b, c], part });
-                self.triangles.push(Triangle { corners: [a, c, d], part });
+                for corners in [[a, b, c], [a, c, d]] {
+                    let seen = sheet != Sheet::Solid || {
+                        let [p, q, r] = corners.map(|corner| self.vertices[corner as usize].pos);
+                        (((r - q).cross(q - p)).z * sign) > 0.0
+                    };
+                    if seen {
+                        self.triangles.push(Triangle { corners, part });
+                    }
+                }
             }
         }
     }
@@ -175,12 +195,9 @@ impl Visibility {
         }
         let dzdx = ((b.z - a.z) * (c.y - a.y) - (c.z - a.z) * (b.y - a.y)) / area;
         let dzdy = ((c.z - a.z) * (b.x - a.x) - (b.z - a.z) * (c.x - a.x)) / area;
-        let first = min_y.ceil().max(0.0) as usize;
-        let last = max_y.floor().min(self.height as f32 - 1.0);
-        if last < 0.0 {
-            return;
-        }
-        for row in first..=last as usize {
+        let first = ceil(min_y).max(0) as usize;
+        let last = (max_y.min(self.height as f32 - 1.0) as usize).min(self.height - 1);
+        for row in first..=last {
             let y = row as f32;
             let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
             for (p, q) in [(a, b), (b, c), (c, a)] {
@@ -193,11 +210,10 @@ impl Visibility {
             if low > high {
                 continue;
             }
-            let (start, end) = (low.ceil().max(0.0), high.ceil().min(self.width as f32));
+            let (start, end) = (ceil(low).max(0) as usize, ceil(high.min(self.width as f32)).max(0) as usize);
             if end <= start {
                 continue;
             }
-            let (start, end) = (start as usize, end as usize);
             let mut z = a.z + dzdx * (start as f32 - a.x) + dzdy * (y - a.y);
             let line = row * self.width;
             for at in line + start..line + end {

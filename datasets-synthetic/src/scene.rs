@@ -9,7 +9,7 @@ use crate::camera::Camera;
 use crate::light::{self, Light};
 use crate::math::{Rng, mix};
 use crate::person::{Habits, Legs, Look, Person, Pose, View};
-use crate::props;
+use crate::props::{self, Prop};
 use crate::raster::{Geometry, Group, NONE, SUB, Visibility};
 use crate::{Object, ObjectClass, Still};
 
@@ -24,8 +24,7 @@ pub(crate) struct Scene {
     pub(crate) light: Light,
     pub(crate) camera: Camera,
     pub(crate) people: Vec<Person>,
-    /// Position with depth, size in pixels and seed of each thing.
-    pub(crate) props: Vec<(Vec3, f32, u64)>,
+    pub(crate) props: Vec<Prop>,
     pub(crate) grain: u32,
 }
 
@@ -33,95 +32,121 @@ impl Scene {
     /// Draws a training scene.
     pub(crate) fn draw(seed: u64, width: usize, height: usize) -> Self {
         let mut rng = Rng::new(seed);
-        let mut canvas = Canvas::new(width, height);
-        let horizon = background::paint(&mut rng.fork(), &mut canvas);
+        let (canvas, horizon) = place(&mut rng, width, height, false);
         let people = crowd(&mut rng, width as f32, height as f32, horizon);
+        Self::furnish(rng, canvas, people)
+    }
+
+    /// Draws a place for a clip, empty of people, and where its horizon is as a share of the height.
+    pub(crate) fn empty(rng: &mut Rng, width: usize, height: usize) -> (Self, f32) {
+        let (canvas, horizon) = place(rng, width, height, true);
+        let mut scene = Self::furnish(rng.fork(), canvas, Vec::new());
+        scene.camera = scene.camera.steady();
+        scene.props.retain(|prop| !prop.barrier);
+        scene.props.truncate(4);
+        for prop in &mut scene.props {
+            // Behind everyone, who have depths of their own below zero.
+            prop.at.z -= 1e6;
+        }
+        (scene, horizon)
+    }
+
+    fn furnish(mut rng: Rng, mut canvas: Canvas, people: Vec<Person>) -> Self {
+        let (width, height) = (canvas.width as f32, canvas.height as f32);
         let largest = people.iter().map(|p| p.view.unit).fold(0.0, f32::max);
-        if rng.chance(0.25) || (largest > 0.25 * height as f32 && rng.chance(0.5)) {
-            canvas.blur((rng.f(0.002, 0.016) * height as f32) as usize);
+        if rng.chance(0.25) || (largest > 0.25 * height && rng.chance(0.5)) {
+            canvas.blur((rng.f(0.002, 0.016) * height) as usize);
         }
         let light = Light::draw(&mut rng, canvas.mean());
-        let props = things(&mut rng, width as f32, height as f32, &people);
+        let props = things(&mut rng, width, height, &people);
         let smallest = people.iter().map(|p| p.view.unit * FACE).fold(f32::INFINITY, f32::min);
-        let camera = Camera::draw(&mut rng, canvas.mean(), if smallest.is_finite() { smallest } else { 30.0 });
+        let smallest = if smallest.is_finite() { smallest } else { 30.0 };
+        let camera = Camera::draw(&mut rng, canvas.mean(), light.level(), smallest);
         Self { canvas, light, camera, people, props, grain: rng.seed() }
     }
 
-    /// Renders the scene as it stands, and states the truth about it.
+    /// Renders the scene with the people it was drawn with.
     pub(crate) fn render(&self) -> Still {
+        self.moment(&self.people, 0)
+    }
+
+    /// Renders the scene with these people, and states the truth about it; `frame` varies the sensor's noise.
+    pub(crate) fn moment(&self, people: &[Person], frame: u32) -> Still {
         let (width, height) = (self.canvas.width, self.canvas.height);
         let mut geometry = Geometry::default();
-        let built: Vec<Built> = self
-            .people
-            .iter()
-            .enumerate()
-            .map(|(index, person)| body::build(&mut geometry, person, index as u32))
-            .collect();
-        for (at, size, seed) in &self.props {
-            props::add(&mut geometry, &mut Rng::new(*seed), *at, *size);
+        let built: Vec<Built> =
+            people.iter().enumerate().map(|(index, person)| body::build(&mut geometry, person, index as u32)).collect();
+        for prop in &self.props {
+            props::add(&mut geometry, prop);
         }
         let seen = Visibility::new(&geometry, width, height);
         let mut ground = Canvas { width, height, pixels: self.canvas.pixels.clone() };
-        self.contact_shadows(&mut ground);
+        contact_shadows(&mut ground, people);
         light::composite(&geometry, &seen, &self.light, &mut ground.pixels);
-        let image = self.camera.develop(ground.pixels, width, height, self.grain);
-        Still { image, objects: self.truth(&geometry, &seen, &built) }
+        let image = self.camera.develop(ground.pixels, width, height, self.grain ^ frame.wrapping_mul(0x9E37_79B9));
+        Still { image, objects: truth(&geometry, &seen, &built) }
     }
+}
 
-    fn contact_shadows(&self, canvas: &mut Canvas) {
-        let (w, h) = (canvas.width as f32, canvas.height as f32);
-        for person in &self.people {
-            let unit = person.view.unit;
-            let tall = person.look.heads - 0.45;
-            let foot = person.view.project(Vec3::new(0.0, -tall, 0.0));
-            if foot.y > h + unit || foot.x < -unit || foot.x > w + unit || person.pose.legs == Legs::Sit {
-                continue;
-            }
-            let (x, y) = (foot.x.clamp(0.0, w - 1.0) as usize, foot.y.clamp(0.0, h - 1.0) as usize);
-            let dark = Fill::Solid(canvas.pixels[y * canvas.width + x] * 0.45);
-            canvas.ellipse(Vec2::new(foot.x, foot.y), Vec2::new(unit * 0.9, unit * 0.22), 0.0, &dark);
-        }
-    }
+fn place(rng: &mut Rng, width: usize, height: usize, stand: bool) -> (Canvas, f32) {
+    let mut canvas = Canvas::new(width, height);
+    let horizon = background::paint(&mut rng.fork(), &mut canvas, stand);
+    (canvas, horizon)
+}
 
-    fn truth(&self, geometry: &Geometry, seen: &Visibility, built: &[Built]) -> Vec<Object> {
-        let (w, h) = ((seen.width / SUB) as f32, (seen.height / SUB) as f32);
-        let mut bodies = vec![Bounds::default(); built.len()];
-        for (at, &index) in seen.triangle.iter().enumerate() {
-            if index == NONE {
-                continue;
-            }
-            let owner = geometry.parts[geometry.triangles[index as usize].part as usize].owner;
-            if owner != NONE {
-                let (x, y) = ((at % seen.width) as f32, (at / seen.width) as f32);
-                let low = Vec2::new(x, y) / SUB as f32;
-                bodies[owner as usize].add(low);
-                bodies[owner as usize].add(low + Vec2::splat(1.0 / SUB as f32));
-            }
+fn contact_shadows(canvas: &mut Canvas, people: &[Person]) {
+    let (w, h) = (canvas.width as f32, canvas.height as f32);
+    for person in people {
+        let unit = person.view.unit;
+        let tall = person.look.heads - 0.45;
+        let foot = person.view.project(Vec3::new(0.0, -tall, 0.0));
+        if foot.y > h + unit || foot.x < -unit || foot.x > w + unit || person.pose.legs == Legs::Sit {
+            continue;
         }
-        let mut objects = Vec::new();
-        for (index, person) in built.iter().enumerate() {
-            let owner = index as u32;
-            let face = Bounds::of(geometry, person.face.iter().copied());
-            if let Some(bbox) = face.clipped(w, h) {
-                let visible = visible_share(geometry, seen, person.face.iter().copied(), owner, true);
-                let away = person.towards < -0.174;
-                let small = bbox[2].min(bbox[3]) < 5.0;
-                let ignore = away || small || visible < 0.3;
-                // A head seen from behind has no face at all.
-                if person.towards > -0.5 && visible > 0.0 {
-                    let track_id = owner * 2 + 1;
-                    objects.push(Object { class: ObjectClass::Face, bbox, track_id, visible, ignore });
-                }
-            }
-            if let Some(bbox) = bodies[index].clipped(w, h) {
-                let visible = visible_share(geometry, seen, person.all.clone(), owner, false);
-                let ignore = visible < 0.1 || bbox[2].min(bbox[3]) < 5.0;
-                let track_id = owner * 2;
-                objects.push(Object { class: ObjectClass::Person, bbox, track_id, visible, ignore });
-            }
-        }
-        objects
+        let (x, y) = (foot.x.clamp(0.0, w - 1.0) as usize, foot.y.clamp(0.0, h - 1.0) as usize);
+        let dark = Fill::Solid(canvas.pixels[y * canvas.width + x] * 0.45);
+        canvas.ellipse(Vec2::new(foot.x, foot.y), Vec2::new(unit * 0.9, unit * 0.22), 0.0, &dark);
     }
+}
+
+fn truth(geometry: &Geometry, seen: &Visibility, built: &[Built]) -> Vec<Object> {
+    let (w, h) = ((seen.width / SUB) as f32, (seen.height / SUB) as f32);
+    let mut bodies = vec![Bounds::default(); built.len()];
+    for (at, &index) in seen.triangle.iter().enumerate() {
+        if index == NONE {
+            continue;
+        }
+        let owner = geometry.parts[geometry.triangles[index as usize].part as usize].owner;
+        if owner != NONE {
+            let (x, y) = ((at % seen.width) as f32, (at / seen.width) as f32);
+            let low = Vec2::new(x, y) / SUB as f32;
+            bodies[owner as usize].add(low);
+            bodies[owner as usize].add(low + Vec2::splat(1.0 / SUB as f32));
+        }
+    }
+    let mut objects = Vec::new();
+    for (index, person) in built.iter().enumerate() {
+        let owner = index as u32;
+        let face = Bounds::of(geometry, person.face.iter().copied());
+        if let Some(bbox) = face.clipped(w, h) {
+            let visible = visible_share(geometry, seen, person.face.iter().copied(), owner, true);
+            let away = person.towards < -0.174;
+            let small = bbox[2].min(bbox[3]) < 5.0;
+            let ignore = away || small || visible < 0.3;
+            // A head seen from behind has no face at all.
+            if person.towards > -0.5 && visible > 0.0 {
+                let track_id = owner * 2 + 1;
+                objects.push(Object { class: ObjectClass::Face, bbox, track_id, visible, ignore });
+            }
+        }
+        if let Some(bbox) = bodies[index].clipped(w, h) {
+            let visible = visible_share(geometry, seen, person.all.clone(), owner, false);
+            let ignore = visible < 0.1 || bbox[2].min(bbox[3]) < 5.0;
+            let track_id = owner * 2;
+            objects.push(Object { class: ObjectClass::Person, bbox, track_id, visible, ignore });
+        }
+    }
+    objects
 }
 
 #[derive(Clone, Copy)]
@@ -201,7 +226,7 @@ fn visible_share(
 /// People placed as one of several kinds of picture has them.
 fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
     let habits = Habits::draw(rng);
-    // Position of the head in pixels and pixels per head, nearer later.
+    // Position of the head in pixels, and pixels per head.
     let mut places: Vec<(f32, f32, f32)> = Vec::new();
     let smallest = SMALLEST / FACE;
     let unit_for = |share: f32| (share * h / FACE).max(smallest);
@@ -245,20 +270,21 @@ fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
         }
         3 => {
             // A crowd, row behind row.
-            let (far, near) = (rng.log(smallest * 0.9, smallest * 2.4), rng.log(smallest * 1.6, smallest * 5.0));
-            let near = near.max(far);
+            let far = rng.log(smallest * 0.9, smallest * 2.4);
+            let near = far * rng.log(1.0, 3.5);
             let most = rng.i(18, 100) as usize;
-            let mut y = h * rng.f(0.0, 0.45);
-            let start = y;
-            while y < h * 1.1 && places.len() < most {
-                let unit = mix(far, near, ((y - start) / (h - start)).clamp(0.0, 1.0)) * (1.0 + 0.04 * rng.normal());
+            let top = h * rng.f(-0.05, 0.5);
+            let mut y = h * rng.f(0.85, 1.05);
+            while y > top && places.len() < most {
+                let t = ((y - top) / (h - top)).clamp(0.0, 1.0);
+                let unit = mix(far, near, t) * (1.0 + 0.04 * rng.normal());
                 let mut x = rng.f(-1.0, 1.0) * unit;
                 let spacing = rng.f(1.1, 2.6);
                 while x < w + unit && places.len() < most {
-                    places.push((x, y + 0.35 * unit * rng.normal(), unit * (1.0 + 0.08 * rng.normal())));
+                    places.push((x, y + 0.35 * unit * rng.normal(), unit * (1.0 + 0.05 * rng.normal())));
                     x += unit * spacing * rng.f(0.6, 1.6);
                 }
-                y += unit * rng.f(0.8, 1.9);
+                y -= unit * rng.f(0.6, 1.6);
             }
             towards = rng.pick(&[0.55, 0.8, 0.95]);
         }
@@ -292,7 +318,8 @@ fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
     let distance = if rng.chance(0.25) { rng.f(3.5, 8.0) } else { rng.f(8.0, 40.0) };
     let haze = if rng.chance(0.25) { rng.f(0.05, 0.45) } else { 0.0 };
     let shared_yaw = if kind == 3 && rng.chance(0.4) { rng.normal() * 0.6 } else { 0.0 };
-    places.sort_by(|a, b| a.2.total_cmp(&b.2));
+    // Nearer people are larger, and in a crowd stand lower in the picture.
+    places.sort_by(|a, b| if kind == 3 { a.1.total_cmp(&b.1) } else { a.2.total_cmp(&b.2) });
     let nearest = places.last().map_or(1.0, |place| place.2);
     let mut depth = 0.0;
     let mut before = 0.0;
@@ -319,20 +346,27 @@ fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
 }
 
 /// Things behind, among and in front of the people.
-fn things(rng: &mut Rng, w: f32, h: f32, people: &[Person]) -> Vec<(Vec3, f32, u64)> {
-    let count = if people.is_empty() {
-        rng.i(2, 22)
-    } else if rng.chance(0.55) {
-        rng.i(0, 8)
-    } else {
-        0
+fn things(rng: &mut Rng, w: f32, h: f32, people: &[Person]) -> Vec<Prop> {
+    let count = match people.is_empty() {
+        true => rng.i(2, 22),
+        false if rng.chance(0.5) => rng.i(0, 7),
+        false => 0,
     };
     let deepest = people.iter().map(|p| p.view.origin.z).fold(0.0, f32::max);
-    (0..count)
+    let mut things: Vec<Prop> = (0..count)
         .map(|_| {
             let size = rng.log(6.0, (0.3 * h).max(12.0));
             let z = if rng.chance(0.6) { -4.0 * size - 100.0 } else { rng.f(0.0, deepest + 3.0 * size) };
-            (Vec3::new(rng.f(0.0, w), rng.f(0.1, 1.05) * h, z), size, u64::from(rng.seed()))
+            let at = Vec3::new(rng.f(0.0, w), rng.f(0.1, 1.05) * h, z);
+            Prop { at, size, seed: rng.seed(), barrier: false }
         })
-        .collect()
+        .collect();
+    if rng.chance(0.22) {
+        for _ in 0..rng.i(1, 4) {
+            let size = rng.log(0.1, 0.7) * h;
+            let at = Vec3::new(rng.f(0.0, w), rng.f(0.5, 1.1) * h, rng.f(0.3, 1.0) * deepest + 2.0 * size);
+            things.push(Prop { at, size, seed: rng.seed(), barrier: true });
+        }
+    }
+    things
 }

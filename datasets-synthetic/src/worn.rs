@@ -10,7 +10,7 @@ use crate::head::Face;
 use crate::material::{Cloth, Material, Pattern};
 use crate::math::{fall, fractal, mix, noise, smooth};
 use crate::person::{Cover, Glasses, Hair, Hat, Look, Person};
-use crate::raster::Group;
+use crate::raster::{Group, Sheet};
 
 /// Turns head coordinates into the person's space: the neck's joint stays where it is.
 #[derive(Clone, Copy)]
@@ -41,14 +41,14 @@ pub(crate) fn head(builder: &mut Builder<'_>, person: &Person) -> (Vec<u32>, f32
     let seat = Seat { turn };
     let towards = (builder.view.turn * turn * Vec3::Z).z;
     let unit = builder.view.unit;
-    let nu = ((unit * 0.7) as usize).clamp(24, 110);
+    let nu = ((unit * 0.7) as usize).clamp(16, 110);
     let nv = nu * 3 / 4;
 
     let first = builder.geometry.triangles.len();
+    let base = builder.geometry.vertices.len() as u32;
     let part = builder.part(Material::Face(Box::new(look.face.clone())), Group::Head);
     shell(builder, &seat, part, &look.face, (nu, nv), |_, _, p| p);
     let last = builder.geometry.triangles.len();
-    let base = builder.geometry.triangles[first].corners.iter().copied().min().unwrap_or(0);
     let mut face = Vec::new();
     for index in first..last {
         let corners = builder.geometry.triangles[index].corners;
@@ -86,7 +86,7 @@ fn shell(
 ) {
     let view = builder.view;
     let drop = face.mouth_open * 0.07;
-    builder.geometry.grid(part, nu, nv, true, |i, j| {
+    builder.geometry.grid(part, nu, nv, Sheet::Solid, |i, j| {
         let (longitude, latitude) = direction(i, nu, j, nv);
         let skin = face.surface(longitude, latitude);
         let mut p = moved(longitude, latitude, skin);
@@ -112,7 +112,7 @@ fn neck_and_ears(builder: &mut Builder<'_>, seat: &Seat, person: &Person) {
     let around = builder.segments(0.8, 8, 28);
     let view = builder.view;
     let rows = 7;
-    builder.geometry.grid(part, around, rows, true, |i, j| {
+    builder.geometry.grid(part, around, rows, Sheet::Solid, |i, j| {
         let t = j as f32 / (rows - 1) as f32;
         let (sin, cos) = (TAU * i as f32 / around as f32).sin_cos();
         let r = radius * (1.0 + 0.25 * smooth(0.5, 1.0, t));
@@ -195,7 +195,7 @@ fn curtain(builder: &mut Builder<'_>, seat: &Seat, material: Material, length: f
     let opening = 0.95 + 0.35 * ((seed >> 4) % 100) as f32 / 100.0;
     let view = builder.view;
     let top = if low { -0.1 } else { 0.22 };
-    builder.geometry.grid(part, nu, nv, false, |i, j| {
+    builder.geometry.grid(part, nu, nv, Sheet::Open, |i, j| {
         let t = j as f32 / (nv - 1) as f32;
         let s = i as f32 / (nu - 1) as f32;
         let longitude = mix(opening, TAU - opening, s);
@@ -319,7 +319,7 @@ fn glasses(builder: &mut Builder<'_>, seat: &Seat, look: &Look) {
         let part = builder.part(thing(look.frame * 0.5 + Vec3::splat(0.004), 3.0), Group::Head);
         for side in [-1.0, 1.0] {
             let scale = if goggles { 1.4 } else { 1.0 };
-            builder.geometry.grid(part, 18, 4, true, |i, j| {
+            builder.geometry.grid(part, 18, 4, Sheet::Ring, |i, j| {
                 let p = rim_at(side, TAU * i as f32 / 18.0, scale * j as f32 / 3.0 + 0.01);
                 (view.project(seat.place(p)), p)
             });
@@ -331,7 +331,8 @@ fn glasses(builder: &mut Builder<'_>, seat: &Seat, look: &Look) {
     let part = builder.part(thing(look.frame, 1.0), Group::Head);
     let thick = 0.006 + 0.008 * ((face.seed >> 16) % 10) as f32 / 10.0;
     for side in [-1.0, 1.0] {
-        let ring: Vec<_> = (0..=20).map(|i| (seat.place(rim_at(side, TAU * i as f32 / 20.0, 1.0)), thick, thick)).collect();
+        let ring: Vec<_> =
+            (0..=20).map(|i| (seat.place(rim_at(side, TAU * i as f32 / 20.0, 1.0)), thick, thick)).collect();
         builder.tube(part, 4, seat.turn * Vec3::Z, &ring);
         let hinge = front(side * (0.128 + half_width), 0.02);
         let ear = Vec3::new(side * 0.345 * face.width, 0.03, -0.02);
@@ -405,7 +406,7 @@ fn hat(builder: &mut Builder<'_>, seat: &Seat, person: &Person, grid: (usize, us
         let whole = look.hat == Hat::Brim;
         let (nu, nv) = (if whole { 32 } else { 13 }, 4);
         let wide = if whole { 0.3 + 0.15 * (seed % 5) as f32 / 5.0 } else { 0.3 };
-        builder.geometry.grid(brim, nu, nv, whole, |i, j| {
+        builder.geometry.grid(brim, nu, nv, if whole { Sheet::Ring } else { Sheet::Open }, |i, j| {
             let t = j as f32 / (nv - 1) as f32;
             let longitude = if whole { TAU * i as f32 / nu as f32 } else { mix(-1.0, 1.0, i as f32 / (nu - 1) as f32) };
             let out = if whole { wide } else { wide * (longitude * 1.35).cos().max(0.05) };
