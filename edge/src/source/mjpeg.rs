@@ -28,13 +28,7 @@ pub(super) fn open_still_or_stream(file: File, path: &Path) -> Result<Box<dyn So
     reader.rewind()?;
     Ok(Box::new(Mjpeg {
         path: path.to_path_buf(),
-        info: StreamInfo {
-            kind: MediaKind::Mjpeg,
-            geometry,
-            color: Color::JPEG,
-            rate: Rate::ASSUMED,
-            frames: None,
-        },
+        info: StreamInfo { kind: MediaKind::Mjpeg, geometry, color: Color::JPEG, rate: Rate::ASSUMED, frames: None },
         reader,
         picture: Vec::new(),
         index: 0,

@@ -1,4 +1,6 @@
 //! stub
-use std::path::Path;
 use crate::source::{OpenOptions, Source, SourceError};
-pub(super) fn open(_: &Path, _: &OpenOptions) -> Result<Box<dyn Source>, SourceError> { Err(SourceError::Camera { name: "x".into(), reason: "y".into() }) }
+use std::path::Path;
+pub(super) fn open(_: &Path, _: &OpenOptions) -> Result<Box<dyn Source>, SourceError> {
+    Err(SourceError::Camera { name: "x".into(), reason: "y".into() })
+}

@@ -7,8 +7,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use mp4_atom::{
-    Atom, Avcc, Co64, Colr, Ctts, CttsEntry, Elst, Hdlr, Matrix, Mdhd, Mvhd, Stco, Stsc, StscEntry, Stsz,
-    StszSamples, Stts, SttsEntry, Tfdt, Tfhd, Tkhd, Trex, Trun,
+    Atom, Avcc, Co64, Colr, Ctts, CttsEntry, Elst, Hdlr, Matrix, Mdhd, Mvhd, Stco, Stsc, StscEntry, Stsz, StszSamples,
+    Stts, SttsEntry, Tfdt, Tfhd, Tkhd, Trex, Trun,
 };
 
 use crate::source::Rate;
@@ -407,14 +407,7 @@ impl Fragments {
         Ok(())
     }
 
-    fn read_run(
-        &mut self,
-        trun: &Trun,
-        tfhd: &Tfhd,
-        base: u64,
-        offset: &mut u64,
-        track: &Track,
-    ) -> Result<(), Fault> {
+    fn read_run(&mut self, trun: &Trun, tfhd: &Tfhd, base: u64, offset: &mut u64, track: &Track) -> Result<(), Fault> {
         let trex = track.defaults.clone().unwrap_or_default();
         let default_duration = tfhd.default_sample_duration.unwrap_or(trex.default_sample_duration);
         let default_size = tfhd.default_sample_size.unwrap_or(trex.default_sample_size);

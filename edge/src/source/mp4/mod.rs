@@ -166,9 +166,7 @@ impl<R: BufRead + Seek> Mp4<R> {
         let index = self.index;
         self.index += 1;
         match picture.samples {
-            Ok(buffer) => {
-                Ok(Next::Frame(RawFrame::new(index, time, self.info.geometry, self.info.color, buffer)?))
-            }
+            Ok(buffer) => Ok(Next::Frame(RawFrame::new(index, time, self.info.geometry, self.info.color, buffer)?)),
             Err(reason) => Ok(Next::Lost { index, time, reason }),
         }
     }
@@ -214,7 +212,9 @@ fn probe(track: &Track, coded: Geometry, units: &[&[u8]]) -> Result<(), Fault> {
     decode.push(0, Ok(&access_unit), &pool);
     decode.finish(&pool);
     match decode.pop().map(|p| p.samples) {
-        Some(Err(reason)) => Err(Fault::Unsupported(format!("H.264 that the built-in decoder cannot decode ({reason})"))),
+        Some(Err(reason)) => {
+            Err(Fault::Unsupported(format!("H.264 that the built-in decoder cannot decode ({reason})")))
+        }
         _ => Ok(()),
     }
 }

@@ -1,0 +1,554 @@
+//! Backgrounds: places and patterns without a single face in them, painted flat, layer upon layer.
+//! Knows nothing of people.
+
+use glam::{Vec2, Vec3};
+
+use crate::math::{Rng, cell, floor, fract, fractal, mix, noise, rgb, smooth};
+
+/// A picture in linear light, row by row.
+pub(crate) struct Canvas {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) pixels: Vec<Vec3>,
+}
+
+/// How an area is filled; lengths in pixels.
+#[derive(Clone)]
+pub(crate) enum Fill {
+    Solid(Vec3),
+    Gradient { from: Vec3, to: Vec3, angle: f32, span: f32, middle: Vec2 },
+    Noise { a: Vec3, b: Vec3, scale: Vec2, octaves: u32, sharp: f32, seed: u32 },
+    Brick { brick: Vec3, mortar: Vec3, size: Vec2, joint: f32, shift: f32, vary: f32, seed: u32 },
+    Windows { wall: Vec3, glass: Vec3, size: Vec2, share: Vec2, lit: f32, seed: u32 },
+    Leaves { dark: Vec3, light: Vec3, size: f32, seed: u32 },
+    Text { paper: Vec3, ink: Vec3, line: f32, seed: u32 },
+    Stripes { a: Vec3, b: Vec3, period: f32, angle: f32, duty: f32 },
+    Wood { a: Vec3, b: Vec3, plank: f32, upright: bool, seed: u32 },
+    Crumbs { ground: Vec3, size: f32, seed: u32, saturation: f32 },
+}
+
+impl Fill {
+    pub(crate) fn at(&self, x: f32, y: f32) -> Vec3 {
+        match *self {
+            Self::Solid(colour) => colour,
+            Self::Gradient { from, to, angle, span, middle } => {
+                let along = (x - middle.x) * angle.cos() + (y - middle.y) * angle.sin();
+                from.lerp(to, smooth(-0.5, 0.5, along / span))
+            }
+            Self::Noise { a, b, scale, octaves, sharp, seed } => {
+                let n = fractal(x / scale.x, y / scale.y, octaves, seed);
+                a.lerp(b, smooth(0.5 - sharp, 0.5 + sharp, n))
+            }
+            Self::Brick { brick, mortar, size, joint, shift, vary, seed } => {
+                let row = floor(y / size.y) as f32;
+                let across = x / size.x + row * shift;
+                let (u, v) = (fract(across) * size.x, fract(y / size.y) * size.y);
+                if u < joint || v < joint {
+                    return mortar;
+                }
+                let tone = 1.0 + vary * (cell(floor(across), row as i32, seed) - 0.5);
+                brick * (tone + 0.15 * (noise(x * 0.4, y * 0.4, seed) - 0.5))
+            }
+            Self::Windows { wall, glass, size, share, lit, seed } => {
+                let (i, j) = (floor(x / size.x) as f32, floor(y / size.y) as f32);
+                let (u, v) = (x / size.x - i, y / size.y - j);
+                if u > share.x || v > share.y {
+                    return wall * (0.92 + 0.16 * noise(x * 0.08, y * 0.08, seed));
+                }
+                let chance = cell(i as i32, j as i32, seed);
+                if chance < lit {
+                    return rgb(255, 225, 160) * (0.4 + chance);
+                }
+                let cross = (u - share.x * 0.5).abs() * size.x < 0.7;
+                if cross { wall * 0.6 } else { glass * (0.5 + 0.9 * chance) + Vec3::splat(0.1 * v) }
+            }
+            Self::Leaves { dark, light, size, seed } => {
+                let warp = noise(x / size * 0.7, y / size * 0.7, seed) * 1.5;
+                let a = noise(x / size + warp, y / size - warp, seed ^ 1);
+                let b = noise(x / size * 2.7 - warp, y / size * 2.7, seed ^ 2);
+                let clump = noise(x / size * 0.16, y / size * 0.16, seed ^ 3);
+                dark.lerp(light, smooth(0.25, 0.85, 0.45 * a + 0.3 * b + 0.35 * clump - 0.05))
+            }
+            Self::Text { paper, ink, line, seed } => {
+                let row = floor(y / line) as f32;
+                let v = y / line - row;
+                let letter = line * 0.45;
+                let column = floor(x / letter) as f32;
+                let long = cell(row as i32, 7, seed) * 60.0 + 4.0;
+                if !(0.25..0.8).contains(&v) || column.rem_euclid(long + 6.0) > long {
+                    return paper;
+                }
+                let (i, j) = (floor(x / letter * 3.0), (v * 9.0) as i32 + row as i32 * 31);
+                let gap = cell(column as i32, row as i32, seed ^ 1) < 0.16;
+                if !gap && cell(i, j, seed) < 0.45 { ink } else { paper }
+            }
+            Self::Stripes { a, b, period, angle, duty } => {
+                let t = fract((x * angle.cos() + y * angle.sin()) / period);
+                if t < duty { a } else { b }
+            }
+            Self::Wood { a, b, plank, upright, seed } => {
+                let (along, across) = if upright { (y, x) } else { (x, y) };
+                let board = floor(across / plank) as f32;
+                if across / plank - board < 0.04 {
+                    return a * 0.35;
+                }
+                let tone = cell(board as i32, 3, seed);
+                let grain = noise(along * 0.02 + tone * 50.0, across * 0.45, seed);
+                a.lerp(b, 0.6 * grain + 0.4 * tone)
+            }
+            Self::Crumbs { ground, size, seed, saturation } => {
+                let (i, j) = (floor(x / size), floor(y / size));
+                let mut best = (f32::INFINITY, 0);
+                for (di, dj) in [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)] {
+                    let (ci, cj) = (i + di, j + dj);
+                    let centre = Vec2::new(ci as f32 + cell(ci, cj, seed), cj as f32 + cell(ci, cj, seed ^ 1));
+                    let distance = centre.distance_squared(Vec2::new(x, y) / size);
+                    if distance < best.0 {
+                        best = (distance, crate::math::hash(ci, cj, seed ^ 2));
+                    }
+                }
+                let [r, g, b, level] = best.1.to_le_bytes().map(|byte| f32::from(byte) / 255.0);
+                let tint = Vec3::splat(0.5).lerp(Vec3::new(r, g, b), saturation);
+                if best.0 > 0.35 { ground } else { tint * (0.2 + level) * (1.0 - best.0) }
+            }
+        }
+    }
+
+    /// Any fill at all, with details of about `size` pixels.
+    pub(crate) fn draw(rng: &mut Rng, size: f32) -> Self {
+        let a = rng.colour((0.0, 0.7), (0.05, 1.0));
+        let b = if rng.chance(0.5) { a * rng.f(0.3, 1.6) } else { rng.colour((0.0, 0.7), (0.05, 1.0)) };
+        let seed = rng.seed();
+        match rng.weighted(&[0.16, 0.13, 0.2, 0.11, 0.08, 0.09, 0.06, 0.06, 0.06, 0.05]) {
+            0 => Self::Solid(a),
+            1 => Self::Gradient {
+                from: a,
+                to: b,
+                angle: rng.f(0.0, 6.28),
+                span: size * rng.f(3.0, 20.0),
+                middle: Vec2::new(rng.f(0.0, 600.0), rng.f(0.0, 400.0)),
+            },
+            2 => Self::Noise {
+                a,
+                b,
+                scale: Vec2::new(size * rng.log(0.3, 4.0), size * rng.log(0.3, 4.0)),
+                octaves: rng.i(1, 4) as u32,
+                sharp: rng.f(0.02, 0.5),
+                seed,
+            },
+            3 => {
+                let tall = size * rng.log(0.5, 2.0);
+                Self::Brick {
+                    brick: a,
+                    mortar: b,
+                    size: Vec2::new(tall * rng.f(1.0, 3.0), tall),
+                    joint: (tall * rng.f(0.04, 0.12)).max(0.8),
+                    shift: rng.pick(&[0.0, 0.5, 0.33]),
+                    vary: rng.f(0.0, 0.6),
+                    seed,
+                }
+            }
+            4 => Self::Windows {
+                wall: a,
+                glass: rng.colour((0.1, 0.5), (0.1, 0.5)),
+                size: Vec2::new(size * rng.f(0.8, 2.0), size * rng.f(0.8, 2.0)),
+                share: Vec2::new(rng.f(0.4, 0.9), rng.f(0.4, 0.8)),
+                lit: if rng.chance(0.3) { rng.f(0.1, 0.6) } else { 0.0 },
+                seed,
+            },
+            5 => Self::leaves(rng, size),
+            6 => Self::Text { paper: a, ink: b, line: (size * rng.f(0.3, 1.2)).max(3.0), seed },
+            7 => Self::Stripes {
+                a,
+                b,
+                period: (size * rng.log(0.2, 2.0)).max(2.0),
+                angle: rng.pick(&[0.0, 1.571, 0.785, 1.2, 0.3]),
+                duty: rng.f(0.1, 0.6),
+            },
+            8 => {
+                let wood = rng.pick(&[rgb(150, 100, 60), rgb(90, 58, 35), rgb(200, 165, 120), rgb(120, 110, 100)]);
+                Self::Wood { a: wood, b: wood * rng.f(0.3, 0.8), plank: size * rng.f(0.7, 3.0), upright: rng.chance(0.5), seed }
+            }
+            _ => Self::Crumbs { ground: a * 0.4, size: (size * rng.log(0.2, 1.0)).max(3.0), seed, saturation: rng.f(0.1, 1.0) },
+        }
+    }
+
+    pub(crate) fn leaves(rng: &mut Rng, size: f32) -> Self {
+        let green =
+            rng.pick(&[rgb(88, 105, 62), rgb(112, 125, 75), rgb(66, 80, 55), rgb(125, 112, 72), rgb(130, 95, 62)]);
+        Self::Leaves { dark: green * 0.12, light: green * rng.f(0.8, 1.6), size: (size * rng.f(0.15, 0.5)).max(2.0), seed: rng.seed() }
+    }
+}
+
+impl Canvas {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
+        Self { width, height, pixels: vec![Vec3::splat(0.2); width * height] }
+    }
+
+    /// Fills an upright box.
+    pub(crate) fn rect(&mut self, x0: f32, y0: f32, x1: f32, y1: f32, fill: &Fill) {
+        let (w, h) = (self.width as f32, self.height as f32);
+        let (x0, x1) = (x0.clamp(0.0, w) as usize, x1.clamp(0.0, w) as usize);
+        let (y0, y1) = (y0.clamp(0.0, h) as usize, y1.clamp(0.0, h) as usize);
+        for y in y0..y1 {
+            for x in x0..x1 {
+                self.pixels[y * self.width + x] = fill.at(x as f32, y as f32);
+            }
+        }
+    }
+
+    /// Fills the inside of a shape: `depth` is positive inside, about 1 a pixel from the edge.
+    fn shape(&mut self, centre: Vec2, reach: f32, fill: &Fill, depth: impl Fn(Vec2) -> f32) {
+        let (w, h) = (self.width as f32, self.height as f32);
+        let (x0, x1) = ((centre.x - reach).clamp(0.0, w) as usize, (centre.x + reach + 1.0).clamp(0.0, w) as usize);
+        let (y0, y1) = ((centre.y - reach).clamp(0.0, h) as usize, (centre.y + reach + 1.0).clamp(0.0, h) as usize);
+        for y in y0..y1 {
+            for x in x0..x1 {
+                let cover = (depth(Vec2::new(x as f32, y as f32) - centre) + 0.5).clamp(0.0, 1.0);
+                if cover > 0.0 {
+                    let pixel = &mut self.pixels[y * self.width + x];
+                    *pixel = pixel.lerp(fill.at(x as f32, y as f32), cover);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn ellipse(&mut self, centre: Vec2, radii: Vec2, angle: f32, fill: &Fill) {
+        let (sin, cos) = angle.sin_cos();
+        let small = radii.min_element().max(0.5);
+        self.shape(centre, radii.max_element(), fill, |p| {
+            let q = Vec2::new(p.x * cos + p.y * sin, p.y * cos - p.x * sin) / radii.max(Vec2::splat(0.5));
+            (1.0 - q.length()) * small
+        });
+    }
+
+    pub(crate) fn tilted(&mut self, centre: Vec2, half: Vec2, angle: f32, round: f32, fill: &Fill) {
+        let (sin, cos) = angle.sin_cos();
+        self.shape(centre, half.length(), fill, |p| {
+            let q = Vec2::new(p.x * cos + p.y * sin, p.y * cos - p.x * sin).abs() - half + Vec2::splat(round);
+            round - q.max(Vec2::ZERO).length() - q.max_element().min(0.0)
+        });
+    }
+
+    pub(crate) fn mean(&self) -> Vec3 {
+        let step = (self.pixels.len() / 500).max(1);
+        let (mut sum, mut count) = (Vec3::ZERO, 0.0);
+        for pixel in self.pixels.iter().step_by(step) {
+            sum += *pixel;
+            count += 1.0;
+        }
+        sum / count
+    }
+
+    /// Blurs with two passes of a box of this radius in pixels.
+    pub(crate) fn blur(&mut self, radius: usize) {
+        if radius > 0 {
+            for _ in 0..2 {
+                crate::camera::box_blur(&mut self.pixels, self.width, self.height, radius);
+            }
+        }
+    }
+}
+
+/// Paints one of the kinds of place; returns where the ground meets the rest, as a share of the height.
+pub(crate) fn paint(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
+    let kind = rng.weighted(&[0.24, 0.24, 0.12, 0.12, 0.1, 0.08, 0.1]);
+    let horizon = match kind {
+        0 => street(rng, canvas),
+        1 => room(rng, canvas),
+        2 => nature(rng, canvas),
+        3 => collage(rng, canvas),
+        4 => studio(rng, canvas),
+        5 => night(rng, canvas),
+        _ => shelves(rng, canvas),
+    };
+    let litter = if rng.chance(0.78) { rng.i(0, 7) } else { rng.i(8, 45) };
+    for _ in 0..litter {
+        clutter(rng, canvas);
+    }
+    stain(rng, canvas);
+    horizon
+}
+
+/// Uneven light over everything: no wall is one colour.
+fn stain(rng: &mut Rng, canvas: &mut Canvas) {
+    let (seed, depth) = (rng.seed(), rng.f(0.1, 0.7));
+    let scale = canvas.width.max(canvas.height) as f32 * rng.f(0.15, 0.6);
+    for y in 0..canvas.height {
+        for x in 0..canvas.width {
+            let n = noise(x as f32 / scale, y as f32 / scale, seed);
+            canvas.pixels[y * canvas.width + x] *= 1.0 + depth * (n - 0.5);
+        }
+    }
+}
+
+/// One flat thing somewhere; many are round and coloured like skin.
+fn clutter(rng: &mut Rng, canvas: &mut Canvas) {
+    let (w, h) = (canvas.width as f32, canvas.height as f32);
+    let centre = Vec2::new(rng.f(0.0, w), rng.f(0.0, h));
+    let size = rng.log(3.0, 0.2 * h.max(40.0));
+    let skin = linear_skin(rng);
+    let fill = if rng.chance(0.3) { Fill::Solid(skin) } else { Fill::draw(rng, size) };
+    match rng.weighted(&[0.3, 0.3, 0.2, 0.2]) {
+        0 => canvas.ellipse(centre, Vec2::new(size, size * rng.f(0.5, 1.3)), rng.f(0.0, 3.14), &fill),
+        1 => canvas.tilted(centre, Vec2::new(size, size * rng.f(0.2, 2.0)), rng.normal() * 0.15, rng.f(0.0, 0.3) * size, &fill),
+        2 => canvas.tilted(centre, Vec2::new(rng.f(1.0, 5.0), size * 3.0), rng.normal() * 0.8, 0.5, &fill),
+        _ => {
+            // A blob with spots: what a weak detector takes for a face.
+            let radii = Vec2::new(size * 0.8, size);
+            canvas.ellipse(centre, radii, rng.normal() * 0.3, &fill);
+            let dark = Fill::Solid(rng.colour((0.0, 0.5), (0.0, 0.3)));
+            for _ in 0..rng.i(1, 5) {
+                let spot = centre + Vec2::new(rng.f(-0.6, 0.6), rng.f(-0.7, 0.7)) * size;
+                canvas.ellipse(spot, Vec2::new(rng.f(0.05, 0.3), rng.f(0.05, 0.2)) * size, rng.f(0.0, 3.14), &dark);
+            }
+            if rng.chance(0.5) {
+                canvas.ellipse(centre, radii * 0.7, 0.0, &fill);
+            }
+        }
+    }
+}
+
+fn linear_skin(rng: &mut Rng) -> Vec3 {
+    let tone = rng.f(0.0, 1.0);
+    crate::head::skin_tone(rng, tone)
+}
+
+fn sky(rng: &mut Rng) -> Fill {
+    let low = rng.pick(&[rgb(225, 232, 238), rgb(235, 220, 200), rgb(200, 205, 210), rgb(180, 205, 235)]);
+    let high = rng.pick(&[rgb(110, 160, 220), rgb(190, 200, 212), rgb(150, 160, 175), rgb(80, 120, 190)]);
+    if rng.chance(0.4) {
+        return Fill::Noise { a: high, b: low, scale: Vec2::new(120.0, 50.0), octaves: 4, sharp: 0.2, seed: rng.seed() };
+    }
+    Fill::Gradient { from: high, to: low, angle: 1.571, span: 300.0, middle: Vec2::new(0.0, 100.0) }
+}
+
+fn street(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
+    let (w, h) = (canvas.width as f32, canvas.height as f32);
+    let horizon = rng.f(0.15, 0.6);
+    let fill = sky(rng);
+    canvas.rect(0.0, 0.0, w, h * horizon, &fill);
+    let mut x = rng.f(-0.2, 0.0) * w;
+    while x < w {
+        let wide = rng.f(0.1, 0.45) * w;
+        let top = if rng.chance(0.75) { rng.f(-0.2, 0.7) * horizon * h } else { horizon * h };
+        let size = h * rng.log(0.03, 0.16);
+        let wall = rng.colour((0.0, 0.45), (0.25, 0.95));
+        let fill = if rng.chance(0.7) {
+            Fill::Windows {
+                wall,
+                glass: rng.colour((0.1, 0.5), (0.1, 0.6)),
+                size: Vec2::new(size, size * rng.f(1.0, 1.8)),
+                share: Vec2::new(rng.f(0.35, 0.9), rng.f(0.4, 0.85)),
+                lit: if rng.chance(0.15) { 0.3 } else { 0.0 },
+                seed: rng.seed(),
+            }
+        } else {
+            Fill::draw(rng, size)
+        };
+        canvas.rect(x, top, x + wide, h * (horizon + 0.08), &fill);
+        if rng.chance(0.5) {
+            let shop = Fill::draw(rng, size * 0.5);
+            canvas.rect(x, h * (horizon - 0.16), x + wide * rng.f(0.5, 1.0), h * (horizon + 0.05), &shop);
+            let sign = Fill::Text {
+                paper: rng.colour((0.2, 1.0), (0.2, 0.9)),
+                ink: rng.colour((0.0, 0.9), (0.6, 1.0)),
+                line: h * 0.06,
+                seed: rng.seed(),
+            };
+            canvas.rect(x, h * (horizon - 0.22), x + wide * 0.9, h * (horizon - 0.15), &sign);
+        }
+        x += wide;
+    }
+    let grey = Vec3::splat(rng.f(0.06, 0.45)) * rng.colour((0.0, 0.1), (0.9, 1.0));
+    let road = if rng.chance(0.4) {
+        Fill::draw(rng, h * 0.08)
+    } else {
+        Fill::Noise { a: grey * 0.8, b: grey * 1.15, scale: Vec2::new(9.0, 3.0), octaves: 3, sharp: 0.4, seed: rng.seed() }
+    };
+    canvas.rect(0.0, h * horizon, w, h, &road);
+    if rng.chance(0.3) {
+        let stripe = Fill::Solid(Vec3::splat(0.7));
+        for i in 0..8 {
+            let y = h * (horizon + 0.06 + 0.012 * (i * i) as f32);
+            canvas.rect(rng.f(0.0, 0.1) * w, y, w * rng.f(0.6, 1.0), y + 1.5 + i as f32, &stripe);
+        }
+    }
+    for _ in 0..rng.i(0, 5) {
+        vehicle(rng, canvas, horizon);
+    }
+    for _ in 0..rng.i(0, 6) {
+        let base = Vec2::new(rng.f(0.0, w), h * (horizon + rng.f(-0.25, 0.05)));
+        let size = h * rng.f(0.06, 0.28);
+        let fill = Fill::leaves(rng, h * 0.05);
+        for _ in 0..4 {
+            let at = base + Vec2::new(rng.normal(), rng.normal() * 0.6) * size * 0.5;
+            canvas.ellipse(at, Vec2::new(size, size * rng.f(0.6, 1.0)) * 0.7, 0.0, &fill);
+        }
+    }
+    for _ in 0..rng.i(0, 4) {
+        let fill = Fill::Solid(rng.colour((0.0, 0.4), (0.1, 0.8)));
+        let x = rng.f(0.0, w);
+        canvas.rect(x, h * rng.f(0.0, horizon), x + rng.f(2.0, 9.0), h * (horizon + rng.f(0.02, 0.3)), &fill);
+    }
+    horizon
+}
+
+fn vehicle(rng: &mut Rng, canvas: &mut Canvas, horizon: f32) {
+    let (w, h) = (canvas.width as f32, canvas.height as f32);
+    let size = h * rng.f(0.03, 0.14);
+    let at = Vec2::new(rng.f(0.0, w), h * horizon + size * 0.3);
+    let paint = Fill::Solid(rng.colour((0.0, 0.9), (0.1, 0.95)));
+    let glass = Fill::Solid(rng.colour((0.0, 0.4), (0.05, 0.35)));
+    let dark = Fill::Solid(Vec3::splat(0.01));
+    canvas.tilted(at - Vec2::new(0.0, size * 0.55), Vec2::new(size * 1.1, size * 0.5), 0.0, size * 0.3, &paint);
+    canvas.tilted(at - Vec2::new(0.0, size * 0.6), Vec2::new(size * 0.95, size * 0.3), 0.0, size * 0.2, &glass);
+    canvas.tilted(at, Vec2::new(size * 2.0, size * 0.42), 0.0, size * 0.2, &paint);
+    for side in [-1.2, 1.2] {
+        canvas.ellipse(at + Vec2::new(side * size, size * 0.4), Vec2::splat(size * 0.34), 0.0, &dark);
+        canvas.ellipse(at + Vec2::new(side * 1.6 * size, 0.0), Vec2::splat(size * 0.13), 0.0, &Fill::Solid(Vec3::splat(0.9)));
+    }
+}
+
+fn room(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
+    let (w, h) = (canvas.width as f32, canvas.height as f32);
+    let horizon = rng.f(0.5, 1.05);
+    let wall = if rng.chance(0.55) {
+        let colour = rng.colour((0.0, 0.35), (0.35, 0.98));
+        Fill::Gradient { from: colour, to: colour * rng.f(0.35, 0.9), angle: rng.f(0.0, 6.28), span: w, middle: Vec2::new(w, h) * 0.5 }
+    } else {
+        Fill::draw(rng, h * 0.12)
+    };
+    canvas.rect(0.0, 0.0, w, h, &wall);
+    let floor = Fill::draw(rng, h * 0.1);
+    canvas.rect(0.0, h * horizon, w, h, &floor);
+    for _ in 0..rng.i(1, 9) {
+        let half = Vec2::new(rng.f(0.03, 0.2) * w, rng.f(0.05, 0.3) * h);
+        let centre = Vec2::new(rng.f(0.0, w), rng.f(0.1, horizon.min(0.95)) * h);
+        let frame = Fill::Solid(rng.colour((0.0, 0.6), (0.05, 0.95)));
+        canvas.tilted(centre, half, 0.0, 0.0, &frame);
+        let inside = if rng.chance(0.3) {
+            Fill::Solid(Vec3::splat(rng.f(0.6, 1.6)))
+        } else {
+            let detail = half.y * rng.f(0.1, 0.7);
+            Fill::draw(rng, detail)
+        };
+        canvas.tilted(centre, half * rng.f(0.75, 0.96), 0.0, 0.0, &inside);
+    }
+    for _ in 0..rng.i(0, 7) {
+        let half = Vec2::new(rng.f(0.04, 0.22) * w, rng.f(0.05, 0.25) * h);
+        let centre = Vec2::new(rng.f(0.0, w), h * horizon.min(1.0) + half.y * rng.f(-0.8, 0.5));
+        let fill = Fill::draw(rng, half.y * 0.5);
+        canvas.tilted(centre, half, 0.0, half.y * rng.f(0.0, 0.5), &fill);
+    }
+    horizon.min(0.95)
+}
+
+fn nature(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
+    let (w, h) = (canvas.width as f32, canvas.height as f32);
+    let horizon = rng.f(0.1, 0.7);
+    let fill = sky(rng);
+    canvas.rect(0.0, 0.0, w, h, &fill);
+    for layer in 0..3 {
+        let fill = Fill::leaves(rng, h * 0.06 * (layer + 1) as f32);
+        let base = h * (horizon - 0.12 + 0.06 * layer as f32);
+        for _ in 0..rng.i(0, 12) {
+            let size = h * rng.f(0.05, 0.3);
+            canvas.ellipse(Vec2::new(rng.f(0.0, w), base), Vec2::new(size, size * rng.f(0.5, 1.3)), 0.0, &fill);
+        }
+    }
+    let ground = rng.pick(&[rgb(90, 110, 50), rgb(170, 150, 110), rgb(120, 110, 95), rgb(225, 228, 232), rgb(70, 100, 120)]);
+    let fill = Fill::Noise {
+        a: ground * 0.6,
+        b: ground * 1.2,
+        scale: Vec2::new(rng.f(6.0, 40.0), rng.f(3.0, 12.0)),
+        octaves: 4,
+        sharp: 0.4,
+        seed: rng.seed(),
+    };
+    canvas.rect(0.0, h * horizon, w, h, &fill);
+    horizon
+}
+
+fn collage(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
+    let (w, h) = (canvas.width as f32, canvas.height as f32);
+    let fill = Fill::draw(rng, h * 0.15);
+    canvas.rect(0.0, 0.0, w, h, &fill);
+    for _ in 0..rng.i(0, 18) {
+        let size = rng.log(0.04, 0.5) * h;
+        let fill = Fill::draw(rng, size * 0.3);
+        let centre = Vec2::new(rng.f(0.0, w), rng.f(0.0, h));
+        if rng.chance(0.5) {
+            canvas.ellipse(centre, Vec2::new(size, size * rng.f(0.3, 1.2)), rng.f(0.0, 3.14), &fill);
+        } else {
+            canvas.tilted(centre, Vec2::new(size, size * rng.f(0.3, 1.2)), rng.f(0.0, 3.14), 0.0, &fill);
+        }
+    }
+    rng.f(0.2, 0.8)
+}
+
+fn studio(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
+    let (w, h) = (canvas.width as f32, canvas.height as f32);
+    let from = rng.colour((0.0, 0.6), (0.05, 1.0));
+    let fill = Fill::Gradient {
+        from,
+        to: from * rng.f(0.3, 1.5),
+        angle: rng.f(0.0, 6.28),
+        span: w * rng.f(0.4, 1.5),
+        middle: Vec2::new(rng.f(0.0, w), rng.f(0.0, h)),
+    };
+    canvas.rect(0.0, 0.0, w, h, &fill);
+    0.8
+}
+
+fn night(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
+    let (w, h) = (canvas.width as f32, canvas.height as f32);
+    let dark = rng.colour((0.0, 0.6), (0.03, 0.25));
+    let fill = Fill::Noise { a: dark, b: dark * 0.2, scale: Vec2::new(w * 0.2, h * 0.2), octaves: 3, sharp: 0.4, seed: rng.seed() };
+    canvas.rect(0.0, 0.0, w, h, &fill);
+    for _ in 0..rng.i(5, 60) {
+        let size = rng.log(1.5, 0.05 * h + 3.0);
+        let fill = Fill::Solid(rng.colour((0.0, 0.8), (0.4, 1.0)) * rng.f(0.3, 2.0));
+        canvas.ellipse(Vec2::new(rng.f(0.0, w), rng.f(0.0, h)), Vec2::splat(size), 0.0, &fill);
+    }
+    0.7
+}
+
+fn shelves(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
+    let (w, h) = (canvas.width as f32, canvas.height as f32);
+    let back = Fill::draw(rng, h * 0.2);
+    canvas.rect(0.0, 0.0, w, h, &back);
+    let board = Fill::Solid(rng.colour((0.1, 0.6), (0.2, 0.9)));
+    let step = h * rng.f(0.1, 0.35);
+    let mut y = rng.f(0.2, 1.0) * step;
+    while y < h + step {
+        let mut x = rng.f(-10.0, 10.0);
+        let like = rng.chance(0.5).then(|| (rng.f(0.15, 0.5) * step, linear_skin(rng), rng.i(0, 2)));
+        while x < w {
+            let (size, colour, kind) =
+                like.unwrap_or_else(|| (rng.f(0.12, 0.48) * step, rng.colour((0.0, 0.9), (0.1, 1.0)), rng.i(0, 2)));
+            let tall = size * rng.f(0.8, 1.6);
+            let centre = Vec2::new(x + size, y - tall.min(step * 0.5));
+            let fill = Fill::Gradient {
+                from: colour * 1.2,
+                to: colour * 0.3,
+                angle: 0.4,
+                span: size * 2.0,
+                middle: centre,
+            };
+            match kind {
+                0 => canvas.ellipse(centre, Vec2::new(size, tall), 0.0, &fill),
+                1 => canvas.tilted(centre, Vec2::new(size * 0.8, tall), 0.0, size * 0.2, &fill),
+                _ => canvas.tilted(centre, Vec2::new(size * mix(0.2, 0.5, cell(x as i32, 1, 3)), tall), 0.0, 0.0, &fill),
+            }
+            if rng.chance(0.4) {
+                let label = Fill::draw(rng, size * 0.4);
+                canvas.tilted(centre, Vec2::new(size * 0.6, tall * 0.35), 0.0, 1.0, &label);
+            }
+            x += size * rng.f(1.6, 3.0);
+        }
+        canvas.rect(0.0, y, w, y + step * 0.07 + 1.0, &board);
+        y += step;
+    }
+    0.9
+}

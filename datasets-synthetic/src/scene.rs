@@ -1,0 +1,346 @@
+//! Composition: who and what is where, from the place to the finished picture with its truth.
+//! The only module that knows of all the others.
+
+use glam::{Vec2, Vec3};
+
+use crate::background::{self, Canvas, Fill};
+use crate::body::{self, Built};
+use crate::camera::Camera;
+use crate::light::{self, Light};
+use crate::math::{Rng, mix};
+use crate::person::{Habits, Legs, Look, Person, Pose, View};
+use crate::props::{self, Prop};
+use crate::raster::{Geometry, Group, NONE, SUB, Visibility};
+use crate::{Object, ObjectClass, Still};
+
+/// Share of a head's height that the face takes.
+pub(crate) const FACE: f32 = 0.81;
+/// Smallest face, in pixels of height, that is placed on purpose.
+const SMALLEST: f32 = 8.0;
+
+/// Everything that makes a picture but the moment.
+pub(crate) struct Scene {
+    pub(crate) canvas: Canvas,
+    pub(crate) light: Light,
+    pub(crate) camera: Camera,
+    pub(crate) people: Vec<Person>,
+    pub(crate) props: Vec<Prop>,
+    pub(crate) grain: u32,
+}
+
+impl Scene {
+    /// Draws a training scene.
+    pub(crate) fn draw(seed: u64, width: usize, height: usize) -> Self {
+        let mut rng = Rng::new(seed);
+        let mut canvas = Canvas::new(width, height);
+        let horizon = background::paint(&mut rng.fork(), &mut canvas);
+        let people = crowd(&mut rng, width as f32, height as f32, horizon);
+        let largest = people.iter().map(|p| p.view.unit).fold(0.0, f32::max);
+        if rng.chance(0.25) || (largest > 0.25 * height as f32 && rng.chance(0.5)) {
+            canvas.blur((rng.f(0.002, 0.016) * height as f32) as usize);
+        }
+        let light = Light::draw(&mut rng, canvas.mean());
+        let props = things(&mut rng, width as f32, height as f32, &people);
+        let smallest = people.iter().map(|p| p.view.unit * FACE).fold(f32::INFINITY, f32::min);
+        let camera = Camera::draw(&mut rng, canvas.mean(), light.level(), if smallest.is_finite() { smallest } else { 30.0 });
+        Self { canvas, light, camera, people, props, grain: rng.seed() }
+    }
+
+    /// Renders the scene as it stands, and states the truth about it.
+    pub(crate) fn render(&self) -> Still {
+        let (width, height) = (self.canvas.width, self.canvas.height);
+        let mut geometry = Geometry::default();
+        let built: Vec<Built> = self
+            .people
+            .iter()
+            .enumerate()
+            .map(|(index, person)| body::build(&mut geometry, person, index as u32))
+            .collect();
+        for prop in &self.props {
+            props::add(&mut geometry, prop);
+        }
+        let seen = Visibility::new(&geometry, width, height);
+        let mut ground = Canvas { width, height, pixels: self.canvas.pixels.clone() };
+        self.contact_shadows(&mut ground);
+        light::composite(&geometry, &seen, &self.light, &mut ground.pixels);
+        let image = self.camera.develop(ground.pixels, width, height, self.grain);
+        Still { image, objects: self.truth(&geometry, &seen, &built) }
+    }
+
+    fn contact_shadows(&self, canvas: &mut Canvas) {
+        let (w, h) = (canvas.width as f32, canvas.height as f32);
+        for person in &self.people {
+            let unit = person.view.unit;
+            let tall = person.look.heads - 0.45;
+            let foot = person.view.project(Vec3::new(0.0, -tall, 0.0));
+            if foot.y > h + unit || foot.x < -unit || foot.x > w + unit || person.pose.legs == Legs::Sit {
+                continue;
+            }
+            let (x, y) = (foot.x.clamp(0.0, w - 1.0) as usize, foot.y.clamp(0.0, h - 1.0) as usize);
+            let dark = Fill::Solid(canvas.pixels[y * canvas.width + x] * 0.45);
+            canvas.ellipse(Vec2::new(foot.x, foot.y), Vec2::new(unit * 0.9, unit * 0.22), 0.0, &dark);
+        }
+    }
+
+    fn truth(&self, geometry: &Geometry, seen: &Visibility, built: &[Built]) -> Vec<Object> {
+        let (w, h) = ((seen.width / SUB) as f32, (seen.height / SUB) as f32);
+        let mut bodies = vec![Bounds::default(); built.len()];
+        for (at, &index) in seen.triangle.iter().enumerate() {
+            if index == NONE {
+                continue;
+            }
+            let owner = geometry.parts[geometry.triangles[index as usize].part as usize].owner;
+            if owner != NONE {
+                let (x, y) = ((at % seen.width) as f32, (at / seen.width) as f32);
+                let low = Vec2::new(x, y) / SUB as f32;
+                bodies[owner as usize].add(low);
+                bodies[owner as usize].add(low + Vec2::splat(1.0 / SUB as f32));
+            }
+        }
+        let mut objects = Vec::new();
+        for (index, person) in built.iter().enumerate() {
+            let owner = index as u32;
+            let face = Bounds::of(geometry, person.face.iter().copied());
+            if let Some(bbox) = face.clipped(w, h) {
+                let visible = visible_share(geometry, seen, person.face.iter().copied(), owner, true);
+                let away = person.towards < -0.174;
+                let small = bbox[2].min(bbox[3]) < 5.0;
+                let ignore = away || small || visible < 0.3;
+                // A head seen from behind has no face at all.
+                if person.towards > -0.5 && visible > 0.0 {
+                    let track_id = owner * 2 + 1;
+                    objects.push(Object { class: ObjectClass::Face, bbox, track_id, visible, ignore });
+                }
+            }
+            if let Some(bbox) = bodies[index].clipped(w, h) {
+                let visible = visible_share(geometry, seen, person.all.clone(), owner, false);
+                let ignore = visible < 0.1 || bbox[2].min(bbox[3]) < 5.0;
+                let track_id = owner * 2;
+                objects.push(Object { class: ObjectClass::Person, bbox, track_id, visible, ignore });
+            }
+        }
+        objects
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Bounds {
+    low: Vec2,
+    high: Vec2,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { low: Vec2::INFINITY, high: Vec2::NEG_INFINITY }
+    }
+}
+
+impl Bounds {
+    fn add(&mut self, p: Vec2) {
+        self.low = self.low.min(p);
+        self.high = self.high.max(p);
+    }
+
+    /// Around those triangles that face the viewer.
+    fn of(geometry: &Geometry, triangles: impl Iterator<Item = u32>) -> Self {
+        let mut bounds = Self::default();
+        for index in triangles {
+            let triangle = &geometry.triangles[index as usize];
+            if towards_viewer(geometry, triangle.corners) {
+                for p in geometry.corner_positions(triangle) {
+                    bounds.add(p.truncate());
+                }
+            }
+        }
+        bounds
+    }
+
+    /// x, y, w, h inside a picture, unless nothing is left.
+    fn clipped(&self, width: f32, height: f32) -> Option<[f32; 4]> {
+        let (low, high) = (self.low.max(Vec2::ZERO), self.high.min(Vec2::new(width, height)));
+        let size = high - low;
+        (size.x > 0.5 && size.y > 0.5).then_some([low.x, low.y, size.x, size.y])
+    }
+}
+
+fn towards_viewer(geometry: &Geometry, corners: [u32; 3]) -> bool {
+    corners.iter().map(|corner| geometry.vertices[*corner as usize].normal.z).sum::<f32>() > 0.0
+}
+
+/// Share of an owner's own outline, by area, that the picture shows. What is worn on the head does not hide a face.
+fn visible_share(
+    geometry: &Geometry,
+    seen: &Visibility,
+    triangles: impl Iterator<Item = u32>,
+    owner: u32,
+    face: bool,
+) -> f32 {
+    let (mut whole, mut shown) = (0.0, 0.0);
+    for index in triangles {
+        let triangle = &geometry.triangles[index as usize];
+        if !towards_viewer(geometry, triangle.corners) {
+            continue;
+        }
+        let [a, b, c] = geometry.corner_positions(triangle);
+        let area = ((b.x - a.x) * (c.y - a.y) - (c.x - a.x) * (b.y - a.y)).abs();
+        whole += area;
+        let middle = (a + b + c) / 3.0;
+        let Some(there) = seen.at(middle.x, middle.y) else { continue };
+        if there == NONE {
+            continue;
+        }
+        let part = &geometry.parts[geometry.triangles[there as usize].part as usize];
+        if part.owner == owner && (!face || part.group == Group::Head) {
+            shown += area;
+        }
+    }
+    if whole > 0.0 { (shown / whole).clamp(0.0, 1.0) } else { 0.0 }
+}
+
+/// People placed as one of several kinds of picture has them.
+fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
+    let habits = Habits::draw(rng);
+    // Position of the head in pixels, and pixels per head.
+    let mut places: Vec<(f32, f32, f32)> = Vec::new();
+    let smallest = SMALLEST / FACE;
+    let unit_for = |share: f32| (share * h / FACE).max(smallest);
+    let kind = rng.weighted(&[0.13, 0.15, 0.19, 0.19, 0.08, 0.14, 0.12]);
+    let mut towards: f32 = 0.8;
+    match kind {
+        0 => {
+            // One portrait, or two.
+            for i in 0..if rng.chance(0.25) { 2 } else { 1 } {
+                let unit = unit_for(rng.log(0.22, 0.6));
+                let x = w * (0.5 + 0.18 * rng.normal()) + i as f32 * unit * 1.1;
+                places.push((x, h * rng.f(0.3, 0.55), unit));
+            }
+        }
+        1 => {
+            // A group, side by side in a row or two.
+            let unit = unit_for(rng.log(0.05, 0.22));
+            let rows = rng.i(1, 3);
+            for row in 0..rows {
+                let size = unit * (1.0 + 0.08 * row as f32);
+                let count = rng.i(2, ((w / (1.4 * unit)) as i32).clamp(2, 8));
+                let step = size * rng.f(1.0, 2.3);
+                let start = w * rng.f(0.35, 0.65) - step * 0.5 * (count - 1) as f32;
+                let y = h * rng.f(0.2, 0.4) + row as f32 * unit * rng.f(0.8, 1.8);
+                for i in 0..count {
+                    let x = start + step * (i as f32 + 0.25 * rng.normal());
+                    places.push((x, y + 0.25 * unit * rng.normal(), size * (1.0 + 0.07 * rng.normal())));
+                }
+            }
+            towards = 0.92;
+        }
+        2 => {
+            // People about on the ground, seen from a height.
+            let camera = rng.f(5.0, 16.0);
+            for _ in 0..rng.i(2, 22) {
+                let unit = rng.log(smallest, (0.14 * h).max(smallest * 1.5));
+                let y = h * horizon + (camera - 7.3) * unit;
+                places.push((rng.f(-0.02, 1.02) * w, y + 0.2 * unit * rng.normal(), unit));
+            }
+            towards = 0.6;
+        }
+        3 => {
+            // A crowd, row behind row.
+            let far = rng.log(smallest * 0.9, smallest * 2.4);
+            let near = far * rng.log(1.0, 3.5);
+            let most = rng.i(18, 100) as usize;
+            let top = h * rng.f(-0.05, 0.5);
+            let mut y = h * rng.f(0.85, 1.05);
+            while y > top && places.len() < most {
+                let t = ((y - top) / (h - top)).clamp(0.0, 1.0);
+                let unit = mix(far, near, t) * (1.0 + 0.04 * rng.normal());
+                let mut x = rng.f(-1.0, 1.0) * unit;
+                let spacing = rng.f(1.1, 2.6);
+                while x < w + unit && places.len() < most {
+                    places.push((x, y + 0.35 * unit * rng.normal(), unit * (1.0 + 0.05 * rng.normal())));
+                    x += unit * spacing * rng.f(0.6, 1.6);
+                }
+                y -= unit * rng.f(0.6, 1.6);
+            }
+            towards = rng.pick(&[0.55, 0.8, 0.95]);
+        }
+        4 => {
+            // A webcam or a door camera.
+            for _ in 0..rng.i(1, 3) {
+                let unit = unit_for(rng.log(0.12, 0.42));
+                places.push((rng.f(0.15, 0.85) * w, h * rng.f(0.25, 0.6), unit));
+            }
+            towards = 0.95;
+        }
+        5 => {
+            // Anyone anywhere.
+            for _ in 0..rng.i(1, 14) {
+                let unit = rng.log(smallest, (0.5 * h / FACE).max(smallest * 1.5)).min(rng.log(smallest, h));
+                places.push((rng.f(0.0, 1.0) * w, rng.f(0.05, 0.9) * h, unit));
+            }
+        }
+        _ => {
+            // No face: nobody, or people who look away.
+            if rng.chance(0.35) {
+                for _ in 0..rng.i(1, 8) {
+                    let unit = rng.log(smallest, (0.3 * h).max(smallest * 1.5));
+                    places.push((rng.f(0.0, 1.0) * w, rng.f(0.1, 0.6) * h, unit));
+                }
+            }
+            towards = -1.0;
+        }
+    }
+    let camera_pitch = if rng.chance(0.3) { rng.f(0.05, 0.7) } else { rng.normal() * 0.1 };
+    let distance = if rng.chance(0.25) { rng.f(3.5, 8.0) } else { rng.f(8.0, 40.0) };
+    let haze = if rng.chance(0.25) { rng.f(0.05, 0.45) } else { 0.0 };
+    let shared_yaw = if kind == 3 && rng.chance(0.4) { rng.normal() * 0.6 } else { 0.0 };
+    // Nearer people are larger, and in a crowd stand lower in the picture.
+    places.sort_by(|a, b| if kind == 3 { a.1.total_cmp(&b.1) } else { a.2.total_cmp(&b.2) });
+    let nearest = places.last().map_or(1.0, |place| place.2);
+    let mut depth = 0.0;
+    let mut before = 0.0;
+    places
+        .into_iter()
+        .map(|(x, y, unit)| {
+            depth += 0.45 * (before + unit);
+            before = unit;
+            let look = Look::draw(rng, &habits);
+            let mut pose = Pose::draw(rng, towards.max(0.0));
+            pose.head_yaw += shared_yaw;
+            pose.body_yaw += shared_yaw;
+            if towards < 0.0 {
+                let away = std::f32::consts::PI + rng.normal() * 0.3;
+                (pose.head_yaw, pose.body_yaw) = (away, away);
+            }
+            // The head is lower for those who are shorter, if all stand on one ground.
+            let y = if kind == 2 { y + (7.3 - look.heads) * unit } else { y };
+            let unit = unit * if look.heads < 6.0 { 0.88 } else { 1.0 };
+            let view = View::new(Vec3::new(x, y, depth), unit, camera_pitch, distance);
+            Person { look, pose, view, haze: haze * (1.0 - unit / nearest) }
+        })
+        .collect()
+}
+
+/// Things behind, among and in front of the people.
+fn things(rng: &mut Rng, w: f32, h: f32, people: &[Person]) -> Vec<Prop> {
+    let count = match people.is_empty() {
+        true => rng.i(2, 22),
+        false if rng.chance(0.5) => rng.i(0, 7),
+        false => 0,
+    };
+    let deepest = people.iter().map(|p| p.view.origin.z).fold(0.0, f32::max);
+    let mut things: Vec<Prop> = (0..count)
+        .map(|_| {
+            let size = rng.log(6.0, (0.3 * h).max(12.0));
+            let z = if rng.chance(0.6) { -4.0 * size - 100.0 } else { rng.f(0.0, deepest + 3.0 * size) };
+            let at = Vec3::new(rng.f(0.0, w), rng.f(0.1, 1.05) * h, z);
+            Prop { at, size, seed: rng.seed(), barrier: false }
+        })
+        .collect();
+    if rng.chance(0.22) {
+        for _ in 0..rng.i(1, 4) {
+            let size = rng.log(0.1, 0.7) * h;
+            let at = Vec3::new(rng.f(0.0, w), rng.f(0.5, 1.1) * h, rng.f(0.3, 1.0) * deepest + 2.0 * size);
+            things.push(Prop { at, size, seed: rng.seed(), barrier: true });
+        }
+    }
+    things
+}

@@ -1,0 +1,60 @@
+//! Milliseconds per picture in tract, one thread, of a few candidate networks and of YuNet at 640x384.
+//!
+//! `cargo run --release -p volet-models --example net_speed`
+
+use std::path::Path;
+use std::time::Instant;
+use tract_onnx::prelude::*;
+use volet_models::ObjectClass;
+use volet_models::net::{Architecture, Stage, Weights};
+
+const SIZE: (usize, usize) = (640, 384);
+
+fn main() -> TractResult<()> {
+    let yunet = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/detectors/yunet_n_640_640.onnx");
+    let mut plans = Vec::new();
+    if yunet.is_file() {
+        let fact = f32::fact([1, 3, SIZE.1, SIZE.0]);
+        let model = onnx().with_ignore_output_shapes(true).with_ignore_value_info(true).model_for_path(&yunet)?;
+        let plan = model.with_input_fact(0, fact.into())?.into_optimized()?.into_runnable()?;
+        plans.push(("YuNet-n".to_owned(), plan));
+    }
+    for (stem, stages, head) in [
+        ([16, 32], [(64, 2), (64, 1), (64, 1)], 64),
+        ([16, 32], [(64, 1), (64, 1), (64, 1)], 64),
+        ([16, 32], [(64, 1), (80, 1), (96, 1)], 64),
+        ([16, 32], [(48, 2), (64, 1), (64, 1)], 48),
+        ([16, 24], [(64, 1), (64, 2), (64, 1)], 64),
+        ([8, 32], [(64, 1), (64, 2), (64, 1)], 64),
+        ([16, 32], [(64, 2), (64, 2), (64, 1)], 48),
+    ] {
+        let architecture = Architecture {
+            classes: vec![ObjectClass::Face, ObjectClass::Person],
+            stem,
+            stages: stages.map(|(channels, blocks)| Stage { channels, blocks }),
+            head,
+        };
+        let mut n = 0.0f32;
+        let weights = Weights::filled(&architecture, || {
+            n = (n * 31.0 + 0.37) % 1.0;
+            (n - 0.5) * 0.1
+        });
+        let model = architecture.to_onnx(SIZE, &weights)?;
+        let plan = onnx().model_for_proto_model(&model)?.into_optimized()?.into_runnable()?;
+        let name = format!("stem {stem:?} stages {stages:?} head {head}, {} parameters", architecture.parameters());
+        plans.push((name, plan));
+    }
+    let image = Tensor::zero::<f32>(&[1, 3, SIZE.1, SIZE.0])?;
+    let mut best = vec![f64::INFINITY; plans.len()];
+    for _ in 0..12 {
+        for ((_, plan), best) in plans.iter().zip(&mut best) {
+            let start = Instant::now();
+            plan.run(tvec!(image.clone().into()))?;
+            *best = best.min(start.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    for ((name, _), ms) in plans.iter().zip(best) {
+        println!("{ms:7.2} ms  {name}");
+    }
+    Ok(())
+}

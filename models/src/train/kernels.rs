@@ -1,0 +1,297 @@
+//! The arithmetic of [`super::ops`] on `flex` tensors: im2col with burn's GEMM, batch-norm passes.
+//!
+//! Knows no gradients' bookkeeping. Every tensor is f32; shapes are checked by the callers' types and
+//! by burn's own matrix product.
+
+use burn::backend::Flex;
+use burn::backend::TensorMetadata;
+use burn::backend::flex::{FlexTensor, Layout};
+use burn::backend::ops::FloatTensorOps;
+use burn::tensor::{Bytes, DType, Shape};
+
+use super::ops::EPSILON;
+
+/// One picture's geometry under a convolution.
+#[derive(Clone, Copy)]
+struct Geometry {
+    channels: usize,
+    height: usize,
+    width: usize,
+    kernel: usize,
+    stride: usize,
+    out_height: usize,
+    out_width: usize,
+}
+
+impl Geometry {
+    fn new(x: [usize; 4], weight: [usize; 4], stride: usize) -> Self {
+        let kernel = weight[2];
+        let out = |side: usize| (side + 2 * (kernel / 2) - kernel) / stride + 1;
+        Self {
+            channels: x[1],
+            height: x[2],
+            width: x[3],
+            kernel,
+            stride,
+            out_height: out(x[2]),
+            out_width: out(x[3]),
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.channels * self.kernel * self.kernel
+    }
+
+    fn cells(&self) -> usize {
+        self.out_height * self.out_width
+    }
+
+    fn pixels(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// Whether the columns are the picture itself.
+    fn is_pointwise(&self) -> bool {
+        self.kernel == 1 && self.stride == 1
+    }
+
+    /// Calls `f(column_start, picture_start, count)` for each run of cells in one output row that reads
+    /// consecutive (or every `stride`-th) pixels of one picture row.
+    fn runs(&self, mut f: impl FnMut(usize, usize, usize)) {
+        let pad = (self.kernel / 2) as isize;
+        let (cells, stride) = (self.cells(), self.stride as isize);
+        for c in 0..self.channels {
+            for ky in 0..self.kernel {
+                for kx in 0..self.kernel {
+                    let row = ((c * self.kernel + ky) * self.kernel + kx) * cells;
+                    let shift = kx as isize - pad;
+                    let first = if shift < 0 { (-shift + stride - 1) / stride } else { 0 };
+                    let last = ((self.width as isize - 1 - shift) / stride).min(self.out_width as isize - 1);
+                    if last < first {
+                        continue;
+                    }
+                    for oy in 0..self.out_height {
+                        let iy = oy as isize * stride + ky as isize - pad;
+                        if iy < 0 || iy >= self.height as isize {
+                            continue;
+                        }
+                        let pixel = (c * self.height + iy as usize) * self.width;
+                        f(
+                            row + oy * self.out_width + first as usize,
+                            (pixel as isize + first * stride + shift) as usize,
+                            (last - first + 1) as usize,
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// Fills `columns` (zero wherever the kernel reaches beyond the picture) from one picture.
+    fn gather(&self, columns: &mut [f32], picture: &[f32]) {
+        self.runs(|column, pixel, n| {
+            let target = &mut columns[column..column + n];
+            if self.stride == 1 {
+                target.copy_from_slice(&picture[pixel..pixel + n]);
+            } else {
+                for (t, s) in target.iter_mut().zip(picture[pixel..].iter().step_by(self.stride)) {
+                    *t = *s;
+                }
+            }
+        });
+    }
+
+    /// Adds `columns` back onto the pixels that they came from.
+    fn scatter(&self, picture: &mut [f32], columns: &[f32]) {
+        self.runs(|column, pixel, n| {
+            let source = &columns[column..column + n];
+            if self.stride == 1 {
+                for (p, c) in picture[pixel..pixel + n].iter_mut().zip(source) {
+                    *p += c;
+                }
+            } else {
+                for (p, c) in picture[pixel..].iter_mut().step_by(self.stride).zip(source) {
+                    *p += c;
+                }
+            }
+        });
+    }
+}
+
+fn dims<const D: usize>(x: &FlexTensor) -> [usize; D] {
+    x.shape().dims()
+}
+
+fn tensor(data: Vec<f32>, shape: &[usize]) -> FlexTensor {
+    FlexTensor::new(Bytes::from_elems(data), Layout::contiguous(Shape::from(shape.to_vec())), DType::F32)
+}
+
+/// `x` (contiguous, `[N, ...]`) as columns of picture `n`: a view for pointwise convolutions, else `buffer` refilled.
+fn columns(g: &Geometry, x: &FlexTensor, n: usize, buffer: &mut FlexTensor) -> FlexTensor {
+    if g.is_pointwise() {
+        return x.narrow(0, n, 1).reshape(Shape::from(vec![g.rows(), g.cells()]));
+    }
+    let picture = &x.storage::<f32>()[n * g.pixels()..(n + 1) * g.pixels()];
+    g.gather(buffer.storage_mut::<f32>(), picture);
+    buffer.clone()
+}
+
+fn buffer(g: &Geometry) -> FlexTensor {
+    if g.is_pointwise() {
+        return tensor(Vec::new(), &[0]);
+    }
+    tensor(vec![0.0; g.rows() * g.cells()], &[g.rows(), g.cells()])
+}
+
+/// See [`super::ops::BlockOps::block_conv`].
+pub(super) fn conv(x: &FlexTensor, weight: &FlexTensor, stride: usize) -> FlexTensor {
+    let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
+    let ([batch, ..], [outputs, ..]) = (dims::<4>(&x), dims::<4>(&weight));
+    let g = Geometry::new(dims(&x), dims(&weight), stride);
+    let matrix = weight.reshape(Shape::from(vec![outputs, g.rows()]));
+    let mut scratch = buffer(&g);
+    let mut y = Vec::with_capacity(batch * outputs * g.cells());
+    for n in 0..batch {
+        let columns = columns(&g, &x, n, &mut scratch);
+        y.extend_from_slice(Flex::float_matmul(matrix.clone(), columns).storage::<f32>());
+    }
+    tensor(y, &[batch, outputs, g.out_height, g.out_width])
+}
+
+/// Gradients of [`conv`] for its input (when `need_x`) and its weight.
+pub(super) fn conv_backward(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    grad: &FlexTensor,
+    stride: usize,
+    need_x: bool,
+) -> (Option<FlexTensor>, FlexTensor) {
+    let (x, weight, grad) = (x.to_contiguous(), weight.to_contiguous(), grad.to_contiguous());
+    let ([batch, ..], [outputs, ..]) = (dims::<4>(&x), dims::<4>(&weight));
+    let g = Geometry::new(dims(&x), dims(&weight), stride);
+    let transposed = weight.reshape(Shape::from(vec![outputs, g.rows()])).transpose(0, 1);
+    let mut scratch = buffer(&g);
+    let mut dw = vec![0.0f32; outputs * g.rows()];
+    let mut dx = if need_x { vec![0.0f32; batch * g.pixels()] } else { Vec::new() };
+    for n in 0..batch {
+        let dy = grad.narrow(0, n, 1).reshape(Shape::from(vec![outputs, g.cells()]));
+        let columns = columns(&g, &x, n, &mut scratch);
+        let part = Flex::float_matmul(dy.clone(), columns.transpose(0, 1));
+        for (sum, v) in dw.iter_mut().zip(part.storage::<f32>()) {
+            *sum += v;
+        }
+        drop(columns);
+        if need_x {
+            let dcolumns = Flex::float_matmul(transposed.clone(), dy);
+            let target = &mut dx[n * g.pixels()..(n + 1) * g.pixels()];
+            if g.is_pointwise() {
+                target.copy_from_slice(dcolumns.storage::<f32>());
+            } else {
+                g.scatter(target, dcolumns.storage::<f32>());
+            }
+        }
+    }
+    let dx = need_x.then(|| tensor(dx, &dims::<4>(&x)));
+    (dx, tensor(dw, &dims::<4>(&weight)))
+}
+
+/// Sum of `f(i)` over a slice, in 16 lanes so that it vectorises.
+fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [0.0f32; 16];
+    let (chunks, rest) = x.as_chunks::<16>();
+    for chunk in chunks {
+        for (l, v) in lanes.iter_mut().zip(chunk) {
+            *l += f(*v);
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().map(|v| f(*v)).sum::<f32>()
+}
+
+/// Mean and biased variance of each channel of `[N, C, L]`.
+pub(super) fn moments(x: &FlexTensor) -> (Vec<f32>, Vec<f32>) {
+    let x = x.to_contiguous();
+    let [batch, channels, length] = dims(&x);
+    let data = x.storage::<f32>();
+    let count = (batch * length).max(1) as f64;
+    let per_channel = |c: usize, f: &dyn Fn(&[f32]) -> f32| {
+        (0..batch).map(|n| f(&data[(n * channels + c) * length..][..length]) as f64).sum::<f64>() / count
+    };
+    (0..channels)
+        .map(|c| {
+            let mean = per_channel(c, &|row| sum(row, |v| v)) as f32;
+            let variance = per_channel(c, &|row| sum(row, |v| (v - mean) * (v - mean))) as f32;
+            (mean, variance)
+        })
+        .unzip()
+}
+
+/// See [`super::ops::BlockOps::block_norm`], given the moments.
+pub(super) fn norm(
+    x: &FlexTensor,
+    gamma: &FlexTensor,
+    beta: &FlexTensor,
+    relu: bool,
+    moments: &(Vec<f32>, Vec<f32>),
+) -> FlexTensor {
+    let (x, gamma, beta) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous());
+    let [batch, channels, length] = dims(&x);
+    let (gamma, beta, data) = (gamma.storage::<f32>(), beta.storage::<f32>(), x.storage::<f32>());
+    let mut y = Vec::with_capacity(data.len());
+    let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
+    for (row, source) in data.chunks_exact(length.max(1)).enumerate().take(batch * channels) {
+        let c = row % channels;
+        let scale = gamma[c] / (moments.1[c] + EPSILON).sqrt();
+        let shift = beta[c] - moments.0[c] * scale;
+        y.extend(source.iter().map(|v| (v * scale + shift).max(floor)));
+    }
+    tensor(y, &[batch, channels, length])
+}
+
+/// Gradients of [`norm`] for x, gamma and beta, its statistics' dependence on x included.
+pub(super) fn norm_backward(
+    x: &FlexTensor,
+    gamma: &FlexTensor,
+    beta: &FlexTensor,
+    relu: bool,
+    moments: &(Vec<f32>, Vec<f32>),
+    grad: &FlexTensor,
+) -> [FlexTensor; 3] {
+    let (x, gamma, beta, grad) = (x.to_contiguous(), gamma.to_contiguous(), beta.to_contiguous(), grad.to_contiguous());
+    let [batch, channels, length] = dims(&x);
+    let (data, upstream) = (x.storage::<f32>(), grad.storage::<f32>());
+    let (gamma, beta) = (gamma.storage::<f32>(), beta.storage::<f32>());
+    let count = (batch * length).max(1) as f32;
+    let mut dx = vec![0.0f32; data.len()];
+    let (mut dgamma, mut dbeta) = (vec![0.0f32; channels], vec![0.0f32; channels]);
+    for c in 0..channels {
+        let (mean, inverse) = (moments.0[c], 1.0 / (moments.1[c] + EPSILON).sqrt());
+        let scale = gamma[c] * inverse;
+        let shift = beta[c] - mean * scale;
+        let (mut sum_g, mut sum_gx) = (0.0f64, 0.0f64);
+        for n in 0..batch {
+            let range = (n * channels + c) * length..(n * channels + c + 1) * length;
+            let (mut lanes_g, mut lanes_gx) = ([0.0f32; 16], [0.0f32; 16]);
+            let (xs, gs, ds) = (&data[range.clone()], &upstream[range.clone()], &mut dx[range]);
+            for ((xs, gs), ds) in xs.chunks(16).zip(gs.chunks(16)).zip(ds.chunks_mut(16)) {
+                for (i, ((x, g), d)) in xs.iter().zip(gs).zip(ds).enumerate() {
+                    let g = if relu && x * scale + shift <= 0.0 { 0.0 } else { *g };
+                    *d = g;
+                    lanes_g[i] += g;
+                    lanes_gx[i] += g * (x - mean);
+                }
+            }
+            sum_g += lanes_g.iter().sum::<f32>() as f64;
+            sum_gx += lanes_gx.iter().sum::<f32>() as f64;
+        }
+        dbeta[c] = sum_g as f32;
+        dgamma[c] = sum_gx as f32 * inverse;
+        let (of_mean, of_x) = (dbeta[c] / count, dgamma[c] * inverse / count);
+        for n in 0..batch {
+            let range = (n * channels + c) * length..(n * channels + c + 1) * length;
+            for (d, x) in dx[range.clone()].iter_mut().zip(&data[range]) {
+                *d = scale * (*d - of_mean - (x - mean) * of_x);
+            }
+        }
+    }
+    [tensor(dx, &[batch, channels, length]), tensor(dgamma, &[channels]), tensor(dbeta, &[channels])]
+}

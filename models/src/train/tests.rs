@@ -1,0 +1,133 @@
+use super::random::Random;
+use super::*;
+use crate::ObjectClass;
+use crate::net::Stage;
+use tract_onnx::prelude::*;
+
+/// Bright rectangles ("faces") on a dark, noisy ground.
+struct Rectangles;
+
+impl SampleSource for Rectangles {
+    fn sample(&self, seed: u64) -> Sample {
+        let mut random = Random::new(seed);
+        let mut rgb: Vec<u8> = (0..64 * 64 * 3).map(|_| random.below(60) as u8).collect();
+        let (x, y) = (random.below(40), random.below(40));
+        let (w, h) = (12 + random.below(10), 12 + random.below(10));
+        for row in y..y + h {
+            for column in x..x + w {
+                rgb[(row * 64 + column) * 3..][..3].copy_from_slice(&[230, 180, 150]);
+            }
+        }
+        let bbox = BBox::new(x as f32, y as f32, w as f32, h as f32);
+        Sample { width: 64, height: 64, rgb, boxes: vec![LabelledBox { class: 0, bbox, ignore: false }] }
+    }
+}
+
+fn recipe(steps: u64) -> Recipe {
+    Recipe {
+        seed: 1,
+        steps,
+        batch: 4,
+        crop: (64, 64),
+        window: 2,
+        views_per_still: 1000,
+        rate: 0.01,
+        warm_up: 3,
+        average: 0.9,
+        class_weights: vec![1.0, 0.5],
+        every: 10,
+        validation: 2,
+        export: (64, 64),
+        augmentation: Augmentation { zoom: (0.9, 1.1), aimed: 1.0, strength: 0.2, ramp: 0.0, smallest: 3.0 },
+        architecture: Architecture {
+            classes: vec![ObjectClass::Face, ObjectClass::Person],
+            stem: [8, 8],
+            stages: [Stage { channels: 16, blocks: 1 }; 3],
+            head: 16,
+        },
+    }
+}
+
+#[test]
+fn thirty_steps_learn_two_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lines = Vec::new();
+    train(&recipe(60), &Rectangles, folder.path(), false, &mut |p| lines.push(p)).unwrap();
+    let loss = |p: &Progress| p.class_loss + p.box_loss;
+    assert!(loss(&lines[2]) < 0.7 * loss(&lines[0]), "{lines:?}");
+    assert!(lines[5].iou > 0.5, "{lines:?}");
+}
+
+#[test]
+fn a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one() {
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut recipe = recipe(10);
+    recipe.every = 5;
+    recipe.views_per_still = 8;
+    let expected = train(&recipe, &Rectangles, whole.path(), false, &mut |_| ()).unwrap();
+
+    struct Dying;
+    impl SampleSource for Dying {
+        fn sample(&self, seed: u64) -> Sample {
+            Rectangles.sample(seed)
+        }
+    }
+    // The process "dies" after the checkpoint of step 5: the state on disk is all that is left.
+    let mut first = Vec::new();
+    train(&recipe, &Dying, parts.path(), false, &mut |p| {
+        if p.step == 5 {
+            first.push(std::fs::read(parts.path().join("checkpoint.onnx")).unwrap());
+        }
+    })
+    .unwrap();
+    std::fs::write(parts.path().join("checkpoint.onnx"), &first[0]).unwrap();
+    let resumed = train(&recipe, &Rectangles, parts.path(), true, &mut |_| ()).unwrap();
+    assert_eq!(resumed.weights, expected.weights);
+    assert!(matches!(
+        train(&recipe, &Rectangles, parts.path(), false, &mut |_| ()),
+        Err(TrainError::Occupied(_))
+    ));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_an_error_that_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.onnx");
+    for bytes in [&b""[..], b"rubbish", &[0xff; 4096]] {
+        std::fs::write(&path, bytes).unwrap();
+        let error = train(&recipe(1), &Rectangles, folder.path(), true, &mut |_| ()).unwrap_err();
+        assert!(error.to_string().contains("checkpoint.onnx"), "{error}");
+    }
+}
+
+#[test]
+fn tract_computes_what_burn_computes() {
+    let architecture = recipe(1).architecture;
+    let mut random = Random::new(3);
+    let mut network = model::Network::new(&architecture, 7);
+    for (name, t) in network.trained.tensors.iter_mut().chain(&mut network.statistics.tensors) {
+        for v in &mut t.data {
+            match name.rsplit('.').next() {
+                Some("gamma" | "variance") => *v = random.between(0.5, 1.5),
+                Some("beta" | "mean" | "bias") => *v = random.normal() * 0.2,
+                _ => (),
+            }
+        }
+    }
+    let folded = network.fold(&architecture).unwrap();
+    let model = architecture.to_onnx((96, 64), &folded).unwrap();
+    let bytes = crate::net::write_model(&model);
+    let plan = tract_onnx::onnx().model_for_read(&mut bytes.as_slice()).unwrap();
+    let plan = plan.into_optimized().unwrap().into_runnable().unwrap();
+    let planes: Vec<f32> = (0..3 * 64 * 96).map(|_| random.between(-2.0, 2.0)).collect();
+    let input = tract_onnx::prelude::Tensor::from_shape(&[1, 3, 64, 96], &planes).unwrap();
+    let theirs = plan.run(tvec!(input.into())).unwrap();
+    let ours = model::infer(&architecture, &folded, planes, (96, 64)).unwrap();
+    for (level, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+        let theirs = theirs.view();
+        let theirs = theirs.as_slice::<f32>().unwrap();
+        assert_eq!(theirs.len(), ours.data.len());
+        let worst = theirs.iter().zip(&ours.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4, "level {level} differs by {worst}");
+    }
+}
