@@ -25,7 +25,7 @@ pub(super) struct Header {
 
 /// Reads the header only.
 pub(super) fn header(bytes: &[u8]) -> Result<Header, Fault> {
-    let mut decoder = decoder(bytes);
+    let mut decoder = decoder(bytes, Ended::Whole);
     decoder.decode_headers().map_err(fault)?;
     let geometry = geometry(&decoder)?;
     let orientation = decoder.exif().and_then(|e| Orientation::from_exif_chunk(e));
@@ -33,9 +33,9 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Fault> {
 }
 
 /// Decodes into `out`, which holds a picture of the header's geometry. A picture of another size or colour
-/// than `expected` is an error.
-pub(super) fn decode(bytes: &[u8], expected: Geometry, out: &mut [u8]) -> Result<(), Fault> {
-    let mut decoder = decoder(bytes);
+/// than `expected` is an error, and so is one that was [`Ended::Cut`] before its last sample.
+pub(super) fn decode(bytes: &[u8], ended: Ended, expected: Geometry, out: &mut [u8]) -> Result<(), Fault> {
+    let mut decoder = decoder(bytes, ended);
     decoder.decode_headers().map_err(fault)?;
     let actual = geometry(&decoder)?;
     if actual != expected {
@@ -56,9 +56,12 @@ pub(super) fn decode(bytes: &[u8], expected: Geometry, out: &mut [u8]) -> Result
     decoder.decode_into(out).map_err(fault)
 }
 
-fn decoder(bytes: &[u8]) -> JpegDecoder<ZCursor<&[u8]>> {
+/// Cameras write oddities that the strict decoder refuses, and some leave out the end marker; but only the strict
+/// decoder tells whether a picture without one is whole.
+fn decoder(bytes: &[u8], ended: Ended) -> JpegDecoder<ZCursor<&[u8]>> {
     // The bounds are checked by `Geometry`, whose message says what to do.
     let options = DecoderOptions::default()
+        .set_strict_mode(ended == Ended::Cut)
         .set_max_width(usize::from(u16::MAX))
         .set_max_height(usize::from(u16::MAX))
         .jpeg_set_out_colorspace(ColorSpace::RGB);
@@ -205,6 +208,11 @@ fn copy_segment(reader: &mut impl BufRead, into: &mut Vec<u8>) -> Result<bool, F
         left -= take as u64;
     }
     Ok(true)
+}
+
+/// How the picture in `bytes` ends; cameras that stop mid-frame leave its beginning.
+pub(super) fn ended(bytes: &[u8]) -> Ended {
+    read_one(&mut &bytes[..], &mut Vec::new()).unwrap_or(Ended::Cut)
 }
 
 /// Whether a picture says that further pictures of the same scene follow it in the file (CIPA DC-007 "MPF").

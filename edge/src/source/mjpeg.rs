@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, Seek};
 use std::path::{Path, PathBuf};
 
-use crate::frame::{Color, FramePool, Geometry, RawFrame};
+use crate::frame::{Color, FrameBuffer, FramePool, Geometry, RawFrame};
 use crate::source::fault::Fault;
 use crate::source::jpeg::{self, Ended};
 use crate::source::{MediaKind, Next, Rate, Source, SourceError, StreamInfo, buffered, still};
@@ -55,17 +55,14 @@ impl<R: BufRead + Send> Source for Mjpeg<R> {
         }
         let index = self.index;
         self.index += 1;
-        Ok(frame(&self.picture, ended == Ended::Whole, index, &self.info, pool))
+        Ok(frame(&self.picture, ended, index, &self.info, pool))
     }
 }
 
 /// A frame of a Motion JPEG stream; one that does not decode is lost, and the stream goes on.
-pub(super) fn frame(picture: &[u8], whole: bool, index: u64, info: &StreamInfo, pool: &FramePool) -> Next {
+pub(super) fn frame(picture: &[u8], ended: Ended, index: u64, info: &StreamInfo, pool: &FramePool) -> Next {
     let time = info.rate.time_of(index);
-    let decoded = match whole {
-        true => decode(picture, info.geometry, pool),
-        false => Err(Fault::Corrupt("the picture is cut off".into())),
-    };
+    let decoded = decode(picture, ended, info.geometry, pool);
     let frame = decoded.and_then(|buffer| Ok(RawFrame::new(index, time, info.geometry, info.color, buffer)?));
     match frame {
         Ok(frame) => Next::Frame(frame),
@@ -73,9 +70,15 @@ pub(super) fn frame(picture: &[u8], whole: bool, index: u64, info: &StreamInfo, 
     }
 }
 
-fn decode(picture: &[u8], geometry: Geometry, pool: &FramePool) -> Result<crate::frame::FrameBuffer, Fault> {
+/// A picture of a stream, in a buffer of the pool.
+pub(super) fn decode(
+    picture: &[u8],
+    ended: Ended,
+    geometry: Geometry,
+    pool: &FramePool,
+) -> Result<FrameBuffer, Fault> {
     let mut buffer = pool.take(geometry.bytes());
-    jpeg::decode(picture, geometry, buffer.as_mut_slice())?;
+    jpeg::decode(picture, ended, geometry, buffer.as_mut_slice())?;
     Ok(buffer)
 }
 
@@ -85,10 +88,9 @@ pub fn count_frames(mut bytes: &[u8]) -> usize {
     let (mut picture, mut count) = (Vec::new(), 0);
     while let Ok(ended @ (Ended::Whole | Ended::Cut)) = jpeg::read_one(&mut bytes, &mut picture) {
         let small = |g: Geometry| g.pixels() <= 1 << 20;
-        if ended == Ended::Whole
-            && let Ok(header) = jpeg::header(&picture)
+        if let Ok(header) = jpeg::header(&picture)
             && small(header.geometry)
-            && decode(&picture, header.geometry, &pool).is_ok()
+            && decode(&picture, ended, header.geometry, &pool).is_ok()
         {
             count += 1;
         }

@@ -12,6 +12,7 @@ use image::{ColorType, ImageDecoder, ImageError, Limits};
 
 use crate::frame::{Color, FrameBuffer, FramePool, Geometry, PixelFormat, RawFrame};
 use crate::source::fault::Fault;
+use crate::source::jpeg::Ended;
 use crate::source::orient::{Orientation, orient, oriented};
 use crate::source::{MediaKind, Next, Rate, Source, SourceError, StreamInfo, buffered, jpeg};
 
@@ -74,7 +75,7 @@ pub(super) fn open_jpeg(bytes: Vec<u8>, path: &Path) -> Result<Box<dyn Source>, 
     let header = jpeg::header(&bytes)?;
     let bytes = FrameBuffer::from(bytes);
     still(path, MediaKind::Jpeg, header.geometry, header.orientation, move |out| {
-        jpeg::decode(bytes.as_slice(), header.geometry, out)
+        jpeg::decode(bytes.as_slice(), Ended::Whole, header.geometry, out)
     })
 }
 
