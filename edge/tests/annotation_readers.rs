@@ -80,5 +80,14 @@ fn frame(index: u64, objects: Vec<Annotated>) -> FrameRecord {
         .iter()
         .map(|o| Region { bbox: o.bbox.scaled(1.5), shape: Shape::Ellipse, track_id: o.track_id })
         .collect();
-    FrameRecord { index, time: RATE.time_of(index), width: WIDTH, height: HEIGHT, objects, regions, covered: None, covered_pixels: 0 }
+    FrameRecord {
+        index,
+        time: RATE.time_of(index),
+        width: WIDTH,
+        height: HEIGHT,
+        objects,
+        regions,
+        covered: None,
+        covered_pixels: 0,
+    }
 }

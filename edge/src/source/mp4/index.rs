@@ -68,7 +68,7 @@ pub(super) fn read(reader: &mut (impl Read + Seek), length: u64) -> Result<Track
     while let Some(found) = top_box(reader, at, length)? {
         if found.kind == *b"moov" {
             let body = read_body(reader, &found, length)?;
-            return parse_moov(&body, found.end);
+            return parse_moov(&body, found.end, length);
         }
         at = found.end;
     }
@@ -157,7 +157,7 @@ fn optional<A: Atom>(parent: &[u8]) -> Result<Option<A>, Fault> {
     child(parent, A::KIND.as_ref()).map(decode).transpose()
 }
 
-fn parse_moov(moov: &[u8], end: u64) -> Result<Track, Fault> {
+fn parse_moov(moov: &[u8], end: u64, length: u64) -> Result<Track, Fault> {
     let is_video = |trak: &&[u8]| {
         child(trak, b"mdia").is_some_and(|m| matches!(required::<Hdlr>(m), Ok(h) if h.handler.as_ref() == b"vide"))
     };
@@ -178,7 +178,7 @@ fn parse_moov(moov: &[u8], end: u64) -> Result<Track, Fault> {
         None => Chunks::Short(optional::<Stco>(stbl)?.map(|s| s.entries).unwrap_or_default()),
     };
     let tables = Tables {
-        sizes: required::<Stsz>(stbl)?.samples,
+        sizes: believable(required::<Stsz>(stbl)?.samples, length),
         deltas: required::<Stts>(stbl)?.entries,
         offsets: optional::<Ctts>(stbl)?.map(|c| c.entries).unwrap_or_default(),
         runs: required::<Stsc>(stbl)?.entries,
@@ -195,6 +195,18 @@ fn parse_moov(moov: &[u8], end: u64) -> Result<Track, Fault> {
         tables,
         end,
     })
+}
+
+/// Equal sizes are listed without costing a byte: no more samples than the file has room for (and one, so that the
+/// lack is noticed).
+fn believable(sizes: StszSamples, length: u64) -> StszSamples {
+    match sizes {
+        StszSamples::Identical { count, size } => {
+            let room = u32::try_from(length / u64::from(size.max(1)) + 1).unwrap_or(u32::MAX);
+            StszSamples::Identical { count: count.min(room), size }
+        }
+        different => different,
+    }
 }
 
 /// The codec's configuration, from the first entry of the `stsd` box.
