@@ -34,8 +34,7 @@ enum Message {
         clock: u32,
         bytes: Vec<u8>,
     },
-    /// The camera ended the stream in order.
-    Ended,
+    /// The last: a camera does not end in order.
     Failed(String),
 }
 
@@ -50,7 +49,7 @@ struct Camera {
     last_time: Duration,
     index: u64,
     /// The last message, once it came: pictures inside the decoder are given first.
-    over: Option<Result<(), String>>,
+    over: Option<String>,
 }
 
 pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Source>, SourceError> {
@@ -127,10 +126,8 @@ impl Source for Camera {
             if let Some(picture) = self.decode.pop() {
                 return self.emit(picture);
             }
-            match &self.over {
-                Some(Ok(())) => return Ok(Next::End),
-                Some(Err(reason)) => return Err(self.failed(reason.clone())),
-                None => {}
+            if let Some(reason) = &self.over {
+                return Err(self.failed(reason.clone()));
             }
             match self.messages.recv_timeout(self.timeout) {
                 Ok(Message::AccessUnit { pts, clock, bytes }) => {
@@ -138,13 +135,12 @@ impl Source for Camera {
                     self.decode.push(pts, Ok(&bytes), pool);
                 }
                 Ok(Message::Started { .. }) => {}
-                Ok(Message::Ended) => self.end(Ok(()), pool),
-                Ok(Message::Failed(reason)) => self.end(Err(reason), pool),
+                Ok(Message::Failed(reason)) => self.end(reason, pool),
                 Err(RecvTimeoutError::Timeout) => {
                     let seconds = self.timeout.as_secs_f32();
-                    self.end(Err(format!("it gave no frame for {seconds} s; check the network")), pool);
+                    self.end(format!("it gave no frame for {seconds} s; check the network"), pool);
                 }
-                Err(RecvTimeoutError::Disconnected) => self.end(Err("its receiver stopped".into()), pool),
+                Err(RecvTimeoutError::Disconnected) => self.end("its receiver stopped".into(), pool),
             }
         }
     }
@@ -155,9 +151,9 @@ impl Camera {
         SourceError::Camera { name: self.name.clone(), reason }
     }
 
-    fn end(&mut self, how: Result<(), String>, pool: &FramePool) {
+    fn end(&mut self, reason: String, pool: &FramePool) {
         self.decode.finish(pool);
-        self.over = Some(how);
+        self.over = Some(reason);
     }
 
     fn emit(&mut self, picture: Picture) -> Result<Next, SourceError> {
@@ -182,16 +178,16 @@ impl Camera {
 fn receive(address: Address, timeout: Duration, to: &SyncSender<Message>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let last = match runtime {
-        Ok(runtime) => match runtime.block_on(stream(address, timeout, to)) {
-            Ok(()) => Message::Ended,
-            Err(reason) => Message::Failed(reason),
-        },
-        Err(error) => Message::Failed(format!("no runtime for it: {error}")),
+        Ok(runtime) => runtime.block_on(stream(address, timeout, to)),
+        Err(error) => Err(format!("no runtime for it: {error}")),
     };
-    // Fails only where nobody listens any more.
-    to.send(last).ok();
+    if let Err(reason) = last {
+        // Fails only where nobody listens any more.
+        to.send(Message::Failed(reason)).ok();
+    }
 }
 
+/// Returns without an error only when nobody listens any more.
 async fn stream(address: Address, timeout: Duration, to: &SyncSender<Message>) -> Result<(), String> {
     let connecting = tokio::time::timeout(timeout, connect(address));
     let (mut session, video) =
@@ -202,7 +198,7 @@ async fn stream(address: Address, timeout: Duration, to: &SyncSender<Message>) -
         let item = tokio::time::timeout(timeout, session.next()).await;
         let item = item.map_err(|_| format!("it gave nothing for {} s; check the network", timeout.as_secs_f32()))?;
         let frame = match item {
-            None => return Ok(()),
+            None => return Err("it closed the connection; check the camera, then start again".into()),
             Some(Err(error)) => return Err(error.to_string()),
             Some(Ok(CodecItem::VideoFrame(frame))) if frame.stream_id() == video => frame,
             Some(Ok(_)) => continue,
@@ -255,4 +251,114 @@ fn parameters(session: &Demuxed, video: usize) -> Result<Option<(Format, Option<
     // Seconds per frame, as a fraction.
     let rate = parameters.frame_rate().map(|(seconds, per)| Rate { num: per, den: seconds });
     Ok(Some((format, rate.filter(|r| r.num > 0 && r.den > 0))))
+}
+
+#[cfg(test)]
+mod tests {
+    //! Against GStreamer's RTSP server (Debian: `gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good
+    //! gstreamer1.0-plugins-bad`), which plays a file that `ffmpeg` makes, behind a password.
+
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::process::{Child, Command, Stdio};
+
+    const SERVER: &str = r#"
+import sys, gi
+gi.require_version('Gst', '1.0')
+gi.require_version('GstRtspServer', '1.0')
+from gi.repository import GLib, Gst, GstRtspServer as Rtsp
+Gst.init(None)
+server = Rtsp.RTSPServer.new()
+server.set_address('127.0.0.1')
+server.set_service('0')
+auth = Rtsp.RTSPAuth.new()
+token = Rtsp.RTSPToken.new()
+token.set_string('media.factory.role', 'owner')
+auth.add_basic(Rtsp.RTSPAuth.make_basic('owner', 'se:cret'), token)
+server.set_auth(auth)
+factory = Rtsp.RTSPMediaFactory.new()
+factory.add_role_from_structure(Gst.Structure.from_string(
+    'owner, media.factory.access=(boolean)true, media.factory.construct=(boolean)true')[0])
+factory.set_launch(
+    '( filesrc location="%s" ! qtdemux ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 )' % sys.argv[1])
+server.get_mount_points().add_factory('/cam', factory)
+server.attach(None)
+print(server.get_bound_port(), flush=True)
+GLib.MainLoop().run()
+"#;
+
+    struct Server(Child);
+
+    impl Drop for Server {
+        fn drop(&mut self) {
+            self.0.kill().ok();
+            self.0.wait().ok();
+        }
+    }
+
+    fn serve(dir: &Path) -> Option<(Server, u16)> {
+        let clip = dir.join("x.mp4");
+        let args = "-v error -f lavfi -i testsrc2=s=160x96:r=25:d=20 -c:v libx264 -bf 0 -g 10 -pix_fmt yuv420p";
+        let made = Command::new("ffmpeg").args(args.split(' ')).arg(&clip).status();
+        if !made.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: ffmpeg is not installed");
+            return None;
+        }
+        let server = Command::new("/usr/bin/python3").args(["-c", SERVER]).arg(&clip).stdout(Stdio::piped()).spawn();
+        let mut server = Server(server.ok()?);
+        let mut line = String::new();
+        BufReader::new(server.0.stdout.take()?).read_line(&mut line).ok()?;
+        let port = line.trim().parse().ok();
+        if port.is_none() {
+            eprintln!("skipped: GStreamer's RTSP server is not installed");
+        }
+        Some((server, port?))
+    }
+
+    #[test]
+    fn frames_come_from_a_real_server_and_its_end_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some((server, port)) = serve(dir.path()) else { return };
+        let options = OpenOptions { camera_timeout: Duration::from_secs(20), ..OpenOptions::default() };
+
+        let wrong = format!("rtsp://owner:guess@127.0.0.1:{port}/cam");
+        let error = open(Path::new(&wrong), &options).err().unwrap().to_string();
+        assert!(!error.contains("guess") && error.contains("127.0.0.1"), "{error}");
+
+        let address = format!("rtsp://owner:se%3Acret@127.0.0.1:{port}/cam");
+        let mut camera = open(Path::new(&address), &options).unwrap();
+        let info = camera.info().clone();
+        assert_eq!((info.geometry.width(), info.geometry.height(), info.kind), (160, 96, MediaKind::Live));
+        let pool = FramePool::new();
+        for n in 0..30 {
+            match camera.next(&pool).unwrap() {
+                Next::Frame(frame) => {
+                    assert_eq!(frame.index(), n);
+                    let off = frame.time().abs_diff(Duration::from_millis(40 * n));
+                    assert!(off < Duration::from_millis(2), "frame {n} is off by {off:?}");
+                }
+                other => panic!("frame {n}: {other:?}"),
+            }
+        }
+        drop(server);
+        let error = loop {
+            match camera.next(&pool) {
+                Ok(Next::End) => panic!("a killed server is no orderly end"),
+                Ok(_) => {}
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(error.contains("127.0.0.1") && !error.contains("cret"), "{error}");
+    }
+
+    #[test]
+    fn addresses_are_shown_without_secrets() {
+        let address = parse("rtsp://a%40b:p%3Aw@cam.local:8554/live?token=abc&x=1").unwrap();
+        assert_eq!(address.shown, "rtsp://cam.local:8554/live?...");
+        assert_eq!(address.url.as_str(), "rtsp://cam.local:8554/live?token=abc&x=1");
+        let credentials = address.credentials.unwrap();
+        assert_eq!((credentials.username.as_str(), credentials.password.as_str()), ("a@b", "p:w"));
+        let error = open(Path::new("rtsp://user:pw@[not"), &OpenOptions::default()).err().unwrap().to_string();
+        assert!(!error.contains("pw"), "{error}");
+    }
 }

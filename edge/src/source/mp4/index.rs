@@ -263,11 +263,6 @@ impl Track {
         let listed = self.tables.deltas.iter().fold(0u64, |n, e| n.saturating_add(u64::from(e.sample_count)));
         (shown, Rate::average(listed, ticks, self.timescale))
     }
-
-    /// The rate that a fragmented file's defaults give.
-    pub(super) fn default_rate(&self) -> Option<Rate> {
-        Rate::average(1, u64::from(self.defaults.as_ref()?.default_sample_duration), self.timescale)
-    }
 }
 
 impl Tables {
@@ -371,9 +366,17 @@ pub(super) struct Samples {
 struct Fragments {
     queue: VecDeque<Sample>,
     dts: i64,
+    /// Samples and ticks of all fragments that were read.
+    read: (u64, u64),
 }
 
 impl Samples {
+    /// The average rate of the fragments that were read so far.
+    pub(super) fn fragments_rate(&self, timescale: u32) -> Option<Rate> {
+        let (samples, ticks) = self.fragments.read;
+        Rate::average(samples, ticks, timescale)
+    }
+
     /// The next sample, or `None` at the end.
     pub(super) fn next(
         &mut self,
@@ -434,7 +437,9 @@ impl Fragments {
             let pts = self.dts.saturating_add(entry.cts.unwrap_or(0));
             self.queue.push_back(Sample { offset: *offset, size, pts });
             *offset = offset.saturating_add(u64::from(size));
-            self.dts = self.dts.saturating_add(i64::from(entry.duration.unwrap_or(default_duration)));
+            let duration = entry.duration.unwrap_or(default_duration);
+            self.dts = self.dts.saturating_add(i64::from(duration));
+            self.read = (self.read.0 + 1, self.read.1.saturating_add(u64::from(duration)));
         }
         Ok(())
     }
