@@ -54,7 +54,7 @@ pub enum SinkError {
 pub struct SinkOptions {
     /// JPEG pictures and Motion JPEG: 1 (worst) to 100.
     pub jpeg_quality: u8,
-    /// H.264: bits per second; chosen from size and rate where `None`.
+    /// H.264: bits per second on average; constant quality (quantiser 26) where `None`.
     pub bitrate: Option<u32>,
 }
 
@@ -67,7 +67,7 @@ impl Default for SinkOptions {
 /// Starts a medium of `kind` that will be named `path`; `info` describes the frames to come. An existing file is
 /// replaced when the sink is finished, not before. `MediaKind::Other` and `Live` become MP4.
 ///
-/// MP4 takes frames of at most 3840x2160 (or upright). H.264 stores even sizes only: an odd one gains a column or
+/// MP4 takes frames of 16x16 to 3840x2160 (or upright). H.264 stores even sizes only: an odd one gains a column or
 /// row, a copy of its neighbour.
 ///
 /// # Errors

@@ -21,8 +21,8 @@ use crate::source::StreamInfo;
 
 /// What OpenH264 encodes at most, longer and shorter side.
 const MAX_SIDES: (u32, u32) = (3840, 2160);
-/// Bits per pixel of video from a camera at which masks and small text stay clean with this encoder.
-const BITS_PER_PIXEL: f64 = 0.12;
+/// What it encodes at least: one macroblock.
+const MIN_SIDE: u32 = 16;
 /// A key frame at least this often, so that players can seek.
 const KEY_FRAME_SECONDS: f64 = 4.0;
 /// Ticks per second are at least this many, for streams whose frames do not come at a constant rate.
@@ -52,6 +52,13 @@ pub(super) struct Mp4 {
 impl Mp4 {
     pub(super) fn new(info: &StreamInfo, options: &SinkOptions, out: &mut dyn Out) -> Result<Self, Fail> {
         let geometry = info.geometry;
+        if geometry.width() < MIN_SIDE || geometry.height() < MIN_SIDE {
+            return Err(Fail::Encode(format!(
+                "H.264 pictures have at least {MIN_SIDE}x{MIN_SIDE} pixels here, not {}x{}; write Y4M or Motion JPEG",
+                geometry.width(),
+                geometry.height()
+            )));
+        }
         let (long, short) = (geometry.width().max(geometry.height()), geometry.width().min(geometry.height()));
         if long > MAX_SIDES.0 || short > MAX_SIDES.1 {
             return Err(Fail::Encode(format!(
@@ -132,12 +139,7 @@ impl Mp4 {
             picture_parameter_sets: vec![self.pps.clone()],
             ext: None,
         };
-        let visual = Visual {
-            data_reference_index: 1,
-            width: side(width),
-            height: side(height),
-            ..Visual::default()
-        };
+        let visual = Visual { data_reference_index: 1, width: side(width), height: side(height), ..Visual::default() };
         let long = self.chunks.last().is_some_and(|&o| u32::try_from(o).is_err());
         let short = || self.chunks.iter().filter_map(|&o| u32::try_from(o).ok()).collect();
         let stbl = Stbl {
@@ -151,12 +153,7 @@ impl Mp4 {
             ..Stbl::default()
         };
         let mdia = Mdia {
-            mdhd: Mdhd {
-                timescale: self.timescale,
-                duration: self.ticks,
-                language: "und".into(),
-                ..Mdhd::default()
-            },
+            mdhd: Mdhd { timescale: self.timescale, duration: self.ticks, language: "und".into(), ..Mdhd::default() },
             hdlr: Hdlr { handler: b"vide".into(), name: "video".into() },
             minf: Minf {
                 vmhd: Some(Vmhd::default()),
@@ -189,14 +186,10 @@ impl Mp4 {
     }
 }
 
+/// Measured fastest for a given quality: one thread, low complexity, no analysis before encoding.
 fn config(info: &StreamInfo, options: &SinkOptions) -> EncoderConfig {
     let fps = info.rate.fps().clamp(1.0, 60.0);
-    let chosen = info.geometry.pixels() as f64 * fps * BITS_PER_PIXEL;
-    // Floating-point casts saturate.
-    let bitrate = options.bitrate.unwrap_or(chosen.max(200_000.0) as u32).max(10_000);
-    EncoderConfig::new()
-        .bitrate(BitRate::from_bps(bitrate))
-        .rate_control_mode(RateControlMode::Quality)
+    let config = EncoderConfig::new()
         .max_frame_rate(FrameRate::from_hz(fps as f32))
         .intra_frame_period(IntraFramePeriod::from_num_frames((fps * KEY_FRAME_SECONDS) as u32))
         .usage_type(UsageType::CameraVideoRealTime)
@@ -207,7 +200,12 @@ fn config(info: &StreamInfo, options: &SinkOptions) -> EncoderConfig {
         .adaptive_quantization(false)
         .background_detection(false)
         .num_threads(1)
-        .vui(vui(info))
+        .vui(vui(info));
+    match options.bitrate {
+        Some(bits) => config.rate_control_mode(RateControlMode::Bitrate).bitrate(BitRate::from_bps(bits.max(10_000))),
+        // Constant quality: OpenH264's own quantiser, 26.
+        None => config.rate_control_mode(RateControlMode::Off),
+    }
 }
 
 fn vui(info: &StreamInfo) -> VuiConfig {

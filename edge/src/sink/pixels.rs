@@ -74,13 +74,7 @@ impl<'a> Yuv<'a> {
             Some(v) => [(u, 0), (v, 0)],
             None => [(u, 0), (u, u.channels - 1)],
         };
-        Self {
-            samples: frame.samples(),
-            color: frame.color(),
-            width: frame.geometry().width() as usize,
-            luma,
-            chroma,
-        }
+        Self { samples: frame.samples(), color: frame.color(), width: frame.geometry().width() as usize, luma, chroma }
     }
 
     fn row(&self, y: usize) -> impl Iterator<Item = [u8; 3]> {
@@ -213,13 +207,7 @@ impl<'a> I420<'a> {
 }
 
 /// Appends a chroma plane of `size`, averaged over 1 or 2 samples each way, as `target` samples.
-fn halve(
-    plane: &[u8],
-    size: (usize, usize),
-    halvings: (usize, usize),
-    target: (usize, usize),
-    out: &mut Vec<u8>,
-) {
+fn halve(plane: &[u8], size: (usize, usize), halvings: (usize, usize), target: (usize, usize), out: &mut Vec<u8>) {
     let ((cw, ch), (hx, hy)) = (size, halvings);
     for y in 0..target.1 {
         let (top, bottom) = ((y << hy).min(ch - 1) * cw, ((y << hy) + hy).min(ch - 1) * cw);

@@ -42,15 +42,15 @@ impl Encode for Still {
             _ => (pixels::rgb(frame, &mut scratch), ExtendedColorType::Rgb8),
         };
         let (width, height) = (self.geometry.width(), self.geometry.height());
-        // Encoders take what they write to by value.
+        // Into memory first: the PNG encoder drops the error of its last write.
+        let mut file = Vec::new();
         let encoded = match self.kind {
-            MediaKind::Png => PngEncoder::new(&mut *out).write_image(bytes, width, height, color),
-            _ => WebPEncoder::new_lossless(&mut *out).encode(bytes, width, height, color),
+            MediaKind::Png => PngEncoder::new(&mut file).write_image(bytes, width, height, color),
+            _ => WebPEncoder::new_lossless(&mut file).encode(bytes, width, height, color),
         };
-        encoded.map_err(|e| match e {
-            image::ImageError::IoError(e) => Fail::Io(e),
-            other => Fail::Encode(other.to_string()),
-        })
+        encoded.map_err(|e| Fail::Encode(e.to_string()))?;
+        out.write_all(&file)?;
+        Ok(())
     }
 
     fn finish(&mut self, _: &mut dyn Out) -> Result<(), Fail> {

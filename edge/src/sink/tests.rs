@@ -162,7 +162,7 @@ fn mp4_comes_back() {
         (PixelFormat::Grey8, 64, 48),
         (PixelFormat::I444, 64, 48),
         (PixelFormat::I420, 37, 29),
-        (PixelFormat::I420, 2, 2),
+        (PixelFormat::I420, 16, 16),
     ] {
         let path = dir.path().join("x.mp4");
         let info = stream(MediaKind::Mp4, format, w, h);
@@ -265,9 +265,7 @@ impl Seek for Full {
 
 #[test]
 fn a_full_disk_is_told_by_every_format() {
-    for kind in
-        [MediaKind::Jpeg, MediaKind::Png, MediaKind::Webp, MediaKind::Y4m, MediaKind::Mjpeg, MediaKind::Mp4]
-    {
+    for kind in [MediaKind::Jpeg, MediaKind::Png, MediaKind::Webp, MediaKind::Y4m, MediaKind::Mjpeg, MediaKind::Mp4] {
         let info = stream(kind, PixelFormat::I420, 64, 48);
         let frames = if kind.is_still() { 1 } else { 4 };
         let attempt = |room| {
@@ -306,4 +304,40 @@ fn names_need_not_be_utf8_and_files_get_usual_permissions() {
     std::fs::write(&usual, b"").unwrap();
     let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode();
     assert_eq!(mode(&path), mode(&usual));
+}
+
+#[test]
+#[ignore]
+fn speed() {
+    let path = std::env::var("CLIP").unwrap();
+    let mut s = source::open(path.as_ref(), &OpenOptions::default()).unwrap();
+    let pool = FramePool::new();
+    let info = s.info().clone();
+    let out = std::env::temp_dir().join("speed.mp4");
+    let mut sink = create(&out, MediaKind::Mp4, &info, &SinkOptions::default()).unwrap();
+    let cpu = || {
+        let t = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        Duration::from_nanos(t.split(' ').next().unwrap().parse().unwrap())
+    };
+    let (mut d, mut e, mut n) = (Duration::ZERO, Duration::ZERO, 0);
+    loop {
+        let t = cpu();
+        let next = s.next(&pool).unwrap();
+        d += cpu() - t;
+        let Next::Frame(f) = next else { break };
+        let f = Redacted::for_tests(f);
+        let t = cpu();
+        sink.write(&f).unwrap();
+        e += cpu() - t;
+        n += 1;
+    }
+    sink.finish().unwrap();
+    println!(
+        "SPEED {n} frames decode {:.1} encode {:.1} fps, {} bytes",
+        n as f64 / d.as_secs_f64(),
+        n as f64 / e.as_secs_f64(),
+        std::fs::metadata(&out).unwrap().len()
+    );
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    println!("SPEED {}", status.lines().find(|l| l.starts_with("VmHWM")).unwrap());
 }

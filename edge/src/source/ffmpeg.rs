@@ -183,7 +183,10 @@ impl Probed {
             (info.kind, info.frames) = (MediaKind::Png, Some(1));
         }
         // What ffmpeg makes of RGB is BT.601.
-        let rgb = stream.pix_fmt.as_deref().is_some_and(|p| ["rgb", "bgr", "gbr", "pal", "0rgb"].iter().any(|s| p.starts_with(s)));
+        let rgb = stream
+            .pix_fmt
+            .as_deref()
+            .is_some_and(|p| ["rgb", "bgr", "gbr", "pal", "0rgb"].iter().any(|s| p.starts_with(s)));
         let matrix = match stream.color_space.as_deref() {
             _ if rgb => Matrix::Bt601,
             Some("bt709") => Matrix::Bt709,

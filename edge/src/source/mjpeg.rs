@@ -71,12 +71,7 @@ pub(super) fn frame(picture: &[u8], ended: Ended, index: u64, info: &StreamInfo,
 }
 
 /// A picture of a stream, in a buffer of the pool.
-pub(super) fn decode(
-    picture: &[u8],
-    ended: Ended,
-    geometry: Geometry,
-    pool: &FramePool,
-) -> Result<FrameBuffer, Fault> {
+pub(super) fn decode(picture: &[u8], ended: Ended, geometry: Geometry, pool: &FramePool) -> Result<FrameBuffer, Fault> {
     let mut buffer = pool.take(geometry.bytes());
     jpeg::decode(picture, ended, geometry, buffer.as_mut_slice())?;
     Ok(buffer)

@@ -16,6 +16,8 @@ pub mod mjpeg;
 #[cfg(feature = "h264")]
 pub mod mp4;
 mod orient;
+#[cfg_attr(not(all(feature = "v4l2", target_os = "linux")), allow(dead_code))]
+mod raw;
 #[cfg(feature = "rtsp")]
 mod rtsp;
 mod still;
@@ -321,3 +323,6 @@ fn open_camera(path: &Path, _: &OpenOptions) -> Result<Box<dyn Source>, SourceEr
         reason: "this program was built without the v4l2 feature".into(),
     })
 }
+
+#[cfg(test)]
+mod tests;

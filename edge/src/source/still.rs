@@ -1,8 +1,6 @@
 //! Single pictures: JPEG, PNG, WebP. Upright, eight bits, without alpha.
 
 use std::fs::File;
-#[cfg(test)]
-use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -159,12 +157,4 @@ fn fault(error: ImageError) -> Fault {
         ImageError::Limits(e) => Fault::Corrupt(format!("{e}")),
         other => Fault::Corrupt(other.to_string()),
     }
-}
-
-/// For fuzzing and tests: the same path from any seekable bytes.
-#[cfg(test)]
-pub(super) fn decode_png(bytes: impl Read + Seek + std::io::BufRead + Send + 'static) -> Result<Next, SourceError> {
-    let path = Path::new("memory.png");
-    let decoder = PngDecoder::with_limits(bytes, limits()).map_err(|e| fault(e).at(path))?;
-    open_decoder(decoder, MediaKind::Png, path).map_err(|f| f.at(path))?.next(&FramePool::new())
 }

@@ -68,7 +68,7 @@ pub(super) fn read(reader: &mut (impl Read + Seek), length: u64) -> Result<Track
     while let Some(found) = top_box(reader, at, length)? {
         if found.kind == *b"moov" {
             let body = read_body(reader, &found, length)?;
-            return parse_moov(&body, found.end);
+            return parse_moov(&body, found.end, length);
         }
         at = found.end;
     }
@@ -157,7 +157,7 @@ fn optional<A: Atom>(parent: &[u8]) -> Result<Option<A>, Fault> {
     child(parent, A::KIND.as_ref()).map(decode).transpose()
 }
 
-fn parse_moov(moov: &[u8], end: u64) -> Result<Track, Fault> {
+fn parse_moov(moov: &[u8], end: u64, length: u64) -> Result<Track, Fault> {
     let is_video = |trak: &&[u8]| {
         child(trak, b"mdia").is_some_and(|m| matches!(required::<Hdlr>(m), Ok(h) if h.handler.as_ref() == b"vide"))
     };
@@ -178,7 +178,7 @@ fn parse_moov(moov: &[u8], end: u64) -> Result<Track, Fault> {
         None => Chunks::Short(optional::<Stco>(stbl)?.map(|s| s.entries).unwrap_or_default()),
     };
     let tables = Tables {
-        sizes: required::<Stsz>(stbl)?.samples,
+        sizes: believable(required::<Stsz>(stbl)?.samples, length),
         deltas: required::<Stts>(stbl)?.entries,
         offsets: optional::<Ctts>(stbl)?.map(|c| c.entries).unwrap_or_default(),
         runs: required::<Stsc>(stbl)?.entries,
@@ -195,6 +195,18 @@ fn parse_moov(moov: &[u8], end: u64) -> Result<Track, Fault> {
         tables,
         end,
     })
+}
+
+/// Equal sizes are listed without costing a byte: no more samples than the file has room for (and one, so that the
+/// lack is noticed).
+fn believable(sizes: StszSamples, length: u64) -> StszSamples {
+    match sizes {
+        StszSamples::Identical { count, size } => {
+            let room = u32::try_from(length / u64::from(size.max(1)) + 1).unwrap_or(u32::MAX);
+            StszSamples::Identical { count: count.min(room), size }
+        }
+        different => different,
+    }
 }
 
 /// The codec's configuration, from the first entry of the `stsd` box.
@@ -250,11 +262,6 @@ impl Track {
         // The deltas' own count: a damaged table must not make a wild rate.
         let listed = self.tables.deltas.iter().fold(0u64, |n, e| n.saturating_add(u64::from(e.sample_count)));
         (shown, Rate::average(listed, ticks, self.timescale))
-    }
-
-    /// The rate that a fragmented file's defaults give.
-    pub(super) fn default_rate(&self) -> Option<Rate> {
-        Rate::average(1, u64::from(self.defaults.as_ref()?.default_sample_duration), self.timescale)
     }
 }
 
@@ -359,9 +366,17 @@ pub(super) struct Samples {
 struct Fragments {
     queue: VecDeque<Sample>,
     dts: i64,
+    /// Samples and ticks of all fragments that were read.
+    read: (u64, u64),
 }
 
 impl Samples {
+    /// The average rate of the fragments that were read so far.
+    pub(super) fn fragments_rate(&self, timescale: u32) -> Option<Rate> {
+        let (samples, ticks) = self.fragments.read;
+        Rate::average(samples, ticks, timescale)
+    }
+
     /// The next sample, or `None` at the end.
     pub(super) fn next(
         &mut self,
@@ -422,7 +437,9 @@ impl Fragments {
             let pts = self.dts.saturating_add(entry.cts.unwrap_or(0));
             self.queue.push_back(Sample { offset: *offset, size, pts });
             *offset = offset.saturating_add(u64::from(size));
-            self.dts = self.dts.saturating_add(i64::from(entry.duration.unwrap_or(default_duration)));
+            let duration = entry.duration.unwrap_or(default_duration);
+            self.dts = self.dts.saturating_add(i64::from(duration));
+            self.read = (self.read.0 + 1, self.read.1.saturating_add(u64::from(duration)));
         }
         Ok(())
     }

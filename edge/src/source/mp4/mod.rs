@@ -89,7 +89,7 @@ impl<R: BufRead + Seek> Mp4<R> {
             kind: MediaKind::Mp4,
             geometry: oriented(format.geometry, orientation)?,
             color: h264::color(&format, container),
-            rate: rate.or_else(|| track.default_rate()).unwrap_or(Rate::ASSUMED),
+            rate: rate.or(samples.fragments_rate(track.timescale)).unwrap_or(Rate::ASSUMED),
             frames: (!fragmented).then_some(count),
         };
         let samples = track.samples();
