@@ -12,8 +12,8 @@ use volet_synthetic::Clip;
 const SEED: u64 = 11;
 const WIDTH: u32 = 960;
 const HEIGHT: u32 = 540;
-const FPS: u32 = 15;
-const FRAMES: u32 = 90;
+const FPS: u32 = 12;
+const FRAMES: u32 = 60;
 
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let model = crate::models::open(None)?;

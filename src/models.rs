@@ -83,7 +83,14 @@ fn list(dir: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
     } else {
         for m in &all {
             let quality = if m.quality == Quality::Preview { " (preview)" } else { "" };
-            println!("{}{quality}: {} at {}, {} parameters, {}", m.name, m.classes.join("+"), m.input, m.parameters, m.licence);
+            println!(
+                "{}{quality}: {} at {}, {} parameters, {}",
+                m.name,
+                m.classes.join("+"),
+                m.input,
+                m.parameters,
+                m.licence
+            );
             println!("    {} {}", m.origin, m.blake3);
         }
     }

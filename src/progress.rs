@@ -39,7 +39,11 @@ impl Progress {
             Event::Done if self.inputs > 1 => self.bar.inc(1),
             Event::Done => {}
             Event::Problem(name, message) => {
-                let line = if message.contains(name) { format!("volet: {message}") } else { format!("volet: {name}: {message}") };
+                let line = if message.contains(name) {
+                    format!("volet: {message}")
+                } else {
+                    format!("volet: {name}: {message}")
+                };
                 if self.bar.is_hidden() {
                     eprintln!("{line}");
                 } else {

@@ -20,7 +20,7 @@ const WARM_UP: u32 = 8;
 
 /// A camera's background.
 #[derive(Default)]
-pub struct Motion {
+pub(crate) struct Motion {
     columns: usize,
     background: Vec<f32>,
     moving: Vec<u8>,
@@ -29,12 +29,12 @@ pub struct Motion {
 
 impl Motion {
     /// A background that is still to be learned.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Takes a frame and gives the boxes (pixels) of what moves in it, neighbours in a row joined.
-    pub fn observe(&mut self, frame: &RawFrame) -> Vec<BBox> {
+    pub(crate) fn observe(&mut self, frame: &RawFrame) -> Vec<BBox> {
         let Some(luma) = frame.geometry().planes().into_iter().next() else { return Vec::new() };
         let (columns, lines) = (luma.width.div_ceil(CELL), luma.height.div_ceil(CELL));
         if (self.columns, self.background.len()) != (columns, columns * lines) {

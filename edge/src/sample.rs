@@ -10,14 +10,14 @@ use crate::frame::{Color, Geometry, Matrix, PixelFormat, Plane, Range, RawFrame,
 
 /// How pixels of a network's input lie in the frame: `frame = input * scale + offset`, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Placement {
+pub(crate) struct Placement {
     scale: f32,
     offset: (f32, f32),
 }
 
 impl Placement {
     /// A box of the input, in pixels of the frame.
-    pub fn to_frame(&self, b: &BBox) -> BBox {
+    pub(crate) fn to_frame(&self, b: &BBox) -> BBox {
         BBox::new(
             b.x * self.scale + self.offset.0,
             b.y * self.scale + self.offset.1,
@@ -29,27 +29,27 @@ impl Placement {
 
 /// A rectangle of the frame that is to fill the input, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+pub(crate) struct Window {
     /// Left edge.
-    pub x: u32,
+    pub(crate) x: u32,
     /// Top edge.
-    pub y: u32,
+    pub(crate) y: u32,
     /// Width, at least 1.
-    pub width: u32,
+    pub(crate) width: u32,
     /// Height, at least 1.
-    pub height: u32,
+    pub(crate) height: u32,
 }
 
 impl Window {
     /// The whole of a frame.
-    pub fn whole(geometry: Geometry) -> Self {
+    pub(crate) fn whole(geometry: Geometry) -> Self {
         Self { x: 0, y: 0, width: geometry.width(), height: geometry.height() }
     }
 }
 
 /// Shrinks windows of frames into network inputs. Keeps its memory from frame to frame and wipes it when dropped.
 #[derive(Default)]
-pub struct Sampler {
+pub(crate) struct Sampler {
     axes: Vec<(AxisKey, Axis)>,
     column: Vec<f32>,
     rows: [Vec<f32>; 3],
@@ -100,7 +100,7 @@ impl Axis {
 
 impl Sampler {
     /// A sampler without memory.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
@@ -108,7 +108,12 @@ impl Sampler {
     ///
     /// # Errors
     /// The input is in use.
-    pub fn sample(&mut self, frame: &RawFrame, window: Window, input: &mut NetInput) -> Result<Placement, DetectError> {
+    pub(crate) fn sample(
+        &mut self,
+        frame: &RawFrame,
+        window: Window,
+        input: &mut NetInput,
+    ) -> Result<Placement, DetectError> {
         let (in_w, in_h) = input.size();
         let scale = (window.width as f32 / in_w as f32).max(window.height as f32 / in_h as f32);
         let out_w = ((window.width as f32 / scale).round() as u32).clamp(1, in_w);

@@ -181,8 +181,8 @@ type Built = (Arc<TypedRunnableModel>, Vec<String>);
 fn build(manifest: &Manifest, model: &[u8], width: u32, height: u32) -> Result<Built, LoadError> {
     let network = |e: TractError| LoadError::Network { name: manifest.name.clone(), reason: format!("{e:#}") };
     let onnx = tract_onnx::onnx();
-    let proto = onnx.proto_model_for_read(&mut &model[..]).map_err(network)?;
-    let graph = proto.graph.as_ref().ok_or_else(|| network(TractError::msg("it holds no graph")))?;
+    let mut proto = onnx.proto_model_for_read(&mut &model[..]).map_err(network)?;
+    let graph = proto.graph.as_mut().ok_or_else(|| network(TractError::msg("it holds no graph")))?;
     for tensor in &graph.initializer {
         let typed = tensor.data_type == DataType::Float as i32;
         let raw = tensor.raw_data.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b));
@@ -191,9 +191,10 @@ fn build(manifest: &Manifest, model: &[u8], width: u32, height: u32) -> Result<B
         }
     }
     let output_names = graph.output.iter().map(|o| o.name.clone()).collect();
+    // Shapes that the file declares between its layers, and for its outputs, hold for its own input size only.
+    graph.value_info.clear();
     let shape = [1, 3, height as usize, width as usize];
     let mut model = onnx.model_for_proto_model(&proto).map_err(network)?;
-    // Shapes that the file declares for its outputs hold for its own input size only.
     for outlet in model.output_outlets().map_err(network)?.to_vec() {
         model.set_outlet_fact(outlet, InferenceFact::default()).map_err(network)?;
     }

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use volet_models::{Model, Quality};
+use volet_models::{LoadError, Model, Quality};
 
 use crate::annotate::{self, AnnotateError, Format, FrameRecord};
 use crate::detect::SearchConfig;
@@ -100,6 +100,8 @@ pub enum BatchError {
     Annotate(#[from] AnnotateError),
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
+    #[error(transparent)]
+    Model(LoadError),
     #[error("the workers could not be started: {0}")]
     Workers(#[from] rayon::ThreadPoolBuildError),
     #[error("stopped; {written} outputs are whole, nothing else was kept")]
@@ -122,6 +124,8 @@ pub fn run(
 ) -> Result<Summary, BatchError> {
     options.config.pipeline.check().map_err(PipelineError::from)?;
     let started = Instant::now();
+    // A detector that can't run at all would cover every frame: that is worth stopping for.
+    model.at(None).map_err(BatchError::Model)?;
     let media = prepare(out)?;
     let workers = rayon::ThreadPoolBuilder::new().num_threads(options.threads.max(1)).build()?;
     let mut batch = Batch {
@@ -294,6 +298,11 @@ impl Batch<'_> {
         if finished.summary.output.is_some() {
             self.writer.end_media()?;
             finished.summary.counts = self.collector.end_media();
+            let counts = &finished.summary.counts;
+            if counts.covered_frames == counts.frames && finished.summary.error.is_none() {
+                let why = counts.covered_reasons.keys().next().map_or("", String::as_str);
+                finished.summary.error = Some(format!("nothing of it could be shown: {why}"));
+            }
         } else if finished.begun {
             self.writer.discard_media()?;
             self.collector.discard_media();

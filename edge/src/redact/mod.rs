@@ -22,18 +22,20 @@ pub use region::{Region, Shape};
 pub enum Style {
     /// Black. Nothing at all remains.
     Solid,
-    /// Coarse cells of one colour each: a few noisy means remain.
+    /// Coarse cells in shades of the region's mean colour, which is rounded to eight levels a channel; nothing else
+    /// remains.
     #[default]
     Mosaic,
-    /// The same few noisy means, running into each other.
+    /// The same shades, running into each other.
     Blur,
 }
 
-/// Cells along the shorter side of a region in mosaic and blur. With noise of [`NOISE`] levels the best match of a
-/// redacted face among known faces is no better than a guess from its overall colour; see `tests/attack.rs`.
-const CELLS: u32 = 5;
-/// Noise added to each cell's mean: uniform, up to this many levels of 256 up or down.
-const NOISE: i16 = 40;
+/// Cells along the shorter side of a region in mosaic and blur.
+const CELLS: u32 = 6;
+/// Shades differ from the mean by up to this many levels of 256, up or down: enough to be seen as a texture.
+const NOISE: i16 = 28;
+/// The same in chroma planes, where more would look like confetti.
+const CHROMA_NOISE: i16 = 6;
 
 /// Why a redactor could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +141,8 @@ impl Redactor {
                     Style::Solid => kernel::fill(data, &plane, region, black(geometry, color, plane.chroma)),
                     Style::Mosaic | Style::Blur => {
                         let how = if self.style == Style::Blur { Paint::Blur } else { Paint::Mosaic };
-                        kernel::paint(data, &plane, region, how, CELLS, &mut || noise.next(), &mut self.scratch);
+                        let reach = if plane.chroma { CHROMA_NOISE } else { NOISE };
+                        kernel::paint(data, &plane, region, how, CELLS, &mut || noise.next(reach), &mut self.scratch);
                     }
                 }
             }
@@ -207,15 +210,15 @@ impl Noise {
         Self { stream: hasher.finalize_xof(), block: [0; 64], used: 64 }
     }
 
-    /// Uniform in `-NOISE..=NOISE`, up to a bias of less than 2 ^ -9.
-    fn next(&mut self) -> i16 {
+    /// Uniform in `-reach..=reach`, up to a bias of less than 2 ^ -9.
+    fn next(&mut self, reach: i16) -> i16 {
         if self.used == self.block.len() {
             self.stream.fill(&mut self.block);
             self.used = 0;
         }
         let pair = u16::from_le_bytes([self.block[self.used], self.block[self.used + 1]]);
         self.used += 2;
-        (pair % (2 * NOISE as u16 + 1)) as i16 - NOISE
+        (pair % (2 * reach as u16 + 1)) as i16 - reach
     }
 }
 
@@ -226,3 +229,6 @@ impl Redacted {
         Self { frame, covered_pixels: 0, regions: Vec::new(), reason: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,7 +44,8 @@ impl Region {
                 // The widest row between `top` and `bottom` is the one nearest to the centre.
                 let dy = (cy.clamp(top, bottom) - cy) / (b.h / 2.0);
                 let half = b.w / 2.0 * (1.0 - dy * dy).max(0.0).sqrt();
-                Some((cx - half, cx + half))
+                // Rounding must not carry the outline beyond its own box.
+                Some(((cx - half).max(b.x), (cx + half).min(b.right())))
             }
         }
     }

@@ -142,8 +142,7 @@ impl Map {
         let mut out = vec![fill; self.width * self.height * 3];
         let shift = 16 + if taps.len() == 2 { 2 } else { 0 };
         for (y, line) in out.chunks_exact_mut(self.width * 3).enumerate() {
-            let rows: Vec<_> =
-                taps.iter().map(|&t| axis(y, t, self.height, self.cy, self.zy, source_height)).collect();
+            let rows: Vec<_> = taps.iter().map(|&t| axis(y, t, self.height, self.cy, self.zy, source_height)).collect();
             if rows.iter().any(|r| !r.0) {
                 continue;
             }
