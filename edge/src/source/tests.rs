@@ -105,6 +105,8 @@ fn h264_is_decoded_frame_for_frame() {
         ("one frame", "-c:v libx264 -frames:v 1"),
         ("fragments", "-c:v libx264 -bf 2 -g 15 -movflags frag_keyframe+empty_moov"),
         ("fragments, default base", "-c:v libx264 -bf 2 -g 15 -movflags frag_keyframe+empty_moov+default_base_moof"),
+        ("QuickTime", "-c:v libx264 -bf 2 -f mov"),
+        ("trimmed", "-ss 0.5 -c:v libx264 -bf 2"),
         ("index first", "-c:v libx264 -bf 2 -movflags faststart"),
         ("cropped", "-vf crop=318:178 -c:v libx264 -bf 2"),
         ("audio", "-f lavfi -i sine=d=2 -c:v libx264 -bf 2 -c:a aac -shortest"),
