@@ -1,9 +1,10 @@
-//! Writes a contact sheet of stills: `sheet OUT.png [FIRST_SEED] [COLUMNS] [ROWS] [WIDTH] [HEIGHT] [boxes]`.
+//! Writes a contact sheet: `sheet OUT.png [FIRST_SEED] [COLUMNS] [ROWS] [WIDTH] [HEIGHT] [boxes] [clip]`.
+//! With `clip`, two frames a second of the clip with the first seed; otherwise stills of consecutive seeds.
 
 use std::time::Instant;
 
 use image::{GenericImage, Rgb, RgbImage};
-use volet_synthetic::{ObjectClass, still};
+use volet_synthetic::{Clip, ObjectClass, still};
 
 fn main() -> Result<(), image::ImageError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -11,11 +12,13 @@ fn main() -> Result<(), image::ImageError> {
     let out = arguments.first().map_or("sheet.png", String::as_str);
     let (columns, rows, width, height) = (number(2, 4), number(3, 4), number(4, 640), number(5, 384));
     let boxes = arguments.iter().any(|argument| argument == "boxes");
+    let clip = arguments.iter().any(|argument| argument == "clip");
+    let story = Clip::new(u64::from(number(1, 0)), width, height, 2, columns * rows);
     let mut sheet = RgbImage::new(columns * width, rows * height);
     for index in 0..columns * rows {
         let start = Instant::now();
         let seed = u64::from(number(1, 0) + index);
-        let mut made = still(seed, width, height);
+        let mut made = if clip { story.frame(index) } else { still(seed, width, height) };
         let faces = made.objects.iter().filter(|object| object.class == ObjectClass::Face).count();
         println!("seed {seed}: {:.1} ms, {faces} faces", start.elapsed().as_secs_f64() * 1e3);
         for object in made.objects.iter().filter(|_| boxes) {

@@ -195,9 +195,7 @@ fn arm(builder: &mut Builder<'_>, person: &Person, side: f32) {
     let (target, pole) = match person.pose.arms[slot] {
         Arm::Down => (Vec3::new(side * 0.98 * wide, -0.5 - 2.75 * tall, 0.1), outward),
         Arm::Swing(s) => (Vec3::new(side * 0.95 * wide, -0.5 - 2.45 * tall, 0.9 * s), Vec3::new(side * 0.3, 0.0, -1.0)),
-        Arm::Crossed => {
-            (Vec3::new(-side * 0.35, -0.5 - (1.2 + 0.1 * side) * tall, 0.62), Vec3::new(side, -0.8, 0.0))
-        }
+        Arm::Crossed => (Vec3::new(-side * 0.35, -0.5 - (1.2 + 0.1 * side) * tall, 0.62), Vec3::new(side, -0.8, 0.0)),
         Arm::Hip => (Vec3::new(side * 0.72 * wide, -0.5 - 2.0 * tall, 0.15), Vec3::new(side, 0.0, -0.4)),
         Arm::Wave => (Vec3::new(side * 1.15, 0.25, 0.4), Vec3::new(side, -0.7, 0.0)),
         Arm::Raised => (Vec3::new(side * 0.8, 1.0, 0.1), Vec3::new(side, 0.0, 0.2)),
@@ -244,7 +242,15 @@ fn arm(builder: &mut Builder<'_>, person: &Person, side: f32) {
         let loose = if look.coat { 0.075 } else { 0.03 };
         builder.tube(part, around, across, &stations(-0.03, look.sleeve * 0.97, loose));
     }
-    hand(builder, hand_skin, wrist, (wrist - elbow).normalize_or(Vec3::NEG_Y), frame * Vec3::X * side, thick, person.pose.fist[slot]);
+    hand(
+        builder,
+        hand_skin,
+        wrist,
+        (wrist - elbow).normalize_or(Vec3::NEG_Y),
+        frame * Vec3::X * side,
+        thick,
+        person.pose.fist[slot],
+    );
 }
 
 /// A hand from the wrist along `along`; `curl` 0 flat .. 1 fist. Fingers only where they can be seen.
@@ -335,7 +341,8 @@ fn leg(builder: &mut Builder<'_>, person: &Person, side: f32) {
     .map(|(p, r)| (p, r * thick + loose, r * thick + loose))
     .to_vec();
     builder.tube(part, around, across, &stations);
-    let shoe = Material::Cloth(Cloth { pattern: Pattern::Plain, colour: look.hat_cloth.second * 0.5, ..look.bottom.clone() });
+    let shoe =
+        Material::Cloth(Cloth { pattern: Pattern::Plain, colour: look.hat_cloth.second * 0.5, ..look.bottom.clone() });
     let part = builder.part(shoe, Group::Body);
     let toes = ankle + frame * Vec3::new(side * 0.06, -0.16 * tall, 0.22 * tall);
     builder.ellipsoid(part, toes, frame, Vec3::new(0.16, 0.13, 0.42) * tall, 8);

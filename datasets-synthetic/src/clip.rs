@@ -1,22 +1,78 @@
-//! Short clips: the same people in the same place, frame after frame.
-//! Knows scenes; knows nothing of video files.
+//! Short clips: the same people in the same place, walking, turning, meeting and passing in front of each other.
+//! Knows scenes and people; knows nothing of video files.
+//!
+//! People walk on one ground plane. Distances are in head heights (about 23 cm), times in seconds; a pinhole camera
+//! with an upright picture plane looks along the ground.
+
+use std::f32::consts::{PI, TAU};
+
+use glam::{Vec2, Vec3};
 
 use crate::Still;
+use crate::math::{Rng, mix, noise, smooth};
+use crate::person::{Arm, Habits, Legs, Look, Person, Pose, View};
 use crate::scene::Scene;
 use crate::sides;
+
+/// Walking speed in head heights per second: 1.4 m/s.
+const WALK: f32 = 6.0;
+/// Ground covered by two steps.
+const STRIDE: f32 = 6.2;
 
 /// A clip, rendered frame by frame on demand and in any order.
 pub struct Clip {
     scene: Scene,
+    actors: Vec<Actor>,
+    ground: Ground,
+    fps: u32,
     frames: u32,
 }
 
+/// The camera over the ground: where its horizon is in the picture and how high it hangs.
+#[derive(Clone, Copy)]
+struct Ground {
+    middle: f32,
+    horizon: f32,
+    focal: f32,
+    height: f32,
+    nearest: f32,
+}
+
+/// A person with a way to go: where they are (x to the right, distance from the camera) at which second.
+struct Actor {
+    person: Person,
+    way: Vec<(f32, Vec2)>,
+    /// Where they look while they stand, in radians; 0 is the camera.
+    standing: f32,
+    /// How far the head swings to and fro.
+    swing: f32,
+    talks: bool,
+    seed: u32,
+}
+
 impl Clip {
-    /// Draws a clip of so many frames; sides are brought into [`crate::SIDES`].
+    /// Draws a clip of so many frames at `fps` frames a second (0 counts as 1); sides are brought into
+    /// [`crate::SIDES`].
     pub fn new(seed: u64, width: u32, height: u32, fps: u32, frames: u32) -> Self {
         let (width, height) = sides(width, height);
-        let _ = fps;
-        Self { scene: Scene::draw(seed, width, height), frames }
+        let fps = fps.max(1);
+        let mut rng = Rng::new(seed ^ 0xC11B);
+        let (scene, horizon) = Scene::empty(&mut rng, width, height);
+        let (w, h) = (width as f32, height as f32);
+        let focal = w.max(h) * rng.f(0.8, 1.2);
+        let horizon = horizon.clamp(0.12, 0.55);
+        let ground = Ground {
+            middle: w * 0.5,
+            horizon: h * horizon,
+            focal,
+            // So high that the nearest heads stay in the upper half.
+            height: rng.f(5.2, 7.0 + (0.45 - horizon) / 0.27),
+            // At the nearest a head is a quarter of the picture's height.
+            nearest: focal / (0.27 * h),
+        };
+        let seconds = frames as f32 / fps as f32;
+        let actors = cast(&mut rng, &ground, w, seconds.max(1.0));
+        Self { scene, actors, ground, fps, frames }
     }
 
     /// Number of frames.
@@ -29,8 +85,156 @@ impl Clip {
         self.frames == 0
     }
 
-    /// Renders one frame.
-    pub fn frame(&self, _index: u32) -> Still {
-        self.scene.render()
+    /// Renders one frame. The same index always gives the same picture; indices past the end continue the story.
+    pub fn frame(&self, index: u32) -> Still {
+        let time = index as f32 / self.fps as f32;
+        let people: Vec<Person> = self.actors.iter().map(|actor| actor.at(time, &self.ground)).collect();
+        self.scene.moment(&people, index)
     }
+}
+
+impl Actor {
+    fn position(&self, time: f32) -> Vec2 {
+        let Some(first) = self.way.first() else { return Vec2::new(0.0, 40.0) };
+        let mut before = *first;
+        for &(at, there) in &self.way {
+            if time <= at {
+                let span = (at - before.0).max(1e-3);
+                return before.1.lerp(there, ((time - before.0) / span).clamp(0.0, 1.0));
+            }
+            before = (at, there);
+        }
+        before.1
+    }
+
+    /// Mean velocity over the half second around: feet and shoulders do not turn in an instant.
+    fn velocity(&self, time: f32) -> Vec2 {
+        (self.position(time + 0.25) - self.position(time - 0.25)) / 0.5
+    }
+
+    fn at(&self, time: f32, ground: &Ground) -> Person {
+        let mut person = self.person.clone();
+        let place = self.position(time);
+        let velocity = self.velocity(time);
+        let speed = velocity.length();
+        let walking = smooth(0.4, 3.0, speed);
+        let ahead = velocity.x.atan2(-velocity.y);
+        // The shorter way round between looking ahead and the standing direction.
+        let turn = (ahead - self.standing + PI).rem_euclid(TAU) - PI;
+        let heading = self.standing + turn * walking;
+
+        let travelled = self.travelled(time);
+        let pose = &mut person.pose;
+        let wander = |rate: f32, offset: u32| 2.0 * noise(time * rate, 0.5, self.seed ^ offset) - 1.0;
+        pose.body_yaw = heading + 0.1 * wander(0.5, 1);
+        pose.head_yaw = heading + self.swing * wander(0.45, 2);
+        pose.head_pitch += 0.15 * wander(0.6, 3);
+        pose.head_roll += 0.08 * wander(0.5, 4);
+        if walking > 0.3 {
+            let phase = travelled / STRIDE * TAU;
+            pose.legs = Legs::Walk(phase);
+            for (arm, sign) in pose.arms.iter_mut().zip([1.0, -1.0]) {
+                if matches!(arm, Arm::Down | Arm::Swing(_)) {
+                    *arm = Arm::Swing(0.8 * sign * phase.sin());
+                }
+            }
+        } else {
+            pose.legs = Legs::Stand;
+            for arm in &mut pose.arms {
+                if matches!(arm, Arm::Swing(_)) {
+                    *arm = Arm::Down;
+                }
+            }
+        }
+        let face = &mut person.look.face;
+        if self.talks {
+            face.mouth_open = (0.45 * wander(6.0, 5) + 0.2).clamp(0.0, 0.7);
+        }
+        if (time * 0.31 + self.seed as f32 * 0.001).fract() < 0.05 {
+            face.eyes_open = 0.05;
+        }
+        face.gaze.x = 0.6 * wander(0.8, 6);
+
+        let unit = ground.focal / place.y.max(0.3 * ground.nearest);
+        let bob = 0.06 * walking * (travelled / STRIDE * TAU * 2.0).cos();
+        let y = ground.horizon + (ground.height - person.look.heads + 0.5 - bob) * unit;
+        let x = ground.middle + place.x * unit;
+        let depth = -place.y * (ground.focal / ground.nearest);
+        let pitch = ((ground.height - person.look.heads) / place.y.max(1.0)).atan();
+        person.view = View::new(Vec3::new(x, y, depth), unit, pitch, place.y.max(4.0));
+        person
+    }
+
+    fn travelled(&self, time: f32) -> f32 {
+        let mut sum = 0.0;
+        for pair in self.way.windows(2) {
+            let ((from, a), (to, b)) = (pair[0], pair[1]);
+            let share = ((time - from) / (to - from).max(1e-3)).clamp(0.0, 1.0);
+            sum += a.distance(b) * share;
+        }
+        sum
+    }
+}
+
+/// The people of a clip with their ways: some cross, some come up to the camera, some meet and talk, some wait.
+fn cast(rng: &mut Rng, ground: &Ground, width: f32, seconds: f32) -> Vec<Actor> {
+    let habits = Habits::draw(rng);
+    let mut actors = Vec::new();
+    let near = ground.nearest;
+    let edge = |distance: f32| 0.5 * width / (ground.focal / distance) + 1.5;
+    let add = |rng: &mut Rng, actors: &mut Vec<Actor>, way: Vec<(f32, Vec2)>, standing: f32, talks: bool| {
+        let (look, mut pose) = (Look::draw(rng, &habits), Pose::draw(rng, 1.0));
+        pose.head_pitch *= 0.5;
+        let person = Person { look, pose, view: View::new(Vec3::ZERO, 1.0, 0.0, 20.0), haze: 0.0 };
+        let swing = rng.f(0.15, 0.9);
+        actors.push(Actor { person, way, standing, swing, talks, seed: rng.seed() });
+    };
+    for _ in 0..rng.i(2, 4) + (seconds / 4.0).min(40.0) as i32 {
+        // Crossing, at their own distance: the nearer hide the farther for a while.
+        let distance = near * rng.log(1.2, 6.0);
+        let from = rng.pick(&[-1.0, 1.0]) * edge(distance);
+        let speed = WALK * rng.f(0.6, 1.3);
+        let start = rng.f(-4.0, 0.85 * seconds);
+        let drift = distance * rng.f(0.8, 1.25);
+        let duration = 2.0 * from.abs() / speed;
+        let way = vec![(start, Vec2::new(from, distance)), (start + duration, Vec2::new(-from, drift))];
+        add(rng, &mut actors, way, 0.0, false);
+    }
+    for _ in 0..rng.i(1, 2) {
+        // Up to the camera, a look into it, and away again.
+        let (far, close) = (near * rng.f(3.0, 6.0), near * rng.f(1.0, 1.7));
+        let a = Vec2::new(rng.f(-0.7, 0.7) * edge(far), far);
+        let b = Vec2::new(rng.f(-0.4, 0.4) * edge(close), close);
+        let arrive = rng.f(0.1, 0.3) * seconds + a.distance(b) / (WALK * 1.5) * 0.3;
+        let walk = a.distance(b) / WALK;
+        let leave = arrive + rng.f(1.5, 4.0);
+        let away = Vec2::new(rng.pick(&[-1.0, 1.0]) * edge(far), far * 0.8);
+        let gone = leave + b.distance(away) / WALK;
+        let standing = rng.normal() * 0.2;
+        add(rng, &mut actors, vec![(arrive - walk, a), (arrive, b), (leave, b), (gone, away)], standing, true);
+    }
+    if rng.chance(0.8) {
+        // Two who meet, talk, and go on past each other.
+        let distance = near * rng.f(1.4, 3.5);
+        let middle = Vec2::new(rng.f(-0.4, 0.4) * edge(distance), distance);
+        let meet = rng.f(0.2, 0.45) * seconds;
+        let part = meet + rng.f(1.5, 4.0);
+        for side in [-1.0, 1.0] {
+            let stop = middle + Vec2::new(side * 1.6, side * 0.5);
+            let start = Vec2::new(side * edge(distance), distance + side);
+            let end = Vec2::new(-side * edge(distance), distance + side * 2.0);
+            let (coming, going) = (start.distance(stop) / WALK, stop.distance(end) / WALK);
+            let way = vec![(meet - coming, start), (meet, stop), (part, stop), (part + going, end)];
+            let standing = -side * rng.f(0.6, 1.3);
+            add(rng, &mut actors, way, standing, true);
+        }
+    }
+    for _ in 0..rng.i(0, 4) {
+        let distance = near * rng.log(1.5, 6.0);
+        let place = Vec2::new(rng.f(-0.8, 0.8) * edge(distance), distance);
+        let standing = mix(-1.2, 1.2, rng.f(0.0, 1.0));
+        let talks = rng.chance(0.3);
+        add(rng, &mut actors, vec![(0.0, place)], standing, talks);
+    }
+    actors
 }

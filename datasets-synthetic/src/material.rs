@@ -19,8 +19,6 @@ pub(crate) enum Material {
     Cloth(Cloth),
     /// Smooth or rough things.
     Thing { colour: Vec3, second: Vec3, pattern: Pattern, scale: f32, gloss: f32, seed: u32 },
-    /// A light source or screen.
-    Glow(Vec3),
 }
 
 /// How two colours share a surface.
@@ -180,7 +178,6 @@ impl Material {
                 }
                 Paint { colour: tone, occlusion: 1.0, gloss: *gloss }
             }
-            Self::Glow(colour) => Paint { colour: *colour, occlusion: -1.0, gloss: 0.0 },
         }
     }
 

@@ -66,7 +66,8 @@ impl Rng {
     /// A colour in display (gamma) space with bounded saturation and value, as linear light.
     /// Strong colours are rare, as they are in the world, and reds, browns and blues commoner than the rest.
     pub(crate) fn colour(&mut self, saturation: (f32, f32), value: (f32, f32)) -> Vec3 {
-        let h = if self.chance(0.55) { self.pick(&[0.0, 0.5, 0.7, 3.6]) + 0.35 * self.normal() } else { self.f(0.0, 6.0) };
+        let h =
+            if self.chance(0.55) { self.pick(&[0.0, 0.5, 0.7, 3.6]) + 0.35 * self.normal() } else { self.f(0.0, 6.0) };
         let t = self.f(0.0, 1.0);
         let s = saturation.0 + (saturation.1 - saturation.0) * t * t * 0.9;
         let (h, v) = (h.rem_euclid(6.0), self.f(value.0, value.1));

@@ -24,8 +24,10 @@ pub(crate) struct Vertex {
 /// What a part belongs to, as far as visibility goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Group {
-    /// The head and all that is worn on it: does not hide its own face.
+    /// The head, and what is worn on a face without making it less of one: masks, glasses, beards.
     Head,
+    /// Hair and hats: they hide the face they hang over.
+    Hair,
     /// The rest of a person.
     Body,
     /// Things.
@@ -102,8 +104,8 @@ impl Geometry {
                     false => (i.saturating_sub(1), (i + 1).min(nu - 1)),
                 };
                 let du = self.vertices[index(right, j)].pos - self.vertices[index(left, j)].pos;
-                let dv = self.vertices[index(i, (j + 1).min(nv - 1))].pos
-                    - self.vertices[index(i, j.saturating_sub(1))].pos;
+                let dv =
+                    self.vertices[index(i, (j + 1).min(nv - 1))].pos - self.vertices[index(i, j.saturating_sub(1))].pos;
                 let vertex = &mut self.vertices[index(i, j)];
                 let normal = dv.cross(du);
                 outward += normal.dot(vertex.pos - centre);

@@ -3,9 +3,10 @@
 
 use glam::{Vec2, Vec3};
 
-use crate::background::{self, Canvas, Fill};
+use crate::background::{self, Canvas};
 use crate::body::{self, Built};
-use crate::camera::Camera;
+use crate::camera::{self, Camera};
+use crate::fill::Fill;
 use crate::light::{self, Light};
 use crate::math::{Rng, mix};
 use crate::person::{Habits, Legs, Look, Person, Pose, View};
@@ -32,95 +33,129 @@ impl Scene {
     /// Draws a training scene.
     pub(crate) fn draw(seed: u64, width: usize, height: usize) -> Self {
         let mut rng = Rng::new(seed);
-        let mut canvas = Canvas::new(width, height);
-        let horizon = background::paint(&mut rng.fork(), &mut canvas);
+        let (canvas, horizon) = place(&mut rng, width, height, false);
         let people = crowd(&mut rng, width as f32, height as f32, horizon);
+        Self::furnish(rng, canvas, people)
+    }
+
+    /// Draws a place for a clip, empty of people, and where its horizon is as a share of the height.
+    pub(crate) fn empty(rng: &mut Rng, width: usize, height: usize) -> (Self, f32) {
+        let (canvas, horizon) = place(rng, width, height, true);
+        let mut scene = Self::furnish(rng.fork(), canvas, Vec::new());
+        scene.camera = scene.camera.steady();
+        scene.props.retain(|prop| !prop.barrier);
+        scene.props.truncate(4);
+        for prop in &mut scene.props {
+            // Behind everyone, who have depths of their own below zero.
+            prop.at.z -= 1e6;
+        }
+        (scene, horizon)
+    }
+
+    fn furnish(mut rng: Rng, mut canvas: Canvas, people: Vec<Person>) -> Self {
+        let (width, height) = (canvas.width as f32, canvas.height as f32);
         let largest = people.iter().map(|p| p.view.unit).fold(0.0, f32::max);
-        if rng.chance(0.25) || (largest > 0.25 * height as f32 && rng.chance(0.5)) {
-            canvas.blur((rng.f(0.002, 0.016) * height as f32) as usize);
+        if rng.chance(0.25) || (largest > 0.25 * height && rng.chance(0.5)) {
+            canvas.blur((rng.f(0.002, 0.016) * height) as usize);
         }
         let light = Light::draw(&mut rng, canvas.mean());
-        let props = things(&mut rng, width as f32, height as f32, &people);
+        let props = things(&mut rng, width, height, &people);
         let smallest = people.iter().map(|p| p.view.unit * FACE).fold(f32::INFINITY, f32::min);
-        let camera = Camera::draw(&mut rng, canvas.mean(), light.level(), if smallest.is_finite() { smallest } else { 30.0 });
+        let smallest = if smallest.is_finite() { smallest } else { 30.0 };
+        let camera = Camera::draw(&mut rng, canvas.mean(), light.level(), smallest);
         Self { canvas, light, camera, people, props, grain: rng.seed() }
     }
 
-    /// Renders the scene as it stands, and states the truth about it.
+    /// Renders the scene with the people it was drawn with.
     pub(crate) fn render(&self) -> Still {
+        self.moment(&self.people, 0)
+    }
+
+    /// Renders the scene with these people, and states the truth about it; `frame` varies the sensor's noise.
+    pub(crate) fn moment(&self, people: &[Person], frame: u32) -> Still {
         let (width, height) = (self.canvas.width, self.canvas.height);
         let mut geometry = Geometry::default();
-        let built: Vec<Built> = self
-            .people
-            .iter()
-            .enumerate()
-            .map(|(index, person)| body::build(&mut geometry, person, index as u32))
-            .collect();
+        let built: Vec<Built> =
+            people.iter().enumerate().map(|(index, person)| body::build(&mut geometry, person, index as u32)).collect();
         for prop in &self.props {
             props::add(&mut geometry, prop);
         }
         let seen = Visibility::new(&geometry, width, height);
         let mut ground = Canvas { width, height, pixels: self.canvas.pixels.clone() };
-        self.contact_shadows(&mut ground);
+        contact_shadows(&mut ground, people);
         light::composite(&geometry, &seen, &self.light, &mut ground.pixels);
-        let image = self.camera.develop(ground.pixels, width, height, self.grain);
-        Still { image, objects: self.truth(&geometry, &seen, &built) }
+        let image = self.camera.develop(ground.pixels, width, height, self.grain ^ frame.wrapping_mul(0x9E37_79B9));
+        Still { image, objects: truth(&geometry, &seen, &built) }
     }
+}
 
-    fn contact_shadows(&self, canvas: &mut Canvas) {
-        let (w, h) = (canvas.width as f32, canvas.height as f32);
-        for person in &self.people {
-            let unit = person.view.unit;
-            let tall = person.look.heads - 0.45;
-            let foot = person.view.project(Vec3::new(0.0, -tall, 0.0));
-            if foot.y > h + unit || foot.x < -unit || foot.x > w + unit || person.pose.legs == Legs::Sit {
-                continue;
-            }
-            let (x, y) = (foot.x.clamp(0.0, w - 1.0) as usize, foot.y.clamp(0.0, h - 1.0) as usize);
-            let dark = Fill::Solid(canvas.pixels[y * canvas.width + x] * 0.45);
-            canvas.ellipse(Vec2::new(foot.x, foot.y), Vec2::new(unit * 0.9, unit * 0.22), 0.0, &dark);
-        }
+/// Paints a place; a good part of them at half the resolution, as lenses that focus on people leave them.
+fn place(rng: &mut Rng, width: usize, height: usize, stand: bool) -> (Canvas, f32) {
+    let soft = rng.chance(0.4);
+    let share = if soft { 2 } else { 1 };
+    let mut canvas = Canvas::new(width / share, height / share);
+    let horizon = background::paint(&mut rng.fork(), &mut canvas, stand);
+    if soft {
+        let pixels = camera::resize(&canvas.pixels, canvas.width, canvas.height, width, height);
+        canvas = Canvas { width, height, pixels };
     }
+    (canvas, horizon)
+}
 
-    fn truth(&self, geometry: &Geometry, seen: &Visibility, built: &[Built]) -> Vec<Object> {
-        let (w, h) = ((seen.width / SUB) as f32, (seen.height / SUB) as f32);
-        let mut bodies = vec![Bounds::default(); built.len()];
-        for (at, &index) in seen.triangle.iter().enumerate() {
-            if index == NONE {
-                continue;
-            }
-            let owner = geometry.parts[geometry.triangles[index as usize].part as usize].owner;
-            if owner != NONE {
-                let (x, y) = ((at % seen.width) as f32, (at / seen.width) as f32);
-                let low = Vec2::new(x, y) / SUB as f32;
-                bodies[owner as usize].add(low);
-                bodies[owner as usize].add(low + Vec2::splat(1.0 / SUB as f32));
-            }
+fn contact_shadows(canvas: &mut Canvas, people: &[Person]) {
+    let (w, h) = (canvas.width as f32, canvas.height as f32);
+    for person in people {
+        let unit = person.view.unit;
+        let tall = person.look.heads - 0.45;
+        let foot = person.view.project(Vec3::new(0.0, -tall, 0.0));
+        if foot.y > h + unit || foot.x < -unit || foot.x > w + unit || person.pose.legs == Legs::Sit {
+            continue;
         }
-        let mut objects = Vec::new();
-        for (index, person) in built.iter().enumerate() {
-            let owner = index as u32;
-            let face = Bounds::of(geometry, person.face.iter().copied());
-            if let Some(bbox) = face.clipped(w, h) {
-                let visible = visible_share(geometry, seen, person.face.iter().copied(), owner, true);
-                let away = person.towards < -0.174;
-                let small = bbox[2].min(bbox[3]) < 5.0;
-                let ignore = away || small || visible < 0.3;
-                // A head seen from behind has no face at all.
-                if person.towards > -0.5 && visible > 0.0 {
-                    let track_id = owner * 2 + 1;
-                    objects.push(Object { class: ObjectClass::Face, bbox, track_id, visible, ignore });
+        let (x, y) = (foot.x.clamp(0.0, w - 1.0) as usize, foot.y.clamp(0.0, h - 1.0) as usize);
+        let dark = Fill::Solid(canvas.pixels[y * canvas.width + x] * 0.45);
+        canvas.ellipse(Vec2::new(foot.x, foot.y), Vec2::new(unit * 0.9, unit * 0.22), 0.0, &dark);
+    }
+}
+
+fn truth(geometry: &Geometry, seen: &Visibility, built: &[Built]) -> Vec<Object> {
+    let (w, h) = ((seen.width / SUB) as f32, (seen.height / SUB) as f32);
+    let mut bodies = vec![Bounds::default(); built.len()];
+    for (y, row) in seen.triangle.chunks_exact(seen.width).enumerate() {
+        let mut x = 0;
+        for run in row.chunk_by(|a, b| a == b) {
+            if let Some(triangle) = geometry.triangles.get(run[0] as usize) {
+                let owner = geometry.parts[triangle.part as usize].owner;
+                if let Some(bounds) = bodies.get_mut(owner as usize) {
+                    bounds.add(Vec2::new(x as f32, y as f32) / SUB as f32);
+                    bounds.add(Vec2::new((x + run.len()) as f32, (y + 1) as f32) / SUB as f32);
                 }
             }
-            if let Some(bbox) = bodies[index].clipped(w, h) {
-                let visible = visible_share(geometry, seen, person.all.clone(), owner, false);
-                let ignore = visible < 0.1 || bbox[2].min(bbox[3]) < 5.0;
-                let track_id = owner * 2;
-                objects.push(Object { class: ObjectClass::Person, bbox, track_id, visible, ignore });
+            x += run.len();
+        }
+    }
+    let mut objects = Vec::new();
+    for (index, person) in built.iter().enumerate() {
+        let owner = index as u32;
+        let face = Bounds::of(geometry, person.face.iter().copied());
+        if let Some(bbox) = face.clipped(w, h) {
+            let visible = visible_share(geometry, seen, person.face.iter().copied(), owner, true);
+            let away = person.towards < -0.174;
+            let small = bbox[2].min(bbox[3]) < 5.0;
+            let ignore = away || small || visible < 0.3;
+            // A head seen from behind has no face at all.
+            if person.towards > -0.5 && visible > 0.0 {
+                let track_id = owner * 2 + 1;
+                objects.push(Object { class: ObjectClass::Face, bbox, track_id, visible, ignore });
             }
         }
-        objects
+        if let Some(bbox) = bodies[index].clipped(w, h) {
+            let visible = visible_share(geometry, seen, person.all.clone(), owner, false);
+            let ignore = visible < 0.1 || bbox[2].min(bbox[3]) < 5.0;
+            let track_id = owner * 2;
+            objects.push(Object { class: ObjectClass::Person, bbox, track_id, visible, ignore });
+        }
     }
+    objects
 }
 
 #[derive(Clone, Copy)]
@@ -167,7 +202,8 @@ fn towards_viewer(geometry: &Geometry, corners: [u32; 3]) -> bool {
     corners.iter().map(|corner| geometry.vertices[*corner as usize].normal.z).sum::<f32>() > 0.0
 }
 
-/// Share of an owner's own outline, by area, that the picture shows. What is worn on the head does not hide a face.
+/// Share of an owner's own outline, by area, that the picture shows. Masks and glasses do not hide a face, hair and
+/// hats do.
 fn visible_share(
     geometry: &Geometry,
     seen: &Visibility,
@@ -304,6 +340,8 @@ fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
             before = unit;
             let look = Look::draw(rng, &habits);
             let mut pose = Pose::draw(rng, towards.max(0.0));
+            // Together with the camera's own tilt no face is seen from further above or below than half a right angle.
+            pose.head_pitch = pose.head_pitch.clamp(-0.87 - camera_pitch, 0.87 - camera_pitch);
             pose.head_yaw += shared_yaw;
             pose.body_yaw += shared_yaw;
             if towards < 0.0 {

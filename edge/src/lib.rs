@@ -10,6 +10,7 @@
 //! leaves a frame wholly covered (G2).
 
 pub mod annotate;
+pub mod batch;
 pub mod detect;
 pub mod frame;
 mod motion;

@@ -3,6 +3,8 @@
 //! `VOLET_PYTHON` names the interpreter (else `python3`); where it or its packages are absent the test says
 //! so and passes.
 
+#![allow(clippy::unwrap_used)] // the helpers of a test are a test too
+
 use std::path::Path;
 use std::process::Command;
 

@@ -20,13 +20,13 @@ fn main() -> TractResult<()> {
         plans.push(("YuNet-n".to_owned(), plan));
     }
     for (stem, stages, head) in [
-        ([16, 32], [(64, 2), (64, 1), (64, 1)], 64),
         ([16, 32], [(64, 1), (64, 1), (64, 1)], 64),
-        ([16, 32], [(64, 1), (80, 1), (96, 1)], 64),
-        ([16, 32], [(48, 2), (64, 1), (64, 1)], 48),
-        ([16, 24], [(64, 1), (64, 2), (64, 1)], 64),
+        ([8, 32], [(64, 1), (64, 1), (64, 1)], 64),
+        ([8, 32], [(64, 2), (64, 1), (64, 1)], 64),
         ([8, 32], [(64, 1), (64, 2), (64, 1)], 64),
-        ([16, 32], [(64, 2), (64, 2), (64, 1)], 48),
+        ([8, 32], [(64, 1), (64, 1), (64, 1)], 48),
+        ([8, 24], [(64, 2), (64, 2), (64, 1)], 48),
+        ([16, 32], [(64, 2), (64, 1), (64, 1)], 64),
     ] {
         let architecture = Architecture {
             classes: vec![ObjectClass::Face, ObjectClass::Person],
@@ -46,7 +46,7 @@ fn main() -> TractResult<()> {
     }
     let image = Tensor::zero::<f32>(&[1, 3, SIZE.1, SIZE.0])?;
     let mut best = vec![f64::INFINITY; plans.len()];
-    for _ in 0..12 {
+    for _ in 0..25 {
         for ((_, plan), best) in plans.iter().zip(&mut best) {
             let start = Instant::now();
             plan.run(tvec!(image.clone().into()))?;

@@ -48,6 +48,14 @@ impl Model {
         &self.manifest
     }
 
+    /// Number of trained values in the file: the elements of its floating-point initialisers.
+    pub fn parameters(&self) -> u64 {
+        let proto = tract_onnx::onnx().proto_model_for_read(&mut &self.file[..]).ok();
+        let tensors = proto.and_then(|p| p.graph).map(|g| g.initializer).unwrap_or_default();
+        let elements = |dims: &[i64]| dims.iter().map(|&d| d.max(0) as u64).product::<u64>();
+        tensors.iter().filter(|t| t.data_type == DataType::Float as i32).map(|t| elements(&t.dims)).sum()
+    }
+
     /// The model ready to run at `size` (width, height), or at its own.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 //! This crate knows no network, no camera and no file formats for pictures: callers fill a
 //! [`NetInput`] and read detections in that input's own pixels.
 
+pub mod builtin;
 pub mod decode;
 mod detector;
 mod geometry;

@@ -18,7 +18,6 @@ mod yolo;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Serialize;
 use volet_models::{BBox, ObjectClass};
 
 pub use crate::redact::{Region, Shape};

@@ -106,7 +106,7 @@ fn encode(sample: &Sample, out: &mut Vec<u8>) {
     for v in [sample.bbox.x, sample.bbox.y, sample.bbox.w, sample.bbox.h, sample.score] {
         out.extend_from_slice(&v.to_le_bytes());
     }
-    out.push(sample.origin as u8);
+    out.push(Origin::ALL.iter().position(|o| *o == sample.origin).unwrap_or_default() as u8);
 }
 
 fn decode(bytes: &[u8]) -> Option<Sample> {

@@ -24,7 +24,7 @@ use crate::motion::Motion;
 use crate::plan::{ConfigError, RedactionConfig, objects};
 use crate::redact::{NoRandomness, Redactor};
 use crate::sink::{Sink, SinkError};
-use crate::source::{Next, Source, SourceError};
+use crate::source::{MediaKind, Next, Source, SourceError};
 use crate::summary::Stages;
 use crate::track::{Tracker, TrackerConfig};
 use searchers::{Searchers, Verdict};
@@ -143,7 +143,7 @@ pub fn run(config: &PipelineConfig, stream: Stream<'_>) -> Result<StreamReport, 
     let (to_plan, from_source) = sync_channel(QUEUE);
     let (to_writer, orders) = sync_channel(QUEUE);
     std::thread::scope(|scope| {
-        let reading = scope.spawn(|| read(&mut *source, pool, stop, to_plan));
+        let reading = scope.spawn(|| read(&mut *source, info.kind, pool, stop, to_plan));
         let writing = scope.spawn(move || writer::write(redactor, pool, orders, sink, record));
         let mut planner = Planner::new(config, searchers, info.geometry, info.color, to_writer);
         planner.track_ids = !info.kind.is_still();
@@ -173,6 +173,7 @@ fn ms(time: Duration) -> f64 {
 /// Reads until the end; gives the time it took and why it ended early.
 fn read(
     source: &mut dyn Source,
+    kind: MediaKind,
     pool: &FramePool,
     stop: &AtomicBool,
     out: SyncSender<Next>,
@@ -180,7 +181,8 @@ fn read(
     let mut spent = Duration::ZERO;
     loop {
         if stop.load(Ordering::Relaxed) {
-            return (spent, Some(PipelineError::Stopped));
+            // A camera has no end of its own: to stop it is to end it.
+            return (spent, (kind != MediaKind::Live).then_some(PipelineError::Stopped));
         }
         let start = Instant::now();
         let next = catch_unwind(AssertUnwindSafe(|| source.next(pool)));

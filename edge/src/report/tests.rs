@@ -68,7 +68,10 @@ fn sample(name: &str) -> (Summary, PageData) {
         collector.begin_media(&m);
         for index in 0..if kind.is_still() { 1 } else { 75 } {
             let mut f = frame(index, 1 + (index as usize / 20) % 3);
-            f.covered = (60..65).contains(&index).then(|| name.to_owned());
+            if (60..65).contains(&index) {
+                f.covered = Some(name.to_owned());
+                f.covered_pixels = 640 * 360;
+            }
             collector.frame(&f);
         }
         let counts = collector.end_media();
@@ -208,7 +211,7 @@ fn a_discarded_medium_gives_its_room_back() {
     }
     collector.begin_media(&media("kept.jpg", MediaKind::Jpeg));
     collector.frame(&frame(0, 3));
-    assert_eq!(collector.end_media().covered_pixels, 500);
+    assert_eq!(collector.end_media().covered_pixels, 4800);
     let data = collector.finish();
     assert_eq!(data.media.keys().collect::<Vec<_>>(), ["kept.jpg"]);
     assert_eq!(data.media["kept.jpg"].boxes.len(), 3);

@@ -56,7 +56,7 @@ impl Geometry {
     }
 
     /// Calls `f(column_start, picture_start, count)` for each run of cells in one output row that reads
-    /// consecutive (or every `stride`-th) pixels of one picture row.
+    /// consecutive pixels (stride 1) or every other one (stride 2) of one picture row.
     fn runs(&self, mut f: impl FnMut(usize, usize, usize)) {
         let pad = (self.kernel / 2) as isize;
         let (cells, stride) = (self.cells(), self.stride as isize);
@@ -94,9 +94,12 @@ impl Geometry {
             if self.stride == 1 {
                 target.copy_from_slice(&picture[pixel..pixel + n]);
             } else {
-                for (t, s) in target.iter_mut().zip(picture[pixel..].iter().step_by(self.stride)) {
+                // Pairs vectorise where `step_by` does not; the last pixel may have no neighbour.
+                let (pairs, _) = picture[pixel..].as_chunks::<2>();
+                for (t, [s, _]) in target[..n - 1].iter_mut().zip(pairs) {
                     *t = *s;
                 }
+                target[n - 1] = picture[pixel + 2 * (n - 1)];
             }
         });
     }
@@ -110,9 +113,11 @@ impl Geometry {
                     *p += c;
                 }
             } else {
-                for (p, c) in picture[pixel..].iter_mut().step_by(self.stride).zip(source) {
+                let (pairs, _) = picture[pixel..].as_chunks_mut::<2>();
+                for ([p, _], c) in pairs.iter_mut().zip(&source[..n - 1]) {
                     *p += c;
                 }
+                picture[pixel + 2 * (n - 1)] += source[n - 1];
             }
         });
     }
@@ -272,13 +277,21 @@ pub(super) fn norm_backward(
             let range = (n * channels + c) * length..(n * channels + c + 1) * length;
             let (mut lanes_g, mut lanes_gx) = ([0.0f32; 16], [0.0f32; 16]);
             let (xs, gs, ds) = (&data[range.clone()], &upstream[range.clone()], &mut dx[range]);
-            for ((xs, gs), ds) in xs.chunks(16).zip(gs.chunks(16)).zip(ds.chunks_mut(16)) {
-                for (i, ((x, g), d)) in xs.iter().zip(gs).zip(ds).enumerate() {
-                    let g = if relu && x * scale + shift <= 0.0 { 0.0 } else { *g };
-                    *d = g;
+            let mask = |x: f32, g: f32| if relu && x * scale + shift <= 0.0 { 0.0 } else { g };
+            let ((xs, x_rest), (gs, g_rest)) = (xs.as_chunks::<16>(), gs.as_chunks::<16>());
+            let (ds, d_rest) = ds.as_chunks_mut::<16>();
+            for ((xs, gs), ds) in xs.iter().zip(gs).zip(ds) {
+                for i in 0..16 {
+                    let g = mask(xs[i], gs[i]);
+                    ds[i] = g;
                     lanes_g[i] += g;
-                    lanes_gx[i] += g * (x - mean);
+                    lanes_gx[i] += g * (xs[i] - mean);
                 }
+            }
+            for ((x, g), d) in x_rest.iter().zip(g_rest).zip(d_rest) {
+                *d = mask(*x, *g);
+                lanes_g[0] += *d;
+                lanes_gx[0] += *d * (x - mean);
             }
             sum_g += lanes_g.iter().sum::<f32>() as f64;
             sum_gx += lanes_gx.iter().sum::<f32>() as f64;

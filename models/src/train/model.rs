@@ -216,7 +216,7 @@ fn level(output: &Tensor<4>) -> Result<Level, TrainError> {
 }
 
 fn values(data: TensorData) -> Result<Vec<f32>, TrainError> {
-    data.into_vec::<f32>().map_err(|e| TrainError::Backend(format!("{e:?}")))
+    data.try_into_vec::<f32>().map_err(|e| TrainError::Backend(format!("{e:?}")))
 }
 
 /// One convolution and what follows it, on every level that shares it.
@@ -247,9 +247,8 @@ fn pyramid(architecture: &Architecture, image: Tensor<4>, layer: &mut Layer<'_>)
         let sum = match merged.last() {
             None => lateral,
             Some(above) => {
-                let [_, _, height, width] = lateral.dims();
-                let nearest = InterpolateOptions::new(InterpolateMode::Nearest);
-                lateral + interpolate(above.clone(), [height, width], nearest)
+                let twice = InterpolateOptions::new(InterpolateMode::Nearest).with_scale_factor([2.0, 2.0]);
+                lateral + interpolate(above.clone(), twice)
             }
         };
         merged.push(sum);

@@ -1,0 +1,142 @@
+//! What training and benchmarks rely on: the same seed gives the same picture, and the truth is true of it.
+
+use std::collections::{HashMap, HashSet};
+
+use proptest::prelude::*;
+use volet_synthetic::{Clip, Object, ObjectClass, SIDES, Still, still};
+
+fn check(made: &Still) {
+    let (width, height) = (made.image.width() as f32, made.image.height() as f32);
+    let mut tracks = HashSet::new();
+    for object in &made.objects {
+        let [x, y, w, h] = object.bbox;
+        assert!(x >= 0.0 && y >= 0.0 && w > 0.0 && h > 0.0, "{object:?}");
+        assert!(x + w <= width + 0.01 && y + h <= height + 0.01, "{object:?} beyond {width}x{height}");
+        assert!((0.0..=1.0).contains(&object.visible), "{object:?}");
+        assert!(tracks.insert(object.track_id), "track {} twice in one picture", object.track_id);
+        if object.class == ObjectClass::Face && !object.ignore {
+            assert!(object.visible >= 0.3 && w.min(h) >= 5.0, "{object:?}");
+        }
+    }
+}
+
+fn faces(made: &Still) -> impl Iterator<Item = &Object> {
+    made.objects.iter().filter(|object| object.class == ObjectClass::Face && !object.ignore)
+}
+
+#[test]
+fn the_same_seed_gives_the_same_picture_from_any_thread() {
+    let here: Vec<Still> = (0..4).map(|seed| still(seed, 160, 96)).collect();
+    let threads: Vec<_> = (0..4).map(|seed| std::thread::spawn(move || still(seed, 160, 96))).collect();
+    for (first, second) in here.iter().zip(threads) {
+        let second = second.join().unwrap();
+        assert_eq!(first.image, second.image);
+        assert_eq!(first.objects, second.objects);
+    }
+    assert_ne!(here[0].image, here[1].image);
+}
+
+#[test]
+fn every_picture_has_its_size_and_boxes_inside() {
+    for (seed, (width, height)) in [(320, 192), (64, 400), (400, 64), (97, 61)].into_iter().cycle().take(40).enumerate()
+    {
+        let made = still(seed as u64, width, height);
+        assert_eq!(made.image.dimensions(), (width, height));
+        check(&made);
+    }
+}
+
+#[test]
+fn absurd_sizes_are_brought_into_range() {
+    assert_eq!(still(1, 0, 1).image.dimensions(), (*SIDES.start(), *SIDES.start()));
+    assert_eq!(still(1, u32::MAX, 0).image.dimensions(), (*SIDES.end(), *SIDES.start()));
+}
+
+#[test]
+fn pictures_cover_all_sizes_and_some_have_no_face() {
+    let mut buckets = [0_u32; 4];
+    let mut without = 0;
+    let count = 150;
+    for seed in 1000..1000 + count {
+        let made = still(seed, 320, 192);
+        without += u32::from(faces(&made).next().is_none());
+        for face in faces(&made) {
+            let bucket = [12.0, 24.0, 48.0].iter().filter(|&&limit| face.bbox[3] >= limit).count();
+            buckets[bucket] += 1;
+        }
+    }
+    println!("faces under 12, 24, 48 px and above: {buckets:?}; pictures without: {without} of {count}");
+    assert!(buckets.iter().all(|&bucket| bucket >= 20), "{buckets:?}");
+    assert!((10..75).contains(&without), "{without}");
+}
+
+/// Faces are shaped like faces, and lie inside or near the person they belong to.
+#[test]
+fn a_face_belongs_to_a_person() {
+    for seed in 0..60 {
+        let made = still(seed, 320, 192);
+        let people: HashMap<u32, &Object> =
+            made.objects.iter().filter(|o| o.class == ObjectClass::Person).map(|o| (o.track_id, o)).collect();
+        for face in faces(&made) {
+            let person = people.get(&(face.track_id - 1)).unwrap_or_else(|| panic!("face without a person: {face:?}"));
+            let ([x, y, w, h], [px, py, pw, ph]) = (face.bbox, person.bbox);
+            let width = (x + w).min(px + pw) - x.max(px);
+            let height = (y + h).min(py + ph) - y.max(py);
+            assert!(width > 0.25 * w && height > 0.25 * h, "seed {seed}: {face:?} outside {person:?}");
+            let cut = x < 1.0 || y < 1.0 || x + w > 319.0 || y + h > 191.0;
+            assert!(cut || (0.35..1.6).contains(&(w / h)), "seed {seed}: {face:?}");
+        }
+    }
+}
+
+#[test]
+fn a_clip_keeps_its_tracks_and_gives_frames_in_any_order() {
+    let clip = Clip::new(3, 320, 192, 10, 60);
+    assert_eq!(clip.len(), 60);
+    let late = clip.frame(40);
+    let mut before: HashMap<u32, [f32; 4]> = HashMap::new();
+    let mut seen = HashSet::new();
+    for index in 0..clip.len() {
+        let made = clip.frame(index);
+        check(&made);
+        if index == 40 {
+            assert_eq!(made.image, late.image);
+        }
+        let mut now = HashMap::new();
+        for face in faces(&made) {
+            seen.insert(face.track_id);
+            if let Some(last) = before.get(&face.track_id) {
+                let moved = (face.bbox[0] + face.bbox[2] * 0.5) - (last[0] + last[2] * 0.5);
+                assert!(moved.abs() < 2.0 * face.bbox[2].max(last[2]) + 4.0, "frame {index}: {face:?} from {last:?}");
+            }
+            now.insert(face.track_id, face.bbox);
+        }
+        before = now;
+    }
+    assert!(seen.len() >= 2, "{seen:?}");
+}
+
+#[test]
+fn a_clip_without_frames_or_rate_is_harmless() {
+    let clip = Clip::new(1, 64, 64, 0, 0);
+    assert!(clip.is_empty());
+    check(&clip.frame(u32::MAX));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_seed_and_shape_renders(seed in any::<u64>(), width in 0_u32..300, height in 0_u32..300) {
+        check(&still(seed, width, height));
+    }
+}
+
+#[test]
+fn speed_is_printed() {
+    let start = std::time::Instant::now();
+    let count = 12;
+    for seed in 0..count {
+        still(seed, 640, 384);
+    }
+    println!("{:.1} ms a still at 640x384", start.elapsed().as_secs_f64() * 1e3 / count as f64);
+}
