@@ -180,7 +180,8 @@ impl Shop<'_> {
 
     fn record(&self, ordinal: u64, name: &str, info: &StreamInfo) -> MediaRecord {
         let extension = info.kind.extension();
-        let stem = if self.options.keep_names { format!("{ordinal:06}-{}", safe_stem(name)) } else { format!("{ordinal:06}") };
+        let stem =
+            if self.options.keep_names { format!("{ordinal:06}-{}", safe_stem(name)) } else { format!("{ordinal:06}") };
         MediaRecord {
             output_name: format!("{stem}.{extension}"),
             kind: info.kind,
