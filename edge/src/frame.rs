@@ -132,7 +132,7 @@ impl Geometry {
         if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
             return Err(FrameError::TooLarge { width, height });
         }
-        if format == PixelFormat::Yuyv && width % 2 != 0 {
+        if format == PixelFormat::Yuyv && !width.is_multiple_of(2) {
             return Err(FrameError::OddWidth { width });
         }
         Ok(Self { format, width, height })

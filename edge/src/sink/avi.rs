@@ -22,6 +22,8 @@ const AT_ALL_FRAMES: u64 = AT_INDEX_ENTRIES + 16 * MAX_SEGMENTS as u64 + 20;
 
 pub(super) struct Avi {
     quality: u8,
+    /// Bytes at which a segment is closed.
+    limit: u64,
     picture: Vec<u8>,
     /// Bytes written.
     at: u64,
@@ -49,7 +51,8 @@ impl Avi {
         // `header` ends with the list of the first segment's pictures.
         let segment = Segment { riff: 0, movi: at - 4, pictures: Vec::new() };
         let (indexes, picture) = (Vec::new(), Vec::new());
-        Ok(Self { quality, picture, at, segment, indexes, frames: 0, first_frames: 0, largest: 0 })
+        let limit = SEGMENT;
+        Ok(Self { quality, limit, picture, at, segment, indexes, frames: 0, first_frames: 0, largest: 0 })
     }
 
     /// Writes the segment's index (and, in the first, the old index) and its sizes.
@@ -120,7 +123,7 @@ impl Encode for Avi {
         if picture.len() % 2 == 1 {
             picture.push(0);
         }
-        if !self.segment.pictures.is_empty() && self.at - self.segment.riff + picture.len() as u64 > SEGMENT {
+        if !self.segment.pictures.is_empty() && self.at - self.segment.riff + picture.len() as u64 > self.limit {
             self.close_segment(out)?;
             self.open_segment(out)?;
         }
@@ -224,19 +227,71 @@ fn header(info: &StreamInfo) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{Color, Geometry, PixelFormat};
-    use crate::source::{MediaKind, Rate};
+    use crate::frame::{Color, FramePool, Geometry, PixelFormat, RawFrame};
+    use crate::source::avi::Avi as Reader;
+    use crate::source::{MediaKind, Next, Rate};
+    use std::io::Cursor;
+    use std::process::Command;
 
-    #[test]
-    fn fields_that_are_filled_in_lie_where_they_should() {
-        let info = StreamInfo {
+    fn info() -> StreamInfo {
+        StreamInfo {
             kind: MediaKind::Mjpeg,
-            geometry: Geometry::new(PixelFormat::Rgb8, 5, 7).unwrap(),
+            geometry: Geometry::new(PixelFormat::Rgb8, 35, 27).unwrap(),
             color: Color::JPEG,
             rate: Rate { num: 25, den: 1 },
             frames: None,
-        };
-        let h = header(&info);
+        }
+    }
+
+    #[test]
+    fn a_film_of_many_segments_is_whole() {
+        let mut file = Cursor::new(Vec::new());
+        let info = info();
+        let mut avi = Avi::new(&info, 90, &mut file).unwrap();
+        avi.limit = 20_000;
+        for n in 0..100 {
+            let bytes: Vec<u8> = (0..info.geometry.bytes()).map(|i| (i * i / 50 + n * 3) as u8).collect();
+            let frame = RawFrame::new(n as u64, info.rate.time_of(n as u64), info.geometry, info.color, bytes);
+            avi.write(&Redacted::for_tests(frame.unwrap()), &mut file).unwrap();
+        }
+        avi.finish(&mut file).unwrap();
+        assert!(avi.indexes.len() > 5, "{} segments", avi.indexes.len());
+        let bytes = file.into_inner();
+
+        let mut reader = Reader::new(&bytes[..]).unwrap();
+        assert_eq!((reader.info().frames, reader.info().rate), (Some(100), info.rate));
+        let (pool, mut count) = (FramePool::new(), 0);
+        while let Next::Frame(_) = reader.next_frame(&pool).unwrap() {
+            count += 1;
+        }
+        assert_eq!(count, 100);
+
+        // Every index entry points at a picture.
+        for (offset, length, frames) in &avi.indexes {
+            let index = &bytes[*offset as usize..][..*length as usize];
+            let base = u64::from_le_bytes(index[20..28].try_into().unwrap());
+            for entry in index[32..].chunks_exact(8) {
+                let at = base + u64::from(u32::from_le_bytes(entry[..4].try_into().unwrap()));
+                assert_eq!(bytes[at as usize..][..2], [0xff, 0xd8]);
+            }
+            assert_eq!(index[32..].len() / 8, *frames as usize);
+        }
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.avi");
+        std::fs::write(&path, &bytes).unwrap();
+        let fields = "stream=width,height,avg_frame_rate,nb_frames,nb_read_frames";
+        let mut ffprobe = Command::new("ffprobe");
+        ffprobe.args(["-v", "error", "-count_frames", "-of", "csv=p=0", "-show_entries", fields]).arg(&path);
+        match ffprobe.output() {
+            Ok(output) => assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "35,27,25/1,100,100"),
+            Err(_) => eprintln!("skipped: ffprobe is not installed"),
+        }
+    }
+
+    #[test]
+    fn fields_that_are_filled_in_lie_where_they_should() {
+        let h = header(&info());
         let at = |name: &[u8]| h.windows(name.len()).position(|w| w == name).unwrap() as u64;
         assert_eq!(at(b"avih") + 8 + 16, AT_TOTAL_FRAMES);
         assert_eq!(at(b"strh") + 8 + 32, AT_LENGTH);

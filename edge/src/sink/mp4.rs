@@ -266,7 +266,7 @@ impl Encode for Mp4 {
         if !self.sizes.is_empty() {
             self.close_sample(tick - self.last_tick);
         }
-        if self.sizes.len() % CHUNK == 0 {
+        if self.sizes.len().is_multiple_of(CHUNK) {
             self.chunks.push(self.at);
         }
         self.at += self.sample.len() as u64;

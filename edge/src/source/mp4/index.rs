@@ -7,8 +7,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use mp4_atom::{
-    Atom, Avcc, Co64, Colr, Ctts, CttsEntry, Elst, Hdlr, Matrix, Mdhd, Mvhd, Stco, Stsc, StscEntry, Stsz, StszSamples,
-    Stts, SttsEntry, Tfdt, Tfhd, Tkhd, Trex, Trun,
+    Atom, Avcc, Co64, Colr, Ctts, CttsEntry, Elst, Matrix, Mdhd, Mvhd, Stco, Stsc, StscEntry, Stsz, StszSamples, Stts,
+    SttsEntry, Tfdt, Tfhd, Tkhd, Trex, Trun, TrunSamples,
 };
 
 use crate::source::Rate;
@@ -158,9 +158,8 @@ fn optional<A: Atom>(parent: &[u8]) -> Result<Option<A>, Fault> {
 }
 
 fn parse_moov(moov: &[u8], end: u64, length: u64) -> Result<Track, Fault> {
-    let is_video = |trak: &&[u8]| {
-        child(trak, b"mdia").is_some_and(|m| matches!(required::<Hdlr>(m), Ok(h) if h.handler.as_ref() == b"vide"))
-    };
+    // Version, flags and a reserved word come before the handler; the name behind it is often no text.
+    let is_video = |trak: &&[u8]| descend(trak, &[b"mdia", b"hdlr"]).is_some_and(|h| h.get(8..12) == Some(b"vide"));
     let trak = boxes(moov).filter(|(k, _)| k == b"trak").map(|(_, b)| b).find(is_video);
     let trak = trak.ok_or_else(|| Fault::Corrupt("it has no video track".into()))?;
     let missing = || Fault::Corrupt("its video track is not complete".into());
@@ -170,7 +169,8 @@ fn parse_moov(moov: &[u8], end: u64, length: u64) -> Result<Track, Fault> {
     let tkhd: Tkhd = required(trak)?;
     let timescale = required::<Mdhd>(mdia)?.timescale.max(1);
     let movie_timescale = required::<Mvhd>(moov)?.timescale.max(1);
-    let elst = child(trak, b"edts").map(optional::<Elst>).transpose()?.flatten();
+    // A list that is not understood is not followed.
+    let elst = child(trak, b"edts").and_then(|edts| optional::<Elst>(edts).ok()).flatten();
     let traks = child(moov, b"mvex").into_iter().flat_map(boxes).filter(|(k, _)| k == b"trex");
     let defaults = traks.filter_map(|(_, b)| decode::<Trex>(b).ok()).find(|t| t.track_id == tkhd.track_id);
     let chunks = match optional::<Co64>(stbl)? {
@@ -431,6 +431,9 @@ impl Fragments {
         }
         if self.queue.len().saturating_add(trun.samples.len()) > MAX_FRAGMENT_SAMPLES {
             return Err(Fault::Corrupt("a fragment claims more than a million samples".into()));
+        }
+        if default_size == 0 && matches!(trun.samples, TrunSamples::Inherited { count: 1.., .. }) {
+            return Err(Fault::Corrupt("a fragment claims samples without bytes".into()));
         }
         for entry in trun.samples.iter() {
             let size = entry.size.unwrap_or(default_size);
