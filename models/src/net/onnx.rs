@@ -146,10 +146,8 @@ fn text(name: &str, value: &str) -> pb::AttributeProto {
 
 fn value(name: &str, shape: &[usize]) -> pb::ValueInfoProto {
     use pb::tensor_shape_proto::{Dimension, dimension::Value};
-    let dim = shape
-        .iter()
-        .map(|&d| Dimension { value: Some(Value::DimValue(d as i64)), ..Default::default() })
-        .collect();
+    let dim =
+        shape.iter().map(|&d| Dimension { value: Some(Value::DimValue(d as i64)), ..Default::default() }).collect();
     let tensor = pb::type_proto::Tensor {
         elem_type: pb::tensor_proto::DataType::Float as i32,
         shape: Some(pb::TensorShapeProto { dim }),
@@ -210,7 +208,8 @@ mod tests {
         assert!(read_model(b"certainly not a model").is_err());
         let mut model = pb::ModelProto::default();
         assert!(Weights::from_model(&model).is_err());
-        let liar = pb::TensorProto { dims: vec![i64::MAX, 8], data_type: 1, raw_data: vec![0; 8], ..Default::default() };
+        let liar =
+            pb::TensorProto { dims: vec![i64::MAX, 8], data_type: 1, raw_data: vec![0; 8], ..Default::default() };
         model.graph = Some(pb::GraphProto { initializer: vec![liar], ..Default::default() });
         assert!(Weights::from_model(&model).is_err());
     }

@@ -103,9 +103,9 @@ fn matches(still: &Sample, class: usize, found: &[&Detection], iou: f32, marks: 
             marks.push((d.score, true));
             continue;
         }
-        let excused = boxes.iter().any(|b| {
-            b.ignore && (b.bbox.iou(&d.bbox) >= iou || b.bbox.intersection(&d.bbox) >= 0.5 * d.bbox.area())
-        });
+        let excused = boxes
+            .iter()
+            .any(|b| b.ignore && (b.bbox.iou(&d.bbox) >= iou || b.bbox.intersection(&d.bbox) >= 0.5 * d.bbox.area()));
         if !excused {
             marks.push((d.score, false));
         }

@@ -27,15 +27,7 @@ impl Geometry {
     fn new(x: [usize; 4], weight: [usize; 4], stride: usize) -> Self {
         let kernel = weight[2];
         let out = |side: usize| (side + 2 * (kernel / 2) - kernel) / stride + 1;
-        Self {
-            channels: x[1],
-            height: x[2],
-            width: x[3],
-            kernel,
-            stride,
-            out_height: out(x[2]),
-            out_width: out(x[3]),
-        }
+        Self { channels: x[1], height: x[2], width: x[3], kernel, stride, out_height: out(x[2]), out_width: out(x[3]) }
     }
 
     fn rows(&self) -> usize {

@@ -57,9 +57,9 @@ pub(super) fn loss(levels: &[Level; 3], boxes: &[Vec<LabelledBox>], weights: &[f
             let cells = level.height * level.width;
             let stride = STRIDES[l] as f32;
             let base = n * (weights.len() + 4) * cells;
-            for cell in 0..cells {
+            for (cell, owner) in owners[l].iter().enumerate() {
                 let (row, column) = (cell / level.width, cell % level.width);
-                let owner = owners[l][cell].map(|i| &boxes[i]);
+                let owner = owner.map(|i| &boxes[i]);
                 let mut quality = 0.0;
                 if let Some(owner) = owner {
                     let at = |side: usize| base + (weights.len() + side) * cells + cell;

@@ -83,10 +83,7 @@ fn a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one() {
     std::fs::write(parts.path().join("checkpoint.onnx"), &first[0]).unwrap();
     let resumed = train(&recipe, &Rectangles, parts.path(), true, &mut |_| ()).unwrap();
     assert_eq!(resumed.weights, expected.weights);
-    assert!(matches!(
-        train(&recipe, &Rectangles, parts.path(), false, &mut |_| ()),
-        Err(TrainError::Occupied(_))
-    ));
+    assert!(matches!(train(&recipe, &Rectangles, parts.path(), false, &mut |_| ()), Err(TrainError::Occupied(_))));
 }
 
 #[test]
