@@ -1,199 +1,18 @@
 //! Backgrounds: places and patterns without a single face in them, painted flat, layer upon layer.
 //! Knows nothing of people.
 
+use std::f32::consts::{PI, TAU};
+
 use glam::{Vec2, Vec3};
 
-use crate::math::{Rng, cell, floor, fract, fractal, mix, noise, rgb, smooth};
+use crate::fill::Fill;
+use crate::math::{Rng, cell, fractal, mix, rgb};
 
 /// A picture in linear light, row by row.
 pub(crate) struct Canvas {
     pub(crate) width: usize,
     pub(crate) height: usize,
     pub(crate) pixels: Vec<Vec3>,
-}
-
-/// How an area is filled; lengths in pixels.
-#[derive(Clone)]
-pub(crate) enum Fill {
-    Solid(Vec3),
-    Gradient { from: Vec3, to: Vec3, angle: f32, span: f32, middle: Vec2 },
-    Noise { a: Vec3, b: Vec3, scale: Vec2, octaves: u32, sharp: f32, seed: u32 },
-    Brick { brick: Vec3, mortar: Vec3, size: Vec2, joint: f32, shift: f32, vary: f32, seed: u32 },
-    Windows { wall: Vec3, glass: Vec3, size: Vec2, share: Vec2, lit: f32, seed: u32 },
-    Leaves { dark: Vec3, light: Vec3, size: f32, seed: u32 },
-    Text { paper: Vec3, ink: Vec3, line: f32, seed: u32 },
-    Stripes { a: Vec3, b: Vec3, period: f32, angle: f32, duty: f32 },
-    Wood { a: Vec3, b: Vec3, plank: f32, upright: bool, seed: u32 },
-    Crumbs { ground: Vec3, size: f32, seed: u32, saturation: f32 },
-}
-
-impl Fill {
-    pub(crate) fn at(&self, x: f32, y: f32) -> Vec3 {
-        match *self {
-            Self::Solid(colour) => colour,
-            Self::Gradient { from, to, angle, span, middle } => {
-                let along = (x - middle.x) * angle.cos() + (y - middle.y) * angle.sin();
-                from.lerp(to, smooth(-0.5, 0.5, along / span))
-            }
-            Self::Noise { a, b, scale, octaves, sharp, seed } => {
-                let n = fractal(x / scale.x, y / scale.y, octaves, seed);
-                a.lerp(b, smooth(0.5 - sharp, 0.5 + sharp, n))
-            }
-            Self::Brick { brick, mortar, size, joint, shift, vary, seed } => {
-                let row = floor(y / size.y) as f32;
-                let across = x / size.x + row * shift;
-                let (u, v) = (fract(across) * size.x, fract(y / size.y) * size.y);
-                if u < joint || v < joint {
-                    return mortar;
-                }
-                let tone = 1.0 + vary * (cell(floor(across), row as i32, seed) - 0.5);
-                brick * (tone + 0.15 * (noise(x * 0.4, y * 0.4, seed) - 0.5))
-            }
-            Self::Windows { wall, glass, size, share, lit, seed } => {
-                let (i, j) = (floor(x / size.x) as f32, floor(y / size.y) as f32);
-                let (u, v) = (x / size.x - i, y / size.y - j);
-                if u > share.x || v > share.y {
-                    return wall * (0.92 + 0.16 * noise(x * 0.08, y * 0.08, seed));
-                }
-                let chance = cell(i as i32, j as i32, seed);
-                if chance < lit {
-                    return rgb(255, 225, 160) * (0.4 + chance);
-                }
-                let cross = (u - share.x * 0.5).abs() * size.x < 0.7;
-                if cross { wall * 0.6 } else { glass * (0.5 + 0.9 * chance) + Vec3::splat(0.1 * v) }
-            }
-            Self::Leaves { dark, light, size, seed } => {
-                let warp = noise(x / size * 0.7, y / size * 0.7, seed) * 1.5;
-                let a = noise(x / size + warp, y / size - warp, seed ^ 1);
-                let b = noise(x / size * 2.7 - warp, y / size * 2.7, seed ^ 2);
-                let clump = noise(x / size * 0.16, y / size * 0.16, seed ^ 3);
-                dark.lerp(light, smooth(0.25, 0.85, 0.45 * a + 0.3 * b + 0.35 * clump - 0.05))
-            }
-            Self::Text { paper, ink, line, seed } => {
-                let row = floor(y / line) as f32;
-                let v = y / line - row;
-                let letter = line * 0.45;
-                let column = floor(x / letter) as f32;
-                let long = cell(row as i32, 7, seed) * 60.0 + 4.0;
-                if !(0.25..0.8).contains(&v) || column.rem_euclid(long + 6.0) > long {
-                    return paper;
-                }
-                let (i, j) = (floor(x / letter * 3.0), (v * 9.0) as i32 + row as i32 * 31);
-                let gap = cell(column as i32, row as i32, seed ^ 1) < 0.16;
-                if !gap && cell(i, j, seed) < 0.45 { ink } else { paper }
-            }
-            Self::Stripes { a, b, period, angle, duty } => {
-                let t = fract((x * angle.cos() + y * angle.sin()) / period);
-                if t < duty { a } else { b }
-            }
-            Self::Wood { a, b, plank, upright, seed } => {
-                let (along, across) = if upright { (y, x) } else { (x, y) };
-                let board = floor(across / plank) as f32;
-                if across / plank - board < 0.04 {
-                    return a * 0.35;
-                }
-                let tone = cell(board as i32, 3, seed);
-                let grain = noise(along * 0.02 + tone * 50.0, across * 0.45, seed);
-                a.lerp(b, 0.6 * grain + 0.4 * tone)
-            }
-            Self::Crumbs { ground, size, seed, saturation } => {
-                let (i, j) = (floor(x / size), floor(y / size));
-                let mut best = (f32::INFINITY, 0);
-                for (di, dj) in [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)] {
-                    let (ci, cj) = (i + di, j + dj);
-                    let centre = Vec2::new(ci as f32 + cell(ci, cj, seed), cj as f32 + cell(ci, cj, seed ^ 1));
-                    let distance = centre.distance_squared(Vec2::new(x, y) / size);
-                    if distance < best.0 {
-                        best = (distance, crate::math::hash(ci, cj, seed ^ 2));
-                    }
-                }
-                let [r, g, b, level] = best.1.to_le_bytes().map(|byte| f32::from(byte) / 255.0);
-                let tint = Vec3::splat(0.5).lerp(Vec3::new(r, g, b), saturation);
-                if best.0 > 0.35 { ground } else { tint * (0.2 + level) * (1.0 - best.0) }
-            }
-        }
-    }
-
-    /// Any fill at all, with details of about `size` pixels.
-    pub(crate) fn draw(rng: &mut Rng, size: f32) -> Self {
-        let a = rng.colour((0.0, 0.7), (0.05, 1.0));
-        let b = if rng.chance(0.5) { a * rng.f(0.3, 1.6) } else { rng.colour((0.0, 0.7), (0.05, 1.0)) };
-        let seed = rng.seed();
-        match rng.weighted(&[0.16, 0.13, 0.2, 0.11, 0.08, 0.09, 0.06, 0.06, 0.06, 0.05]) {
-            0 => Self::Solid(a),
-            1 => Self::Gradient {
-                from: a,
-                to: b,
-                angle: rng.f(0.0, 6.28),
-                span: size * rng.f(3.0, 20.0),
-                middle: Vec2::new(rng.f(0.0, 600.0), rng.f(0.0, 400.0)),
-            },
-            2 => Self::Noise {
-                a,
-                b,
-                scale: Vec2::new(size * rng.log(0.3, 4.0), size * rng.log(0.3, 4.0)),
-                octaves: rng.i(1, 4) as u32,
-                sharp: rng.f(0.02, 0.5),
-                seed,
-            },
-            3 => {
-                let tall = size * rng.log(0.5, 2.0);
-                Self::Brick {
-                    brick: a,
-                    mortar: b,
-                    size: Vec2::new(tall * rng.f(1.0, 3.0), tall),
-                    joint: (tall * rng.f(0.04, 0.12)).max(0.8),
-                    shift: rng.pick(&[0.0, 0.5, 0.33]),
-                    vary: rng.f(0.0, 0.6),
-                    seed,
-                }
-            }
-            4 => Self::Windows {
-                wall: a,
-                glass: rng.colour((0.1, 0.5), (0.1, 0.5)),
-                size: Vec2::new(size * rng.f(0.8, 2.0), size * rng.f(0.8, 2.0)),
-                share: Vec2::new(rng.f(0.4, 0.9), rng.f(0.4, 0.8)),
-                lit: if rng.chance(0.3) { rng.f(0.1, 0.6) } else { 0.0 },
-                seed,
-            },
-            5 => Self::leaves(rng, size),
-            6 => Self::Text { paper: a, ink: b, line: (size * rng.f(0.3, 1.2)).max(3.0), seed },
-            7 => Self::Stripes {
-                a,
-                b,
-                period: (size * rng.log(0.2, 2.0)).max(2.0),
-                angle: rng.pick(&[0.0, 1.571, 0.785, 1.2, 0.3]),
-                duty: rng.f(0.1, 0.6),
-            },
-            8 => {
-                let wood = rng.pick(&[rgb(150, 100, 60), rgb(90, 58, 35), rgb(200, 165, 120), rgb(120, 110, 100)]);
-                Self::Wood {
-                    a: wood,
-                    b: wood * rng.f(0.3, 0.8),
-                    plank: size * rng.f(0.7, 3.0),
-                    upright: rng.chance(0.5),
-                    seed,
-                }
-            }
-            _ => Self::Crumbs {
-                ground: a * 0.4,
-                size: (size * rng.log(0.2, 1.0)).max(3.0),
-                seed,
-                saturation: rng.f(0.1, 1.0),
-            },
-        }
-    }
-
-    pub(crate) fn leaves(rng: &mut Rng, size: f32) -> Self {
-        let green =
-            rng.pick(&[rgb(88, 105, 62), rgb(112, 125, 75), rgb(66, 80, 55), rgb(125, 112, 72), rgb(130, 95, 62)]);
-        Self::Leaves {
-            dark: green * 0.12,
-            light: green * rng.f(0.8, 1.6),
-            size: (size * rng.f(0.15, 0.5)).max(2.0),
-            seed: rng.seed(),
-        }
-    }
 }
 
 impl Canvas {
@@ -296,14 +115,23 @@ pub(crate) fn paint(rng: &mut Rng, canvas: &mut Canvas, stand: bool) -> f32 {
     horizon
 }
 
-/// Uneven light over everything: no wall is one colour.
+/// Uneven light and fine wear over everything: no wall is one colour.
 fn stain(rng: &mut Rng, canvas: &mut Canvas) {
-    let (seed, depth) = (rng.seed(), rng.f(0.1, 0.7));
-    let scale = canvas.width.max(canvas.height) as f32 * rng.f(0.15, 0.6);
+    const SIDE: usize = 192;
+    let seed = rng.seed();
+    let texture: Vec<f32> = (0..SIDE * SIDE)
+        .map(|at| fractal((at % SIDE) as f32 / 24.0, (at / SIDE) as f32 / 24.0, 3, seed) - 0.5)
+        .collect();
+    // Mirrored at its edges, so that it can go on for ever.
+    let fold = |v: usize| if (v / SIDE).is_multiple_of(2) { v % SIDE } else { SIDE - 1 - v % SIDE };
+    let (fine, broad) = (rng.f(0.0, 0.5), rng.f(0.1, 0.7));
+    let (step, far) = (rng.log(0.3, 3.0), SIDE as f32 * rng.f(0.5, 2.0) / canvas.width.max(canvas.height) as f32);
     for y in 0..canvas.height {
+        let (near_row, far_row) = (fold((y as f32 * step) as usize), fold((y as f32 * far) as usize));
         for x in 0..canvas.width {
-            let n = noise(x as f32 / scale, y as f32 / scale, seed);
-            canvas.pixels[y * canvas.width + x] *= 1.0 + depth * (n - 0.5);
+            let a = texture[near_row * SIDE + fold((x as f32 * step) as usize)];
+            let b = texture[far_row * SIDE + fold((x as f32 * far) as usize)];
+            canvas.pixels[y * canvas.width + x] *= 1.0 + fine * a + broad * b;
         }
     }
 }
@@ -314,9 +142,23 @@ fn clutter(rng: &mut Rng, canvas: &mut Canvas) {
     let centre = Vec2::new(rng.f(0.0, w), rng.f(0.0, h));
     let size = rng.log(3.0, 0.2 * h.max(40.0));
     let skin = linear_skin(rng);
-    let fill = if rng.chance(0.3) { Fill::Solid(skin) } else { Fill::draw(rng, size) };
+    let fill = match rng.weighted(&[0.15, 0.35, 0.5]) {
+        0 => Fill::Solid(skin),
+        // Shaded as a round thing is.
+        1 => {
+            let colour = if rng.chance(0.5) { skin } else { rng.colour((0.0, 0.8), (0.1, 1.0)) };
+            Fill::Gradient {
+                from: colour * rng.f(1.0, 1.5),
+                to: colour * rng.f(0.1, 0.6),
+                angle: rng.f(0.0, TAU),
+                span: size * rng.f(1.2, 3.0),
+                middle: centre,
+            }
+        }
+        _ => Fill::draw(rng, size),
+    };
     match rng.weighted(&[0.3, 0.3, 0.2, 0.2]) {
-        0 => canvas.ellipse(centre, Vec2::new(size, size * rng.f(0.5, 1.3)), rng.f(0.0, 3.14), &fill),
+        0 => canvas.ellipse(centre, Vec2::new(size, size * rng.f(0.5, 1.3)), rng.f(0.0, PI), &fill),
         1 => canvas.tilted(
             centre,
             Vec2::new(size, size * rng.f(0.2, 2.0)),
@@ -332,7 +174,7 @@ fn clutter(rng: &mut Rng, canvas: &mut Canvas) {
             let dark = Fill::Solid(rng.colour((0.0, 0.5), (0.0, 0.3)));
             for _ in 0..rng.i(1, 5) {
                 let spot = centre + Vec2::new(rng.f(-0.6, 0.6), rng.f(-0.7, 0.7)) * size;
-                canvas.ellipse(spot, Vec2::new(rng.f(0.05, 0.3), rng.f(0.05, 0.2)) * size, rng.f(0.0, 3.14), &dark);
+                canvas.ellipse(spot, Vec2::new(rng.f(0.05, 0.3), rng.f(0.05, 0.2)) * size, rng.f(0.0, PI), &dark);
             }
             if rng.chance(0.5) {
                 canvas.ellipse(centre, radii * 0.7, 0.0, &fill);
@@ -354,12 +196,12 @@ fn sky(rng: &mut Rng) -> Fill {
             a: high,
             b: low,
             scale: Vec2::new(120.0, 50.0),
-            octaves: 4,
+            octaves: 3,
             sharp: 0.2,
             seed: rng.seed(),
         };
     }
-    Fill::Gradient { from: high, to: low, angle: 1.571, span: 300.0, middle: Vec2::new(0.0, 100.0) }
+    Fill::Gradient { from: high, to: low, angle: 0.25 * TAU, span: 300.0, middle: Vec2::new(0.0, 100.0) }
 }
 
 fn street(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
@@ -469,7 +311,7 @@ fn room(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
         Fill::Gradient {
             from: colour,
             to: colour * rng.f(0.35, 0.9),
-            angle: rng.f(0.0, 6.28),
+            angle: rng.f(0.0, TAU),
             span: w,
             middle: Vec2::new(w, h) * 0.5,
         }
@@ -520,7 +362,7 @@ fn nature(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
         a: ground * 0.6,
         b: ground * 1.2,
         scale: Vec2::new(rng.f(6.0, 40.0), rng.f(3.0, 12.0)),
-        octaves: 4,
+        octaves: 3,
         sharp: 0.4,
         seed: rng.seed(),
     };
@@ -537,9 +379,9 @@ fn collage(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
         let fill = Fill::draw(rng, size * 0.3);
         let centre = Vec2::new(rng.f(0.0, w), rng.f(0.0, h));
         if rng.chance(0.5) {
-            canvas.ellipse(centre, Vec2::new(size, size * rng.f(0.3, 1.2)), rng.f(0.0, 3.14), &fill);
+            canvas.ellipse(centre, Vec2::new(size, size * rng.f(0.3, 1.2)), rng.f(0.0, PI), &fill);
         } else {
-            canvas.tilted(centre, Vec2::new(size, size * rng.f(0.3, 1.2)), rng.f(0.0, 3.14), 0.0, &fill);
+            canvas.tilted(centre, Vec2::new(size, size * rng.f(0.3, 1.2)), rng.f(0.0, PI), 0.0, &fill);
         }
     }
     rng.f(0.2, 0.8)
@@ -551,7 +393,7 @@ fn studio(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
     let fill = Fill::Gradient {
         from,
         to: from * rng.f(0.3, 1.5),
-        angle: rng.f(0.0, 6.28),
+        angle: rng.f(0.0, TAU),
         span: w * rng.f(0.4, 1.5),
         middle: Vec2::new(rng.f(0.0, w), rng.f(0.0, h)),
     };

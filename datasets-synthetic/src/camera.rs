@@ -7,7 +7,7 @@ use glam::Vec3;
 use image::{ImageFormat, RgbImage};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
-use crate::math::{Rng, hash, mix};
+use crate::math::{Rng, hash};
 
 /// All settings of one camera; the same for every frame of a clip but for the noise.
 #[derive(Clone)]
@@ -51,7 +51,7 @@ impl Camera {
             glow: if rng.chance(0.2) { rng.f(0.05, 0.25) } else { 0.0 },
             defocus: if rng.chance(0.2) { rng.f(0.0, limit + 0.8) as usize } else { 0 },
             motion: if rng.chance(0.12) {
-                let (angle, length) = (rng.f(0.0, 6.28), rng.f(0.5, 1.0) * 1.6 * limit);
+                let (angle, length) = (rng.f(0.0, std::f32::consts::TAU), rng.f(0.5, 1.0) * 1.6 * limit);
                 (angle.cos() * length, angle.sin() * length)
             } else {
                 (0.0, 0.0)
@@ -264,7 +264,7 @@ fn smear(pixels: &[Vec3], width: usize, height: usize, (dx, dy): (f32, f32)) -> 
 }
 
 /// Bilinear resize, averaging where it shrinks.
-fn resize(pixels: &[Vec3], width: usize, height: usize, to_width: usize, to_height: usize) -> Vec<Vec3> {
+pub(crate) fn resize(pixels: &[Vec3], width: usize, height: usize, to_width: usize, to_height: usize) -> Vec<Vec3> {
     let taps = |from: usize, to: usize| -> Vec<(usize, usize, f32)> {
         let scale = from as f32 / to as f32;
         (0..to)
@@ -290,7 +290,7 @@ fn resize(pixels: &[Vec3], width: usize, height: usize, to_width: usize, to_heig
         for &(x0, x1, tx) in &columns {
             let top = pixels[y0 * width + x0].lerp(pixels[y0 * width + x1], tx);
             let low = pixels[y1 * width + x0].lerp(pixels[y1 * width + x1], tx);
-            out.push(top.lerp(low, mix(0.0, 1.0, ty)));
+            out.push(top.lerp(low, ty));
         }
     }
     out

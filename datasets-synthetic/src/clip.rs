@@ -60,11 +60,13 @@ impl Clip {
         let (scene, horizon) = Scene::empty(&mut rng, width, height);
         let (w, h) = (width as f32, height as f32);
         let focal = w.max(h) * rng.f(0.8, 1.2);
+        let horizon = horizon.clamp(0.12, 0.55);
         let ground = Ground {
             middle: w * 0.5,
-            horizon: h * horizon.clamp(0.12, 0.55),
+            horizon: h * horizon,
             focal,
-            height: rng.f(5.5, 11.0),
+            // So high that the nearest heads stay in the upper half.
+            height: rng.f(5.2, 7.0 + (0.45 - horizon) / 0.27),
             // At the nearest a head is a quarter of the picture's height.
             nearest: focal / (0.27 * h),
         };

@@ -164,8 +164,8 @@ impl Face {
         let mouth = self.mouth_y;
         dz += 0.022 * bump(x, 0.11, y - mouth, 0.07);
         dz += 0.014 * self.lip * (bump(x, 0.07, y - mouth - 0.018, 0.014) + bump(x, 0.07, y - mouth + 0.024, 0.018));
-        dz -= 0.012 * bump(x, 0.09, y - mouth, 0.01);
-        dz -= 0.016 * bump(x, 0.08, y - mouth + 0.075, 0.025);
+        dz -= 0.012 * self.lip.min(1.0) * bump(x, 0.09, y - mouth, 0.01);
+        dz -= 0.016 * self.lip.min(1.0) * bump(x, 0.08, y - mouth + 0.075, 0.025);
         dz += 0.03 * self.chin * bump(x, 0.085, y + 0.43, 0.05);
         let cheek = bump(side - 0.2, 0.09, y + 0.085, 0.08) * (self.cheek + 0.8 * self.smile.max(0.0));
         dz += 0.018 * cheek;

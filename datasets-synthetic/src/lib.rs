@@ -3,7 +3,7 @@
 //! Everything follows from one seed: the same seed and size give the same pixels on one machine, whatever calls it
 //! and from however many threads. No file is read, no real person's picture went into any of it.
 //!
-//! How a picture comes about, module by module: `scene` decides who and what is where; `background` paints the place;
+//! How a picture comes about, module by module: `scene` decides who and what is where; `background` paints the place with `fill`s;
 //! `person` draws looks and poses; `body` and `worn` turn them into triangles; `raster` finds what each sample sees;
 //! `head` and `material` paint surfaces in their own coordinates; `light` lights them; `camera` spoils the result as
 //! cameras do. The crate knows nothing of detectors, models or networks.
@@ -12,6 +12,7 @@ mod background;
 mod body;
 mod camera;
 mod clip;
+mod fill;
 mod head;
 mod light;
 mod material;

@@ -74,7 +74,7 @@ pub(crate) fn composite(geometry: &Geometry, seen: &Visibility, light: &Light, p
             }
             let triangle = &geometry.triangles[index as usize];
             let part = &geometry.parts[triangle.part as usize];
-            let each = part.group == Group::Head && part.unit < 110.0;
+            let each = matches!(part.group, Group::Head | Group::Hair) && part.unit < 110.0;
             let mut weight = 1.0;
             if !each {
                 for t in s + 1..4 {
@@ -112,7 +112,7 @@ fn shadowed(seen: &Visibility, sx: usize, sy: usize, from: Vec3, unit: f32) -> f
         return 0.0;
     }
     let depth = seen.depth[sy * seen.width + sx];
-    let steps = if unit > 60.0 { 9 } else { 6 };
+    let steps = if unit > 60.0 { 7 } else { 4 };
     let reach = unit * 0.55;
     // A different start per sample turns banding into grain.
     let jitter = ((sx * 7 + sy * 13) % 8) as f32 / 8.0;
@@ -144,7 +144,7 @@ fn reflect(colour: Vec3, occlusion: f32, gloss: f32, normal: Vec3, skin: bool, l
     let half = (light.key_from + Vec3::Z).normalize_or(Vec3::Z);
     let h = normal.dot(half).max(0.0);
     let h4 = h * h * h * h;
-    let shine = gloss * if gloss > 1.2 { h4 * h4 * h4 * h4 * h4 * 0.4 } else { h4 * h4 * h4 * 0.07 };
+    let shine = gloss * if gloss > 1.2 { h4 * h4 * h4 * h4 * h4 * 0.4 } else { h4 * h4 * h4 * 0.1 };
     let direct = light.key * (lit * open.min(1.0).sqrt());
     colour * (ambient + direct * diffuse + light.rim * rim)
         + direct * shine * f32::from(facing > 0.0)

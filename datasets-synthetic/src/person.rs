@@ -350,7 +350,7 @@ impl Pose {
         } else if rng.chance(0.6) {
             rng.normal() * 1.0
         } else {
-            rng.f(-3.14, 3.14)
+            rng.f(-std::f32::consts::PI, std::f32::consts::PI)
         };
         let arm = |rng: &mut Rng| match rng.weighted(&[0.3, 0.2, 0.08, 0.06, 0.05, 0.07, 0.06, 0.09, 0.09]) {
             0 => Arm::Down,
@@ -378,7 +378,7 @@ impl Pose {
             fist: [rng.f(0.0, 1.0), rng.f(0.0, 1.0)],
             legs: match rng.weighted(&[0.5, 0.4, 0.1]) {
                 0 => Legs::Stand,
-                1 => Legs::Walk(rng.f(0.0, 6.28)),
+                1 => Legs::Walk(rng.f(0.0, std::f32::consts::TAU)),
                 _ => Legs::Sit,
             },
         }

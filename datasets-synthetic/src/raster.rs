@@ -24,8 +24,10 @@ pub(crate) struct Vertex {
 /// What a part belongs to, as far as visibility goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Group {
-    /// The head and all that is worn on it: does not hide its own face.
+    /// The head, and what is worn on a face without making it less of one: masks, glasses, beards.
     Head,
+    /// Hair and hats: they hide the face they hang over.
+    Hair,
     /// The rest of a person.
     Body,
     /// Things.

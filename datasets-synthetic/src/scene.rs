@@ -3,9 +3,10 @@
 
 use glam::{Vec2, Vec3};
 
-use crate::background::{self, Canvas, Fill};
+use crate::background::{self, Canvas};
 use crate::body::{self, Built};
-use crate::camera::Camera;
+use crate::camera::{self, Camera};
+use crate::fill::Fill;
 use crate::light::{self, Light};
 use crate::math::{Rng, mix};
 use crate::person::{Habits, Legs, Look, Person, Pose, View};
@@ -88,9 +89,16 @@ impl Scene {
     }
 }
 
+/// Paints a place; a good part of them at half the resolution, as lenses that focus on people leave them.
 fn place(rng: &mut Rng, width: usize, height: usize, stand: bool) -> (Canvas, f32) {
-    let mut canvas = Canvas::new(width, height);
+    let soft = rng.chance(0.4);
+    let share = if soft { 2 } else { 1 };
+    let mut canvas = Canvas::new(width / share, height / share);
     let horizon = background::paint(&mut rng.fork(), &mut canvas, stand);
+    if soft {
+        let pixels = camera::resize(&canvas.pixels, canvas.width, canvas.height, width, height);
+        canvas = Canvas { width, height, pixels };
+    }
     (canvas, horizon)
 }
 
@@ -112,16 +120,17 @@ fn contact_shadows(canvas: &mut Canvas, people: &[Person]) {
 fn truth(geometry: &Geometry, seen: &Visibility, built: &[Built]) -> Vec<Object> {
     let (w, h) = ((seen.width / SUB) as f32, (seen.height / SUB) as f32);
     let mut bodies = vec![Bounds::default(); built.len()];
-    for (at, &index) in seen.triangle.iter().enumerate() {
-        if index == NONE {
-            continue;
-        }
-        let owner = geometry.parts[geometry.triangles[index as usize].part as usize].owner;
-        if owner != NONE {
-            let (x, y) = ((at % seen.width) as f32, (at / seen.width) as f32);
-            let low = Vec2::new(x, y) / SUB as f32;
-            bodies[owner as usize].add(low);
-            bodies[owner as usize].add(low + Vec2::splat(1.0 / SUB as f32));
+    for (y, row) in seen.triangle.chunks_exact(seen.width).enumerate() {
+        let mut x = 0;
+        for run in row.chunk_by(|a, b| a == b) {
+            if let Some(triangle) = geometry.triangles.get(run[0] as usize) {
+                let owner = geometry.parts[triangle.part as usize].owner;
+                if let Some(bounds) = bodies.get_mut(owner as usize) {
+                    bounds.add(Vec2::new(x as f32, y as f32) / SUB as f32);
+                    bounds.add(Vec2::new((x + run.len()) as f32, (y + 1) as f32) / SUB as f32);
+                }
+            }
+            x += run.len();
         }
     }
     let mut objects = Vec::new();
@@ -193,7 +202,8 @@ fn towards_viewer(geometry: &Geometry, corners: [u32; 3]) -> bool {
     corners.iter().map(|corner| geometry.vertices[*corner as usize].normal.z).sum::<f32>() > 0.0
 }
 
-/// Share of an owner's own outline, by area, that the picture shows. What is worn on the head does not hide a face.
+/// Share of an owner's own outline, by area, that the picture shows. Masks and glasses do not hide a face, hair and
+/// hats do.
 fn visible_share(
     geometry: &Geometry,
     seen: &Visibility,
@@ -330,6 +340,8 @@ fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
             before = unit;
             let look = Look::draw(rng, &habits);
             let mut pose = Pose::draw(rng, towards.max(0.0));
+            // Together with the camera's own tilt no face is seen from further above or below than half a right angle.
+            pose.head_pitch = pose.head_pitch.clamp(-0.87 - camera_pitch, 0.87 - camera_pitch);
             pose.head_yaw += shared_yaw;
             pose.body_yaw += shared_yaw;
             if towards < 0.0 {

@@ -149,7 +149,7 @@ fn hair(builder: &mut Builder<'_>, seat: &Seat, look: &Look, grid: (usize, usize
     let thick = if squashed { 0.02 } else { thick * thickness };
     let fine = if matches!(look.hair, Hair::Afro | Hair::Curly) { 3.0 } else { 1.0 };
     let material = Material::Hair { colour: face.hair, gloss: 0.8 / fine, fine, seed: face.seed };
-    let part = builder.part(material.clone(), Group::Head);
+    let part = builder.part(material.clone(), Group::Hair);
     let seed = face.seed;
     let parting = (seed % 200) as f32 / 1000.0 - 0.1;
     shell(builder, seat, part, face, grid, |longitude, _, p| {
@@ -169,7 +169,7 @@ fn hair(builder: &mut Builder<'_>, seat: &Seat, look: &Look, grid: (usize, usize
     if length > 0.0 {
         curtain(builder, seat, material, length, thick.max(0.04), seed, look.hat == Hat::Helmet);
     } else if matches!(look.hair, Hair::Bun | Hair::Tail) {
-        let part = builder.part(material, Group::Head);
+        let part = builder.part(material, Group::Hair);
         let high = (seed % 7) as f32 / 7.0;
         let centre = Vec3::new(0.0, mix(0.05, 0.5, high), mix(-0.47, -0.2, high));
         let segments = builder.segments(0.7, 8, 24);
@@ -189,7 +189,7 @@ fn hair(builder: &mut Builder<'_>, seat: &Seat, look: &Look, grid: (usize, usize
 
 /// Hair that hangs: an open mantle round the sides and the back.
 fn curtain(builder: &mut Builder<'_>, seat: &Seat, material: Material, length: f32, thick: f32, seed: u32, low: bool) {
-    let part = builder.part(material, Group::Head);
+    let part = builder.part(material, Group::Hair);
     let nu = builder.segments(2.4, 14, 56);
     let nv = 9;
     let opening = 0.95 + 0.35 * ((seed >> 4) % 100) as f32 / 100.0;
@@ -252,19 +252,22 @@ fn cover(builder: &mut Builder<'_>, seat: &Seat, person: &Person, grid: (usize, 
     let veil = look.cover == Cover::Veil;
     let part = builder.part(cloth, Group::Head);
     let mut base = face.clone();
-    base.nose_width *= 1.8;
+    base.nose_width *= 2.2;
+    base.nose_length *= 1.08;
     base.lip = 0.0;
     base.mouth_open *= 0.5;
     let lowered = if look.cover_low { 0.13 } else { 0.0 };
     let cup = if look.cover == Cover::Cup { 0.07 } else { 0.0 };
     let top = face.nose_tip + 0.1 - lowered;
-    shell(builder, seat, part, &base, grid, |longitude, _, p| {
+    shell(builder, seat, part, &base, grid, |longitude, latitude, p| {
         let upper = top - 0.22 * smooth(0.02, 0.25, p.x.abs()) * 0.35 - p.y;
         let reach = if veil { 1.6 } else { 0.98 - 0.25 * smooth(-0.25, -0.1, p.y) + 0.2 * smooth(-0.3, -0.1, p.y) };
         let sideways = (reach - longitude.abs()) * 0.35;
         let depth = upper.min(sideways).min(p.z * 0.8 + 0.02);
         let bulge = cup * fall((p.x / 0.14).powi(2) + ((p.y + 0.24) / 0.13).powi(2));
-        let mut q = raised(p, depth, 0.022 + bulge);
+        // Hidden under the true skin, raised over the smoothed one.
+        let hidden = raised(face.surface(longitude, latitude), -1.0, 0.0);
+        let mut q = hidden.lerp(raised(p, 1.0, 0.022 + bulge), smooth(-0.015, 0.03, depth));
         if veil {
             q.y -= 0.3 * smooth(-0.35, -0.5, p.y);
             q.z += 0.05 * smooth(-0.3, -0.5, p.y);
@@ -351,7 +354,7 @@ fn hat(builder: &mut Builder<'_>, seat: &Seat, person: &Person, grid: (usize, us
     if look.hat == Hat::None {
         return;
     }
-    let part = builder.part(Material::Cloth(look.hat_cloth.clone()), Group::Head);
+    let part = builder.part(Material::Cloth(look.hat_cloth.clone()), Group::Hair);
     let frame = body_frame(person);
     if matches!(look.hat, Hat::Hood | Hat::Hijab) {
         let (thick, open) = if look.hat == Hat::Hood { (0.12, 1.12) } else { (0.05, 0.98) };
@@ -402,7 +405,7 @@ fn hat(builder: &mut Builder<'_>, seat: &Seat, person: &Person, grid: (usize, us
     });
     let view = builder.view;
     if matches!(look.hat, Hat::Cap | Hat::Brim) {
-        let brim = builder.part(Material::Cloth(Cloth { folds: 0.05, ..look.hat_cloth.clone() }), Group::Head);
+        let brim = builder.part(Material::Cloth(Cloth { folds: 0.05, ..look.hat_cloth.clone() }), Group::Hair);
         let whole = look.hat == Hat::Brim;
         let (nu, nv) = (if whole { 32 } else { 13 }, 4);
         let wide = if whole { 0.3 + 0.15 * (seed % 5) as f32 / 5.0 } else { 0.3 };
