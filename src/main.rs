@@ -1,1 +1,38 @@
-fn main() {}
+//! The command `volet`: parses, calls a crate, prints.
+
+mod cli;
+mod demo;
+mod detect;
+mod models;
+mod progress;
+mod redact;
+#[cfg(feature = "train")]
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("VOLET_LOG"))
+        .with_writer(std::io::stderr)
+        .init();
+    // A stage that panics is caught and its frame covered; the report counts it, so no backtrace in between.
+    std::panic::set_hook(Box::new(|info| tracing::error!("caught a panic: {info}")));
+    let result = match cli::Cli::parse().command {
+        None => demo::run(),
+        Some(cli::Command::Redact(args)) => redact::run(&args),
+        Some(cli::Command::Detect(args)) => detect::run(&args),
+        Some(cli::Command::Models(args)) => models::run(&args),
+        #[cfg(feature = "train")]
+        Some(cli::Command::Train(args)) => train::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("volet: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -366,6 +366,11 @@ impl RawFrame {
         self.color
     }
 
+    /// The same samples at another time and with other colours, for sources whose container knows better.
+    pub(crate) fn retimed(self, time: Duration, color: Color) -> Self {
+        Self { time, color, ..self }
+    }
+
     pub(crate) fn pixels(&self) -> &[u8] {
         self.buffer.as_slice()
     }

@@ -1,12 +1,27 @@
 //! The camera: frames in, redacted frames and annotations out.
 //!
 //! ```text
-//! Source --RawFrame--> Detector --[Detection]--> Tracker --[Track]--> Redactor --Redacted--> Sink
+//! Source --RawFrame--> Detect --[Detection]--> Tracker --[TrackedBox]--> plan --[Region]--> Redactor --Redacted--> Sink
+//!                                                  '--> annotate
 //! ```
+//!
+//! [`pipeline`] joins the parts; each part is a module that knows only its neighbours' types. Two rules hold
+//! everywhere: pixels leave only inside a [`redact::Redacted`] (guarantee G1), and whatever goes wrong before that
+//! leaves a frame wholly covered (G2).
 
+pub mod annotate;
+pub mod batch;
+pub mod detect;
 pub mod frame;
+mod motion;
+pub mod pipeline;
+pub mod plan;
 pub mod redact;
+pub mod report;
+mod sample;
 pub mod sink;
 pub mod source;
+pub mod summary;
+pub mod track;
 
 pub use volet_models as models;

@@ -1,1 +1,28 @@
-//! placeholder
+//! Learning from many sites without seeing any: the round protocol, differential privacy and secure
+//! aggregation.
+//!
+//! **Shape.** The protocol is a pair of state machines without I/O, one for the site and one for the
+//! aggregator, as rustls and quinn are built: messages in, messages out, time and randomness as arguments.
+//! The gRPC service, the storage and the simulator are three drivers of the same machines, so that what is
+//! simulated is what is deployed.
+//!
+//! **Who may use what.** The camera (`volet-edge`) uses the site's side; the aggregator's binary and
+//! `volet simulate` use both. This crate uses `volet-proto` for messages and knows no pixels, no model
+//! files, no sockets, no clocks and no disks.
+//!
+//! **What is here.** The nouns, with their rules checked when they are made, so that what follows need not
+//! check again:
+//!
+//! * [`SiteId`], [`TaskId`], [`RoundId`]: who, what and which round;
+//! * [`CohortSize`]: how many sites a sum is over;
+//! * [`ClipNorm`], [`NoiseMultiplier`], [`Rho`]: the privacy of an update, in the units of zero-concentrated
+//!   differential privacy (Bun and Steinke 2016). A site, one household, is the unit of all of them.
+//!
+//! The machines, the mechanism, the accountant and the masks are not written yet; there is no stand-in
+//! for them.
+
+mod ids;
+mod privacy;
+
+pub use ids::{CohortSize, IdError, RoundId, SiteId, TaskId};
+pub use privacy::{ClipNorm, NoiseMultiplier, PrivacyError, Rho};

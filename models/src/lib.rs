@@ -7,9 +7,15 @@
 //! This crate knows no network, no camera and no file formats for pictures: callers fill a
 //! [`NetInput`] and read detections in that input's own pixels.
 
+pub mod builtin;
+pub mod decode;
+mod detector;
 mod geometry;
+mod manifest;
 pub mod net;
 #[cfg(feature = "train")]
 pub mod train;
 
+pub use detector::{DetectError, Detector, LoadError, Model, NetInput, PixelWriter};
 pub use geometry::{BBox, Detection, ObjectClass, non_maximum_suppression};
+pub use manifest::{ChannelOrder, Digest, InputSpec, Manifest, ManifestError, Quality, Thresholds, Trainable};

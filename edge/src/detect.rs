@@ -1,0 +1,167 @@
+//! Detection in frames: which sizes and windows a network sees, and boxes back in pixels of the frame.
+//!
+//! Knows frames and networks; nothing of time. A frame that could not be searched is an error, never "nothing
+//! found" (guarantee G2).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use volet_models::{DetectError, Detection, Detector, LoadError, Model, NetInput, non_maximum_suppression};
+
+use crate::frame::{Geometry, RawFrame};
+use crate::sample::{Sampler, Window};
+
+/// Finds things in single frames.
+pub trait Detect: Send {
+    /// What is in `frame`, in its pixels.
+    ///
+    /// # Errors
+    /// The frame was not searched, or not all of it.
+    fn detect(&mut self, frame: &RawFrame) -> Result<Vec<Detection>, SearchError>;
+}
+
+/// Why a frame was not searched.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // the messages say it
+pub enum SearchError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Detect(#[from] DetectError),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// How thoroughly to search.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SearchConfig {
+    /// The longer side of the network's input, pixels; the manifest's if 0. More finds smaller faces and takes
+    /// longer, by the square.
+    pub long_side: u32,
+    /// Besides the whole frame, search this many overlapping tiles along each side; 0 or 1: none.
+    pub tiles: u32,
+    /// Detections below this score are dropped, in `(0, 1)`; half of the manifest's threshold if 0. Weak ones only
+    /// ever continue a track.
+    pub min_score: f32,
+}
+
+/// The most tiles along one side.
+const MAX_TILES: u32 = 8;
+/// How much wider a tile is than its share of the frame, so that a face on a seam is whole in one tile.
+const TILE_OVERLAP: f32 = 1.3;
+/// Frames are enlarged at most this much for the network.
+const MAX_ENLARGEMENT: u32 = 2;
+
+/// Searches frames with a network, of whatever size they are.
+pub struct NetworkSearch {
+    model: Arc<Model>,
+    config: SearchConfig,
+    sampler: Sampler,
+    prepared: Option<(Detector, NetInput)>,
+}
+
+impl NetworkSearch {
+    /// A search with `model`; plans are shared with other searches that use it.
+    pub fn new(model: Arc<Model>, config: SearchConfig) -> Self {
+        Self { model, config, sampler: Sampler::new(), prepared: None }
+    }
+
+    fn min_score(&self) -> f32 {
+        let own = self.config.min_score;
+        if own > 0.0 { own } else { self.model.manifest().thresholds.score / 2.0 }
+    }
+
+    fn search(&mut self, frame: &RawFrame, window: Window) -> Result<Vec<Detection>, SearchError> {
+        let size = self.input_size(window);
+        let ready = match self.prepared.take() {
+            Some(ready) if ready.0.input_size() == size => ready,
+            _ => {
+                let detector = self.model.at(Some(size))?;
+                let input = detector.new_input()?;
+                (detector, input)
+            }
+        };
+        let min_score = self.min_score();
+        let (detector, input) = self.prepared.insert(ready);
+        let placement = self.sampler.sample(frame, window, input)?;
+        let mut found = detector.detect(input, min_score)?;
+        found.iter_mut().for_each(|d| d.bbox = placement.to_frame(&d.bbox));
+        Ok(found)
+    }
+
+    /// The smallest input of the wanted length into which `window` fits with its shape kept.
+    fn input_size(&self, window: Window) -> (u32, u32) {
+        let spec = &self.model.manifest().input;
+        let own = (spec.width, spec.height);
+        if spec.multiple_of == 0 {
+            return own;
+        }
+        let round_up = |v: u32| v.max(1).next_multiple_of(spec.multiple_of);
+        let wanted = if self.config.long_side > 0 { self.config.long_side } else { own.0.max(own.1) };
+        let (w, h) = (u64::from(window.width), u64::from(window.height));
+        let long = round_up(wanted.min(window.width.max(window.height).saturating_mul(MAX_ENLARGEMENT)));
+        let short = round_up((u64::from(long) * w.min(h)).div_ceil(w.max(h)) as u32);
+        if w >= h { (long, short) } else { (short, long) }
+    }
+}
+
+impl Detect for NetworkSearch {
+    fn detect(&mut self, frame: &RawFrame) -> Result<Vec<Detection>, SearchError> {
+        let geometry = frame.geometry();
+        let mut found = self.search(frame, Window::whole(geometry))?;
+        if self.config.tiles > 1 {
+            for tile in tiles(geometry, self.config.tiles.min(MAX_TILES)) {
+                let inside = self.search(frame, tile)?;
+                found.extend(inside.into_iter().filter(|d| !is_cut(d, tile, geometry)));
+            }
+            found = non_maximum_suppression(found, self.model.manifest().thresholds.nms_iou);
+        }
+        Ok(found)
+    }
+}
+
+/// `n` x `n` overlapping windows over a frame.
+fn tiles(geometry: Geometry, n: u32) -> impl Iterator<Item = Window> {
+    let side = |length: u32| ((length as f32 / n as f32 * TILE_OVERLAP).ceil() as u32).clamp(1, length);
+    let (width, height) = (side(geometry.width()), side(geometry.height()));
+    let at = move |i: u32, length: u32, size: u32| (u64::from(length - size) * u64::from(i) / u64::from(n - 1)) as u32;
+    (0..n * n).map(move |i| Window {
+        x: at(i % n, geometry.width(), width),
+        y: at(i / n, geometry.height(), height),
+        width,
+        height,
+    })
+}
+
+/// Whether a box touches an inner seam of a tile: the neighbouring tile or the whole frame has it uncut.
+fn is_cut(d: &Detection, tile: Window, geometry: Geometry) -> bool {
+    let near = 2.0;
+    let (left, top) = (tile.x as f32, tile.y as f32);
+    let (right, bottom) = (left + tile.width as f32, top + tile.height as f32);
+    (tile.x > 0 && d.bbox.x < left + near)
+        || (tile.y > 0 && d.bbox.y < top + near)
+        || (tile.x + tile.width < geometry.width() && d.bbox.right() > right - near)
+        || (tile.y + tile.height < geometry.height() && d.bbox.bottom() > bottom - near)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::PixelFormat;
+
+    #[test]
+    fn tiles_cover_the_frame() {
+        for (w, h, n) in [(1920, 1080, 3), (7, 5, 2), (640, 360, 8), (3, 3, 8)] {
+            let g = Geometry::new(PixelFormat::Grey8, w, h).unwrap();
+            let mut seen = vec![false; (w * h) as usize];
+            for t in tiles(g, n) {
+                assert!(t.x + t.width <= w && t.y + t.height <= h);
+                for y in t.y..t.y + t.height {
+                    seen[(y * w + t.x) as usize..][..t.width as usize].fill(true);
+                }
+            }
+            assert!(seen.iter().all(|s| *s), "{w}x{h} in {n}");
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! The pipeline: joins source, detection, tracking, redaction and sink, and fails closed (guarantee G2).
+//!
+//! Three kinds of threads: one reads, several search frames in parallel, one redacts and writes; the caller's
+//! tracks and plans between them. Frames come out in order, each as soon as the tracker's delay has passed. Whatever
+//! stage errs, panics or overruns its deadline, the frame comes out wholly covered, with the reason, and the
+//! stream goes on; a sink that fails ends the medium.
+
+mod searchers;
+mod writer;
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use volet_models::BBox;
+
+use crate::annotate::{AnnotateError, FrameRecord};
+use crate::detect::Detect;
+use crate::frame::{Color, FramePool, Geometry, RawFrame};
+use crate::motion::Motion;
+use crate::plan::{ConfigError, RedactionConfig, objects};
+use crate::redact::{NoRandomness, Redactor};
+use crate::sink::{Sink, SinkError};
+use crate::source::{MediaKind, Next, Source, SourceError};
+use crate::summary::Stages;
+use crate::track::{Tracker, TrackerConfig};
+use searchers::{Searchers, Verdict};
+use writer::{Content, Order};
+
+/// Settings of the whole pipeline, as a configuration file holds them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PipelineConfig {
+    /// What is covered, and how.
+    pub redaction: RedactionConfig,
+    /// How tracks are made and drawn out.
+    pub tracker: TrackerConfig,
+    /// Every how many frames the detector runs; between, tracks are interpolated. At least 1.
+    pub every: u32,
+    /// A search that takes longer than this many milliseconds counts as failed; 0: no limit.
+    pub deadline_ms: u64,
+}
+
+impl Default for PipelineConfig {
+    fn default() -> Self {
+        Self { redaction: RedactionConfig::default(), tracker: TrackerConfig::default(), every: 1, deadline_ms: 0 }
+    }
+}
+
+impl PipelineConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let range = |field, value: f64, low: f64, high: f64| {
+            if (low..=high).contains(&value) { Ok(()) } else { Err(ConfigError::Range { field, value, low, high }) }
+        };
+        range("every", f64::from(self.every), 1.0, 60.0)?;
+        range("tracker.delay", f64::from(self.tracker.delay), f64::from(self.every - 1), 300.0)?;
+        range("tracker.hold", f64::from(self.tracker.hold), f64::from(self.every - 1), 3000.0)?;
+        range("tracker.hold_once", f64::from(self.tracker.hold_once), f64::from(self.every - 1), 3000.0)?;
+        range("tracker.birth_score", f64::from(self.tracker.birth_score), 0.001, 0.999)?;
+        range("tracker.growth", f64::from(self.tracker.growth), 0.0, 1.0)?;
+        self.redaction.check()
+    }
+
+    /// The same settings for a single picture, which has no frames before or after.
+    #[must_use]
+    pub fn for_still(&self) -> Self {
+        let tracker = TrackerConfig { delay: 0, hold: 0, hold_once: 0, back_fill: 0, ..self.tracker };
+        Self { tracker, every: 1, ..self.clone() }
+    }
+}
+
+/// What one stream gave.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StreamReport {
+    /// Frames written.
+    pub frames: u64,
+    /// Where the time went, over all threads.
+    pub stages: Stages,
+    /// Why the stream ended before its end; the frames before stand.
+    pub cut_short: Option<String>,
+}
+
+/// Why a stream gave nothing that can stand.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // the messages say it
+#[non_exhaustive]
+pub enum PipelineError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error(transparent)]
+    Annotate(#[from] AnnotateError),
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
+    #[error("stopped before the end")]
+    Stopped,
+    #[error("the pipeline failed within: {0}; please report this")]
+    Internal(String),
+}
+
+/// What a stream is run with.
+pub struct Stream<'a> {
+    /// Where frames come from.
+    pub source: Box<dyn Source>,
+    /// Where redacted frames go; the caller finishes it.
+    pub sink: &'a mut dyn Sink,
+    /// Told of every frame, in order, after it was written.
+    pub record: &'a mut (dyn FnMut(&FrameRecord) -> Result<(), AnnotateError> + Send),
+    /// One for each search that may run at a time; at least one.
+    pub detectors: Vec<Box<dyn Detect>>,
+    /// Where frames get their memory.
+    pub pool: &'a FramePool,
+    /// Set from outside to stop early.
+    pub stop: &'a AtomicBool,
+}
+
+/// Frames that may wait between two threads.
+const QUEUE: usize = 2;
+
+/// Runs one stream to its end.
+///
+/// # Errors
+/// The settings are not valid, the very first frame could not be read, the sink or the recorder failed, or `stop` was
+/// set. A source that fails later is reported in [`StreamReport::cut_short`].
+pub fn run(config: &PipelineConfig, stream: Stream<'_>) -> Result<StreamReport, PipelineError> {
+    config.check()?;
+    let Stream { mut source, sink, record, detectors, pool, stop } = stream;
+    let info = source.info().clone();
+    let redactor = Redactor::new(config.redaction.style)?;
+    let deadline = (config.deadline_ms > 0).then(|| Duration::from_millis(config.deadline_ms));
+    let searchers = Searchers::start(detectors, deadline)
+        .map_err(|e| PipelineError::Internal(format!("no thread could be started: {e}")))?;
+    let (to_plan, from_source) = sync_channel(QUEUE);
+    let (to_writer, orders) = sync_channel(QUEUE);
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| read(&mut *source, info.kind, pool, stop, to_plan));
+        let writing = scope.spawn(move || writer::write(redactor, pool, orders, sink, record));
+        let mut planner = Planner::new(config, searchers, info.geometry, info.color, to_writer);
+        planner.track_ids = !info.kind.is_still();
+        let planned = planner.run(from_source);
+        let read = reading.join().unwrap_or_else(|_| (Duration::ZERO, Some(internal("the reader panicked"))));
+        let mut report = writing.join().unwrap_or_else(|_| Err(internal("the writer panicked")))?;
+        report.stages.read = ms(read.0);
+        report.stages.detect = ms(planned.searched);
+        report.stages.track = ms(planned.tracked);
+        match read.1 {
+            Some(PipelineError::Stopped) => return Err(PipelineError::Stopped),
+            Some(e) if report.frames == 0 => return Err(e),
+            other => report.cut_short = other.map(|e| e.to_string()),
+        }
+        Ok(report)
+    })
+}
+
+fn internal(what: &str) -> PipelineError {
+    PipelineError::Internal(what.to_owned())
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// Reads until the end; gives the time it took and why it ended early.
+fn read(
+    source: &mut dyn Source,
+    kind: MediaKind,
+    pool: &FramePool,
+    stop: &AtomicBool,
+    out: SyncSender<Next>,
+) -> (Duration, Option<PipelineError>) {
+    let mut spent = Duration::ZERO;
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            // A camera has no end of its own: to stop it is to end it.
+            return (spent, (kind != MediaKind::Live).then_some(PipelineError::Stopped));
+        }
+        let start = Instant::now();
+        let next = catch_unwind(AssertUnwindSafe(|| source.next(pool)));
+        spent += start.elapsed();
+        let error = match next {
+            Ok(Ok(Next::End)) => return (spent, None),
+            Ok(Ok(next)) => match out.send(next) {
+                Ok(()) => continue,
+                // Whoever takes the frames has given up and says why itself.
+                Err(_) => return (spent, None),
+            },
+            Ok(Err(e)) => PipelineError::Source(e),
+            Err(_) => internal("the decoder panicked"),
+        };
+        return (spent, Some(error));
+    }
+}
+
+/// A frame that waits for the tracker's delay to pass.
+struct Pending {
+    index: u64,
+    time: Duration,
+    frame: Result<RawFrame, String>,
+    moving: Vec<BBox>,
+}
+
+/// How long searching and tracking took.
+#[derive(Default)]
+struct Planned {
+    searched: Duration,
+    tracked: Duration,
+}
+
+/// The middle of the pipeline: hands frames to searchers, takes their findings in order, tracks, and gives orders
+/// to the writer.
+struct Planner<'a> {
+    config: &'a PipelineConfig,
+    searchers: Searchers,
+    geometry: Geometry,
+    color: Color,
+    out: SyncSender<Order>,
+    track_ids: bool,
+    tracker: Tracker,
+    motion: Motion,
+    pending: VecDeque<Pending>,
+    /// Frames that should have been searched and were not.
+    unsearched: VecDeque<(u64, String)>,
+    time: Planned,
+}
+
+/// The writer has gone; it says why itself.
+struct WriterGone;
+
+impl<'a> Planner<'a> {
+    fn new(
+        config: &'a PipelineConfig,
+        searchers: Searchers,
+        geometry: Geometry,
+        color: Color,
+        out: SyncSender<Order>,
+    ) -> Self {
+        Self {
+            config,
+            searchers,
+            geometry,
+            color,
+            out,
+            track_ids: true,
+            tracker: Tracker::new(config.tracker),
+            motion: Motion::new(),
+            pending: VecDeque::new(),
+            unsearched: VecDeque::new(),
+            time: Planned::default(),
+        }
+    }
+
+    fn run(mut self, frames: Receiver<Next>) -> Planned {
+        for next in frames {
+            let handed_on = match next {
+                Next::Frame(frame) => {
+                    let search = frame.index() % u64::from(self.config.every) == 0;
+                    self.searchers.submit(frame, search)
+                }
+                Next::Lost { index, time, reason } => self.searchers.submit_lost(index, time, reason),
+                Next::End => break,
+            };
+            for verdict in handed_on {
+                if self.take(verdict).is_err() {
+                    return self.time;
+                }
+            }
+        }
+        while let Some(verdict) = self.searchers.next_in_order() {
+            if self.take(verdict).is_err() {
+                return self.time;
+            }
+        }
+        let _ = self.give_out(0);
+        self.time
+    }
+
+    /// Takes a searched frame into account, and gives out those whose delay has passed.
+    fn take(&mut self, verdict: Verdict) -> Result<(), WriterGone> {
+        let start = Instant::now();
+        let Verdict { index, time, frame, found, searched } = verdict;
+        self.time.searched += searched;
+        match found {
+            Some(Ok(detections)) => {
+                let tracked = catch_unwind(AssertUnwindSafe(|| self.tracker.observe(index, &detections)));
+                if tracked.is_err() {
+                    self.tracker = Tracker::new(self.config.tracker);
+                    self.unsearched.push_back((index, "the tracker panicked".to_owned()));
+                }
+            }
+            Some(Err(reason)) => self.unsearched.push_back((index, reason)),
+            None => {}
+        }
+        let mut moving = Vec::new();
+        if self.config.redaction.paranoid
+            && let Ok(frame) = &frame
+        {
+            moving = self.motion.observe(frame);
+        }
+        self.pending.push_back(Pending { index, time, frame, moving });
+        self.time.tracked += start.elapsed();
+        self.give_out(self.config.tracker.delay as usize)
+    }
+
+    /// Gives out pending frames until `keep` are left.
+    fn give_out(&mut self, keep: usize) -> Result<(), WriterGone> {
+        while self.pending.len() > keep {
+            let Some(pending) = self.pending.pop_front() else { break };
+            let start = Instant::now();
+            let order = self.plan(pending);
+            self.time.tracked += start.elapsed();
+            self.out.send(order).map_err(|_| WriterGone)?;
+        }
+        Ok(())
+    }
+
+    fn plan(&mut self, pending: Pending) -> Order {
+        let Pending { index, time, frame, moving } = pending;
+        // Where the detector does not run on every frame, one that it should have seen stands for its neighbours.
+        let every = u64::from(self.config.every);
+        while self.unsearched.front().is_some_and(|(at, _)| at + every <= index) {
+            self.unsearched.pop_front();
+        }
+        let unsearched = self.unsearched.front().filter(|(at, _)| index + every > *at).map(|(_, why)| why.clone());
+        let tracks = catch_unwind(AssertUnwindSafe(|| {
+            let tracks = self.tracker.boxes_at(index);
+            self.tracker.forget_before(index);
+            tracks
+        }));
+        let (tracks, failed) = match tracks {
+            Ok(tracks) => (tracks, unsearched),
+            Err(_) => (Vec::new(), Some("the tracker panicked".to_owned())),
+        };
+        let geometry = frame.as_ref().map_or(self.geometry, RawFrame::geometry);
+        let content = match (frame, failed) {
+            (Err(reason), _) => Content::Lost { geometry, color: self.color, reason },
+            (Ok(frame), Some(reason)) => Content::Cover { frame, reason },
+            (Ok(frame), None) => {
+                Content::Redact { frame, regions: self.config.redaction.regions(geometry, &tracks, &moving) }
+            }
+        };
+        Order { index, time, geometry, content, objects: objects(geometry, &tracks, self.track_ids) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

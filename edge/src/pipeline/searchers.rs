@@ -1,0 +1,185 @@
+//! A handful of threads that search frames, and their findings in the order of the frames.
+//!
+//! A search that panics or overruns the deadline is a failed search. A thread that does not come back is left to
+//! itself, with the frame that it holds; it is asked again when it has returned.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::time::{Duration, Instant};
+
+use volet_models::Detection;
+
+use crate::detect::Detect;
+use crate::frame::RawFrame;
+
+/// A frame after its turn with the searchers.
+pub(super) struct Verdict {
+    pub(super) index: u64,
+    pub(super) time: Duration,
+    /// The frame, or why there is none.
+    pub(super) frame: Result<RawFrame, String>,
+    /// What was found or why nothing could be; `None` where no search was due.
+    pub(super) found: Option<Result<Vec<Detection>, String>>,
+    pub(super) searched: Duration,
+}
+
+struct Answer {
+    frame: RawFrame,
+    found: Result<Vec<Detection>, String>,
+    searched: Duration,
+}
+
+struct Searcher {
+    jobs: SyncSender<RawFrame>,
+    answers: Receiver<Answer>,
+    /// The frame it was given and has not brought back in time.
+    late: bool,
+}
+
+enum InFlight {
+    Ready(Verdict),
+    Searching { searcher: usize, index: u64, time: Duration, since: Instant },
+}
+
+pub(super) struct Searchers {
+    searchers: Vec<Searcher>,
+    deadline: Option<Duration>,
+    in_flight: VecDeque<InFlight>,
+    next: usize,
+}
+
+impl Searchers {
+    /// Starts a thread for each detector.
+    pub(super) fn start(detectors: Vec<Box<dyn Detect>>, deadline: Option<Duration>) -> std::io::Result<Self> {
+        let started = detectors.into_iter().enumerate().map(|(i, mut detector)| {
+            let (jobs, todo) = sync_channel::<RawFrame>(1);
+            let (done, answers) = sync_channel(1);
+            // Not scoped: a search that never returns must not keep the stream from ending.
+            std::thread::Builder::new().name(format!("search-{i}")).spawn(move || {
+                for frame in todo {
+                    let start = Instant::now();
+                    let found = match catch_unwind(AssertUnwindSafe(|| detector.detect(&frame))) {
+                        Ok(found) => found.map_err(|e| format!("detection failed: {e}")),
+                        Err(_) => Err("detection panicked".to_owned()),
+                    };
+                    if done.send(Answer { frame, found, searched: start.elapsed() }).is_err() {
+                        return;
+                    }
+                }
+            })?;
+            Ok(Searcher { jobs, answers, late: false })
+        });
+        let searchers = started.collect::<std::io::Result<Vec<_>>>()?;
+        if searchers.is_empty() {
+            return Err(std::io::Error::other("no detector was given"));
+        }
+        Ok(Self { searchers, deadline, in_flight: VecDeque::new(), next: 0 })
+    }
+
+    /// Takes the next frame in, and gives back those that are through, in order.
+    pub(super) fn submit(&mut self, frame: RawFrame, search: bool) -> Vec<Verdict> {
+        let (index, time) = (frame.index(), frame.time());
+        let mut through = Vec::new();
+        if !search {
+            let verdict = Verdict { index, time, frame: Ok(frame), found: None, searched: Duration::ZERO };
+            self.in_flight.push_back(InFlight::Ready(verdict));
+        } else {
+            let searcher = loop {
+                if let Some(free) = self.free_searcher() {
+                    break Some(free);
+                }
+                match self.next_in_order() {
+                    Some(verdict) => through.push(verdict),
+                    // All searchers are late with frames that were already given up.
+                    None => break None,
+                }
+            };
+            let refused = match searcher {
+                Some(i) => self.searchers[i].jobs.try_send(frame).err().map(|e| match e {
+                    std::sync::mpsc::TrySendError::Full(f) | std::sync::mpsc::TrySendError::Disconnected(f) => f,
+                }),
+                None => Some(frame),
+            };
+            self.in_flight.push_back(match (refused, searcher) {
+                (None, Some(searcher)) => InFlight::Searching { searcher, index, time, since: Instant::now() },
+                (frame, _) => InFlight::Ready(Verdict {
+                    index,
+                    time,
+                    frame: frame.ok_or_else(|| "the frame was lost".to_owned()),
+                    found: Some(Err("no search was free in time".to_owned())),
+                    searched: Duration::ZERO,
+                }),
+            });
+        }
+        // What needs no waiting goes on at once.
+        while matches!(self.in_flight.front(), Some(InFlight::Ready(_))) {
+            through.extend(self.next_in_order());
+        }
+        through
+    }
+
+    /// Takes note of a frame that never was.
+    pub(super) fn submit_lost(&mut self, index: u64, time: Duration, reason: String) -> Vec<Verdict> {
+        let verdict = Verdict { index, time, frame: Err(reason), found: None, searched: Duration::ZERO };
+        self.in_flight.push_back(InFlight::Ready(verdict));
+        let mut through = Vec::new();
+        while matches!(self.in_flight.front(), Some(InFlight::Ready(_))) {
+            through.extend(self.next_in_order());
+        }
+        through
+    }
+
+    /// The oldest frame, once its search has ended or its deadline has passed.
+    pub(super) fn next_in_order(&mut self) -> Option<Verdict> {
+        match self.in_flight.pop_front()? {
+            InFlight::Ready(verdict) => Some(verdict),
+            InFlight::Searching { searcher, index, time, since } => {
+                let lost = |reason: &str| Verdict {
+                    index,
+                    time,
+                    frame: Err(reason.to_owned()),
+                    found: Some(Err(reason.to_owned())),
+                    searched: since.elapsed(),
+                };
+                let from = &mut self.searchers[searcher];
+                let answer = match self.deadline {
+                    Some(limit) => from.answers.recv_timeout(limit.saturating_sub(since.elapsed())),
+                    None => from.answers.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                };
+                Some(match answer {
+                    Ok(Answer { frame, found, searched }) => {
+                        Verdict { index, time, frame: Ok(frame), found: Some(found), searched }
+                    }
+                    Err(RecvTimeoutError::Timeout) => {
+                        from.late = true;
+                        lost("detection overran its deadline")
+                    }
+                    Err(RecvTimeoutError::Disconnected) => {
+                        from.late = true;
+                        lost("detection ended unexpectedly")
+                    }
+                })
+            }
+        }
+    }
+
+    /// A searcher that has nothing to do, taken in turn.
+    fn free_searcher(&mut self) -> Option<usize> {
+        let count = self.searchers.len();
+        for i in (0..count).map(|k| (self.next + k) % count) {
+            let busy =
+                self.in_flight.iter().any(|f| matches!(f, InFlight::Searching { searcher, .. } if *searcher == i));
+            let s = &mut self.searchers[i];
+            if s.late && matches!(s.answers.try_recv(), Ok(_)) {
+                // The answer is for a frame that was given up: it is dropped, and its pixels wiped with it.
+                s.late = false;
+            }
+            if !busy && !s.late && !matches!(s.answers.try_recv(), Err(TryRecvError::Disconnected)) {
+                self.next = (i + 1) % count;
+                return Some(i);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,227 @@
+//! What is done to the samples of one plane inside one region. The hot loop of the redactor.
+//!
+//! Mosaic and blur keep nothing but one mean per cell of a coarse grid, rounded and with noise added; what they
+//! paint is a function of those few numbers (guarantee G3). Cells follow the region, so a face that moves shows
+//! the same cells again: there are no sub-pixel shifts to reconstruct detail from.
+
+use super::region::Region;
+use crate::frame::Plane;
+
+/// How a plane's samples are interleaved; one copy of each kernel is compiled for every kind.
+#[derive(Clone, Copy)]
+pub(super) enum Paint {
+    /// Cells of one colour.
+    Mosaic,
+    /// Cells whose colours run into each other.
+    Blur,
+}
+
+/// Means of the cells of a grid, and where the grid lies in the plane.
+struct Grid<const C: usize> {
+    x0: usize,
+    x1: usize,
+    rows: std::ops::Range<usize>,
+    columns: usize,
+    lines: usize,
+    means: Vec<[u8; C]>,
+}
+
+/// Memory that is kept from region to region. It holds means and painted rows, never raw samples.
+#[derive(Default)]
+pub(super) struct Scratch {
+    row: Vec<u8>,
+}
+
+/// Sets every sample of the region to `value` (one value for each of a position's channels).
+pub(super) fn fill(data: &mut [u8], plane: &Plane, region: &Region, value: u8) {
+    for y in region.rows(plane) {
+        let span = region.samples(plane, y);
+        let row = &mut data[plane.offset + y * plane.stride..];
+        if plane.step == plane.channels {
+            row[span.start * plane.step..span.end * plane.step].fill(value);
+        } else {
+            for x in span {
+                row[x * plane.step] = value;
+            }
+        }
+    }
+}
+
+/// Paints the region from `cells` x `cells` (more along the longer side) noisy means.
+///
+/// `noise` gives, for each cell and channel in turn, what is added to the mean.
+pub(super) fn paint(
+    data: &mut [u8],
+    plane: &Plane,
+    region: &Region,
+    how: Paint,
+    cells: u32,
+    noise: &mut dyn FnMut() -> i16,
+    scratch: &mut Scratch,
+) {
+    match (plane.step, plane.channels) {
+        (1, 1) => paint_as::<1, 1>(data, plane, region, how, cells, noise, scratch),
+        (2, 2) => paint_as::<2, 2>(data, plane, region, how, cells, noise, scratch),
+        (3, 3) => paint_as::<3, 3>(data, plane, region, how, cells, noise, scratch),
+        (2, 1) => paint_as::<2, 1>(data, plane, region, how, cells, noise, scratch),
+        (4, 1) => paint_as::<4, 1>(data, plane, region, how, cells, noise, scratch),
+        // No format has such a plane; destroying it is always right.
+        _ => fill(data, plane, region, 128),
+    }
+}
+
+fn paint_as<const STEP: usize, const C: usize>(
+    data: &mut [u8],
+    plane: &Plane,
+    region: &Region,
+    how: Paint,
+    cells: u32,
+    noise: &mut dyn FnMut() -> i16,
+    scratch: &mut Scratch,
+) {
+    let Some(grid) = measure::<STEP, C>(data, plane, region, cells, noise) else { return };
+    let width = grid.x1 - grid.x0;
+    scratch.row.resize(width * C, 0);
+    let mut line_of_row = usize::MAX;
+    for y in grid.rows.clone() {
+        match how {
+            Paint::Mosaic => {
+                let line = (y - grid.rows.start) * grid.lines / grid.rows.len();
+                if line != line_of_row {
+                    grid.mosaic_row(line, &mut scratch.row);
+                    line_of_row = line;
+                }
+            }
+            Paint::Blur => grid.blur_row(y, &mut scratch.row),
+        }
+        let span = region.samples(plane, y);
+        let from = &scratch.row[(span.start - grid.x0) * C..(span.end - grid.x0) * C];
+        let row = &mut data[plane.offset + y * plane.stride..];
+        if STEP == C {
+            row[span.start * STEP..span.end * STEP].copy_from_slice(from);
+        } else {
+            for (to, from) in row[span.start * STEP..].chunks_mut(STEP).zip(from.chunks_exact(C)) {
+                to[..C].copy_from_slice(from);
+            }
+        }
+    }
+}
+
+/// Takes the means of the grid that lies over the region's box.
+fn measure<const STEP: usize, const C: usize>(
+    data: &[u8],
+    plane: &Plane,
+    region: &Region,
+    cells: u32,
+    noise: &mut dyn FnMut() -> i16,
+) -> Option<Grid<C>> {
+    let rows = region.rows(plane);
+    let scale = (1u32 << plane.shift_x) as f32;
+    let x0 = (region.bbox.x / scale).floor().max(0.0) as usize;
+    let x1 = ((region.bbox.right() / scale).ceil().max(0.0) as usize).min(plane.width);
+    if rows.is_empty() || x0 >= x1 {
+        return None;
+    }
+    let width = x1 - x0;
+    // The count of cells is that of the whole region, so that a region cut off by the border shows no finer ones.
+    let share = |visible: usize, whole: f32, count: f32| {
+        let count = (count * visible as f32 / whole.max(1.0)).round();
+        (count as usize).clamp(1, visible)
+    };
+    let short = region.bbox.w.min(region.bbox.h);
+    let columns = share(width << plane.shift_x, region.bbox.w, cells as f32 * region.bbox.w / short).min(width);
+    let lines = share(rows.len() << plane.shift_y, region.bbox.h, cells as f32 * region.bbox.h / short).min(rows.len());
+    let mut means = Vec::with_capacity(columns * lines);
+    let mut sums = vec![[0u32; C]; columns];
+    for line in 0..lines {
+        let (top, bottom) = (rows.len() * line / lines, rows.len() * (line + 1) / lines);
+        sums.fill([0; C]);
+        for y in rows.start + top..rows.start + bottom {
+            let row = &data[plane.offset + y * plane.stride + x0 * STEP..];
+            for (column, sum) in sums.iter_mut().enumerate() {
+                let (left, right) = (width * column / columns, width * (column + 1) / columns);
+                add::<STEP, C>(&row[left * STEP..((right - 1) * STEP + C).min(row.len())], sum);
+            }
+        }
+        for (column, sum) in sums.iter().enumerate() {
+            let across = width * (column + 1) / columns - width * column / columns;
+            let count = (across * (bottom - top)) as u32;
+            means.push(sum.map(|s| {
+                let mean = ((s + count / 2) / count) as i16;
+                // Rounded to 16 levels first: what little the noise leaves is coarse.
+                let rounded = (mean / 16) * 16 + 8;
+                (rounded + noise()).clamp(0, 255) as u8
+            }));
+        }
+    }
+    Some(Grid { x0, x1, rows, columns, lines, means })
+}
+
+#[inline]
+fn add<const STEP: usize, const C: usize>(samples: &[u8], sum: &mut [u32; C]) {
+    if STEP == 1 {
+        sum[0] += samples.iter().map(|&v| u32::from(v)).sum::<u32>();
+        return;
+    }
+    let mut local = [0u32; C];
+    for position in samples.chunks(STEP) {
+        for c in 0..C {
+            local[c] += u32::from(position[c]);
+        }
+    }
+    for c in 0..C {
+        sum[c] += local[c];
+    }
+}
+
+impl<const C: usize> Grid<C> {
+    fn mosaic_row(&self, line: usize, row: &mut [u8]) {
+        let width = self.x1 - self.x0;
+        for (column, mean) in self.means[line * self.columns..][..self.columns].iter().enumerate() {
+            let (left, right) = (width * column / self.columns, width * (column + 1) / self.columns);
+            for position in row[left * C..right * C].chunks_exact_mut(C) {
+                position.copy_from_slice(mean);
+            }
+        }
+    }
+
+    /// Interpolates linearly between the centres of the cells, in 16.16 fixed point.
+    fn blur_row(&self, y: usize, row: &mut [u8]) {
+        let width = self.x1 - self.x0;
+        let (first, second, part) = between(y - self.rows.start, self.rows.len(), self.lines);
+        let value = |column: usize, c: usize| {
+            let a = i32::from(self.means[first * self.columns + column][c]);
+            let b = i32::from(self.means[second * self.columns + column][c]);
+            (a << 16) + (b - a) * part
+        };
+        let mut start = 0;
+        // Segment s runs from the centre of cell s - 1 to that of cell s; the first and last are flat.
+        for s in 0..=self.columns {
+            let end = if s == self.columns { width } else { (width * (2 * s + 1)) / (2 * self.columns) };
+            let (left, right) = (s.saturating_sub(1), s.min(self.columns - 1));
+            let length = (end - start).max(1) as i32;
+            let mut now: [i32; C] = std::array::from_fn(|c| value(left, c));
+            let step: [i32; C] = std::array::from_fn(|c| (value(right, c) - now[c]) / length);
+            for position in row[start * C..end * C].chunks_exact_mut(C) {
+                for c in 0..C {
+                    position[c] = (now[c] >> 16) as u8;
+                    now[c] += step[c];
+                }
+            }
+            start = end;
+        }
+    }
+}
+
+/// The two cells of `cells` between whose centres position `at` of `length` lies, and how far it is from the
+/// first to the second, as 0..=65536.
+fn between(at: usize, length: usize, cells: usize) -> (usize, usize, i32) {
+    let center = |cell: usize| (length * (2 * cell + 1)) / (2 * cells);
+    let next = (0..cells).find(|&c| center(c) > at).unwrap_or(cells);
+    if next == 0 || next == cells {
+        let only = next.min(cells - 1);
+        return (only, only, 0);
+    }
+    let (a, b) = (center(next - 1), center(next));
+    (next - 1, next, (((at - a) << 16) / (b - a)) as i32)
+}

@@ -1,0 +1,193 @@
+//! What can be typed: every flag, declared once.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use volet_edge::annotate::Format;
+use volet_edge::models::ObjectClass;
+
+/// Covers every face before a frame may leave, and writes the annotations itself.
+///
+/// Without a command: makes a short synthetic clip, redacts and annotates it, and leaves the result in a new folder.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Redact and annotate pictures, videos, cameras.
+    Redact(Box<RedactArgs>),
+    /// Find faces in the pictures of a COCO file and write COCO results.
+    Detect(DetectArgs),
+    /// List, check and add detectors.
+    Models(ModelsArgs),
+    /// Train a detector on synthetic people.
+    #[cfg(feature = "train")]
+    Train(TrainArgs),
+}
+
+/// Which detector, and how thoroughly it looks.
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    /// Manifest (TOML) of the detector, or the name of a built-in one.
+    #[arg(long, value_name = "MANIFEST")]
+    pub(crate) model: Option<PathBuf>,
+    /// Longer side of the network's input in pixels; more finds smaller faces and takes longer.
+    #[arg(long, value_name = "PIXELS")]
+    pub(crate) long_side: Option<u32>,
+    /// Besides the whole frame, search N x N overlapping tiles.
+    #[arg(long, value_name = "N")]
+    pub(crate) tiles: Option<u32>,
+    /// Smallest score that counts, between 0 and 1; the manifest's where not given.
+    #[arg(long, value_name = "S")]
+    pub(crate) min_score: Option<f32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RedactArgs {
+    /// Files, folders, /dev/videoN, rtsp:// addresses.
+    #[arg(required = true, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// A new or empty folder for the result.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) search: SearchArgs,
+    /// Settings as a TOML file; flags go before it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// What to put over a face: solid, mosaic, blur.
+    #[arg(long, value_parser = serde_word::<volet_edge::redact::Style>)]
+    pub(crate) style: Option<volet_edge::redact::Style>,
+    /// The outline of a mask: ellipse, rect.
+    #[arg(long, value_parser = serde_word::<volet_edge::redact::Shape>)]
+    pub(crate) shape: Option<volet_edge::redact::Shape>,
+    /// How much larger than the found box a mask is.
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) scale: Option<f32>,
+    /// Classes to cover, separated by commas: face, person, vehicle, animal, parcel, plate.
+    #[arg(long, value_delimiter = ',', value_name = "CLASS")]
+    pub(crate) cover: Vec<ObjectClass>,
+    /// A zone that is always covered: left,top,width,height as shares (0 to 1) of the frame. May be repeated.
+    #[arg(long = "zone", value_parser = zone, value_name = "X,Y,W,H")]
+    pub(crate) zones: Vec<[f32; 4]>,
+    /// Also cover whatever moves and is not known to be harmless (fixed cameras).
+    #[arg(long)]
+    pub(crate) paranoid: bool,
+    /// Search every K-th frame; the tracker fills in between.
+    #[arg(long, value_name = "K")]
+    pub(crate) every: Option<u32>,
+    /// Cover a frame whose search takes longer than this many milliseconds.
+    #[arg(long, value_name = "MS")]
+    pub(crate) deadline_ms: Option<u64>,
+    /// Annotation formats, separated by commas: coco, yolo, cvat, labelstudio.
+    #[arg(long, value_delimiter = ',', value_name = "FORMAT")]
+    pub(crate) formats: Vec<Format>,
+    /// Also write what was covered to this file (JSON: image_id, bbox, shape).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) regions: Option<PathBuf>,
+    /// Name outputs after their inputs; else they are numbered.
+    #[arg(long)]
+    pub(crate) keep_names: bool,
+    /// Searches at a time; all cores where not given.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Stop each stream after N frames.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) frames: u64,
+    /// Do not let the `ffmpeg` program decode what is not understood otherwise.
+    #[arg(long)]
+    pub(crate) no_ffmpeg: bool,
+    /// Print the summary as JSON on standard output, and no progress.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DetectArgs {
+    /// COCO file that lists the pictures.
+    #[arg(long, value_name = "GT.json")]
+    pub(crate) coco: PathBuf,
+    /// Folder of the pictures.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) images: PathBuf,
+    /// Where to write the results.
+    #[arg(long, value_name = "RESULTS.json")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) search: SearchArgs,
+    /// Searches at a time; all cores where not given.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelsArgs {
+    #[command(subcommand)]
+    pub(crate) command: ModelsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// List built-in detectors and those in a folder.
+    List {
+        /// Folder with manifests.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check that detectors are what their manifests say and that they run.
+    Verify {
+        /// Manifests; the built-in detectors where none is given.
+        #[arg(value_name = "MANIFEST")]
+        manifests: Vec<PathBuf>,
+    },
+    /// Write a manifest for an ONNX file, beside it.
+    Add {
+        /// The ONNX file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// A manifest of the same kind of network to start from, or one of: yunet, centerface, ultra-light, scrfd,
+        /// volet.
+        #[arg(long, value_name = "MANIFEST|KIND")]
+        like: String,
+        /// The model's name; the file's where not given.
+        #[arg(long)]
+        name: Option<String>,
+        /// SPDX expression of the weights' licence.
+        #[arg(long)]
+        licence: Option<String>,
+    },
+}
+
+#[cfg(feature = "train")]
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// The recipe (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Folder for checkpoints, curves and the model.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Go on from the last checkpoint.
+    #[arg(long)]
+    pub(crate) resume: bool,
+}
+
+/// Reads a word as the configuration file would.
+fn serde_word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, String> {
+    let value: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
+        serde::de::IntoDeserializer::into_deserializer(word);
+    T::deserialize(value).map_err(|e| e.to_string())
+}
+
+fn zone(text: &str) -> Result<[f32; 4], String> {
+    let numbers: Result<Vec<f32>, _> = text.split(',').map(|n| n.trim().parse()).collect();
+    let numbers = numbers.map_err(|e| format!("{e}: four numbers are needed, as in 0,0,0.25,0.5"))?;
+    numbers.try_into().map_err(|_| "four numbers are needed, as in 0,0,0.25,0.5".to_owned())
+}
