@@ -125,7 +125,7 @@ fn read(proto: &pb::TensorProto) -> Result<Tensor, NetError> {
         proto.raw_data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
     };
     let expected = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-    if expected != Some(data.len()) || (!proto.raw_data.is_empty() && proto.raw_data.len() % 4 != 0) {
+    if expected != Some(data.len()) || (!proto.raw_data.is_empty() && !proto.raw_data.len().is_multiple_of(4)) {
         return Err(fail("does not hold as many values as its dimensions say"));
     }
     Ok(Tensor { shape, data })

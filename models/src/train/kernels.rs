@@ -11,6 +11,9 @@ use burn::tensor::{Bytes, DType, Shape};
 
 use super::ops::EPSILON;
 
+/// Output cells that one matrix product covers, about.
+const GROUP_CELLS: usize = 1024;
+
 /// One picture's geometry under a convolution.
 #[derive(Clone, Copy)]
 struct Geometry {
@@ -42,20 +45,22 @@ impl Geometry {
         self.channels * self.height * self.width
     }
 
-    /// Whether the columns are the picture itself.
-    fn is_pointwise(&self) -> bool {
-        self.kernel == 1 && self.stride == 1
+    /// Pictures whose columns go through one matrix product: enough that coarse levels keep the GEMM busy,
+    /// few enough that the columns stay in cache.
+    fn group(&self, batch: usize) -> usize {
+        (GROUP_CELLS / self.cells().max(1)).clamp(1, batch.max(1))
     }
 
     /// Calls `f(column_start, picture_start, count)` for each run of cells in one output row that reads
-    /// consecutive pixels (stride 1) or every other one (stride 2) of one picture row.
-    fn runs(&self, mut f: impl FnMut(usize, usize, usize)) {
+    /// consecutive pixels (stride 1) or every other one (stride 2) of one picture row; a row of columns is
+    /// `wide` long.
+    fn runs(&self, wide: usize, mut f: impl FnMut(usize, usize, usize)) {
         let pad = (self.kernel / 2) as isize;
-        let (cells, stride) = (self.cells(), self.stride as isize);
+        let stride = self.stride as isize;
         for c in 0..self.channels {
             for ky in 0..self.kernel {
                 for kx in 0..self.kernel {
-                    let row = ((c * self.kernel + ky) * self.kernel + kx) * cells;
+                    let row = ((c * self.kernel + ky) * self.kernel + kx) * wide;
                     let shift = kx as isize - pad;
                     let first = if shift < 0 { (-shift + stride - 1) / stride } else { 0 };
                     let last = ((self.width as isize - 1 - shift) / stride).min(self.out_width as isize - 1);
@@ -80,8 +85,8 @@ impl Geometry {
     }
 
     /// Fills `columns` (zero wherever the kernel reaches beyond the picture) from one picture.
-    fn gather(&self, columns: &mut [f32], picture: &[f32]) {
-        self.runs(|column, pixel, n| {
+    fn gather(&self, columns: &mut [f32], wide: usize, picture: &[f32]) {
+        self.runs(wide, |column, pixel, n| {
             let target = &mut columns[column..column + n];
             if self.stride == 1 {
                 target.copy_from_slice(&picture[pixel..pixel + n]);
@@ -97,8 +102,8 @@ impl Geometry {
     }
 
     /// Adds `columns` back onto the pixels that they came from.
-    fn scatter(&self, picture: &mut [f32], columns: &[f32]) {
-        self.runs(|column, pixel, n| {
+    fn scatter(&self, picture: &mut [f32], columns: &[f32], wide: usize) {
+        self.runs(wide, |column, pixel, n| {
             let source = &columns[column..column + n];
             if self.stride == 1 {
                 for (p, c) in picture[pixel..pixel + n].iter_mut().zip(source) {
@@ -123,21 +128,28 @@ fn tensor(data: Vec<f32>, shape: &[usize]) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(data), Layout::contiguous(Shape::from(shape.to_vec())), DType::F32)
 }
 
-/// `x` (contiguous, `[N, ...]`) as columns of picture `n`: a view for pointwise convolutions, else `buffer` refilled.
-fn columns(g: &Geometry, x: &FlexTensor, n: usize, buffer: &mut FlexTensor) -> FlexTensor {
-    if g.is_pointwise() {
-        return x.narrow(0, n, 1).reshape(Shape::from(vec![g.rows(), g.cells()]));
+/// The columns of some consecutive pictures side by side; `buffer` (zeroed once) is refilled.
+fn columns(g: &Geometry, pictures: &[f32], buffer: &mut FlexTensor) -> FlexTensor {
+    let count = pictures.len() / g.pixels();
+    let wide = count * g.cells();
+    let target = buffer.storage_mut::<f32>();
+    for (i, picture) in pictures.chunks_exact(g.pixels()).enumerate() {
+        g.gather(&mut target[i * g.cells()..], wide, picture);
     }
-    let picture = &x.storage::<f32>()[n * g.pixels()..(n + 1) * g.pixels()];
-    g.gather(buffer.storage_mut::<f32>(), picture);
     buffer.clone()
 }
 
-fn buffer(g: &Geometry) -> FlexTensor {
-    if g.is_pointwise() {
-        return tensor(Vec::new(), &[0]);
-    }
-    tensor(vec![0.0; g.rows() * g.cells()], &[g.rows(), g.cells()])
+fn buffer(g: &Geometry, pictures: usize) -> FlexTensor {
+    let shape = [g.rows(), pictures * g.cells()];
+    tensor(vec![0.0; shape[0] * shape[1]], &shape)
+}
+
+/// Exchanges the first two dimensions of `[a, b, length]`.
+fn exchange(data: &[f32], a: usize, b: usize, length: usize) -> Vec<f32> {
+    let rows = (0..b).flat_map(|j| (0..a).map(move |i| (i * b + j) * length));
+    let mut out = Vec::with_capacity(data.len());
+    rows.for_each(|start| out.extend_from_slice(&data[start..start + length]));
+    out
 }
 
 /// See [`super::ops::BlockOps::block_conv`].
@@ -146,11 +158,22 @@ pub(super) fn conv(x: &FlexTensor, weight: &FlexTensor, stride: usize) -> FlexTe
     let ([batch, ..], [outputs, ..]) = (dims::<4>(&x), dims::<4>(&weight));
     let g = Geometry::new(dims(&x), dims(&weight), stride);
     let matrix = weight.reshape(Shape::from(vec![outputs, g.rows()]));
-    let mut scratch = buffer(&g);
     let mut y = Vec::with_capacity(batch * outputs * g.cells());
-    for n in 0..batch {
-        let columns = columns(&g, &x, n, &mut scratch);
-        y.extend_from_slice(Flex::float_matmul(matrix.clone(), columns).storage::<f32>());
+    let mut scratch: Option<FlexTensor> = None;
+    for pictures in x.storage::<f32>().chunks(g.group(batch) * g.pixels()) {
+        let count = pictures.len() / g.pixels();
+        let mut zeroed = match scratch.take() {
+            Some(b) if dims::<2>(&b)[1] == count * g.cells() => b,
+            _ => buffer(&g, count),
+        };
+        let product = Flex::float_matmul(matrix.clone(), columns(&g, pictures, &mut zeroed));
+        let product = product.storage::<f32>();
+        if count == 1 {
+            y.extend_from_slice(product);
+        } else {
+            y.extend(exchange(product, outputs, count, g.cells()));
+        }
+        scratch = Some(zeroed);
     }
     tensor(y, &[batch, outputs, g.out_height, g.out_width])
 }
@@ -167,26 +190,32 @@ pub(super) fn conv_backward(
     let ([batch, ..], [outputs, ..]) = (dims::<4>(&x), dims::<4>(&weight));
     let g = Geometry::new(dims(&x), dims(&weight), stride);
     let transposed = weight.reshape(Shape::from(vec![outputs, g.rows()])).transpose(0, 1);
-    let mut scratch = buffer(&g);
     let mut dw = vec![0.0f32; outputs * g.rows()];
     let mut dx = if need_x { vec![0.0f32; batch * g.pixels()] } else { Vec::new() };
-    for n in 0..batch {
-        let dy = grad.narrow(0, n, 1).reshape(Shape::from(vec![outputs, g.cells()]));
-        let columns = columns(&g, &x, n, &mut scratch);
-        let part = Flex::float_matmul(dy.clone(), columns.transpose(0, 1));
+    let mut scratch: Option<FlexTensor> = None;
+    let group = g.group(batch);
+    let slopes = grad.storage::<f32>().chunks(group * outputs * g.cells());
+    for (i, (pictures, slopes)) in x.storage::<f32>().chunks(group * g.pixels()).zip(slopes).enumerate() {
+        let count = pictures.len() / g.pixels();
+        let wide = count * g.cells();
+        let mut zeroed = match scratch.take() {
+            Some(b) if dims::<2>(&b)[1] == wide => b,
+            _ => buffer(&g, count),
+        };
+        let dy = tensor(exchange(slopes, count, outputs, g.cells()), &[outputs, wide]);
+        let part = Flex::float_matmul(dy.clone(), columns(&g, pictures, &mut zeroed).transpose(0, 1));
         for (sum, v) in dw.iter_mut().zip(part.storage::<f32>()) {
             *sum += v;
         }
-        drop(columns);
         if need_x {
             let dcolumns = Flex::float_matmul(transposed.clone(), dy);
-            let target = &mut dx[n * g.pixels()..(n + 1) * g.pixels()];
-            if g.is_pointwise() {
-                target.copy_from_slice(dcolumns.storage::<f32>());
-            } else {
-                g.scatter(target, dcolumns.storage::<f32>());
+            let source = dcolumns.storage::<f32>();
+            let targets = dx[i * group * g.pixels()..].chunks_exact_mut(g.pixels());
+            for (n, target) in targets.take(count).enumerate() {
+                g.scatter(target, &source[n * g.cells()..], wide);
             }
         }
+        scratch = Some(zeroed);
     }
     let dx = need_x.then(|| tensor(dx, &dims::<4>(&x)));
     (dx, tensor(dw, &dims::<4>(&weight)))

@@ -57,9 +57,9 @@ pub(super) fn loss(levels: &[Level; 3], boxes: &[Vec<LabelledBox>], weights: &[f
             let cells = level.height * level.width;
             let stride = STRIDES[l] as f32;
             let base = n * (weights.len() + 4) * cells;
-            for cell in 0..cells {
+            for (cell, owner) in owners[l].iter().enumerate() {
                 let (row, column) = (cell / level.width, cell % level.width);
-                let owner = owners[l][cell].map(|i| &boxes[i]);
+                let owner = owner.map(|i| &boxes[i]);
                 let mut quality = 0.0;
                 if let Some(owner) = owner {
                     let at = |side: usize| base + (weights.len() + side) * cells + cell;
@@ -235,7 +235,7 @@ mod tests {
         // channels and only the class part by class channels.
         for l in 0..3 {
             let cells = levels[l].height * levels[l].width;
-            for i in 0..levels[l].data.len() {
+            for (i, expected) in grads[l].iter().enumerate() {
                 let class_part = i < 2 * cells;
                 let mut at = |delta: f32| {
                     let kept = levels[l].data[i];
@@ -245,7 +245,7 @@ mod tests {
                     if class_part { losses.class } else { losses.bbox }
                 };
                 let slope = (at(1e-2) - at(-1e-2)) / 2e-2;
-                assert!((slope - grads[l][i]).abs() < 4e-3, "level {l} value {i}: {slope} against {}", grads[l][i]);
+                assert!((slope - expected).abs() < 4e-3, "level {l} value {i}: {slope} against {expected}");
             }
         }
     }

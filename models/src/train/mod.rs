@@ -185,7 +185,7 @@ impl Recipe {
         if !(1..=1024).contains(&self.batch) || !(1..=100_000).contains(&self.window) {
             return fail("`batch` must be 1 to 1024 and `window` 1 to 100000");
         }
-        if !(self.rate > 0.0 && self.rate < 1.0) || !(0.0..1.0).contains(&self.average) {
+        if self.rate <= 0.0 || !(0.0..1.0).contains(&self.rate) || !(0.0..1.0).contains(&self.average) {
             return fail("`rate` must be between 0 and 1 and `average` from 0 to below 1");
         }
         let weights = &self.class_weights;
@@ -193,7 +193,8 @@ impl Recipe {
             return fail("`class_weights` must hold one number of at least 0 per class");
         }
         let Augmentation { zoom, aimed, strength, ramp, smallest } = self.augmentation;
-        if !(zoom.0 >= 0.05 && zoom.0 <= zoom.1 && zoom.1 <= 20.0) || !(smallest >= 0.0) {
+        let zooms = zoom.0 >= 0.05 && zoom.0 <= zoom.1 && zoom.1 <= 20.0;
+        if !zooms || !(0.0..=1e4).contains(&smallest) {
             return fail("`augmentation.zoom` must be an ascending pair from 0.05 to 20, `smallest` at least 0");
         }
         if ![aimed, strength, ramp].iter().all(|v| (0.0..=1.0).contains(v)) {

@@ -210,13 +210,13 @@ fn photometric(rgb: &mut Vec<u8>, width: usize, height: usize, strength: f32, ra
 }
 
 /// A box blur, square or along one axis as a moving camera makes it.
-fn blur(rgb: &mut Vec<u8>, width: usize, height: usize, random: &mut Random) {
+fn blur(rgb: &mut [u8], width: usize, height: usize, random: &mut Random) {
     let (dx, dy) = match random.below(3) {
         0 => (1, 1),
         1 => (1 + random.below(3), 0),
         _ => (0, 1 + random.below(2)),
     };
-    let source = rgb.clone();
+    let source = rgb.to_owned();
     for y in 0..height {
         let (y0, y1) = (y.saturating_sub(dy), (y + dy).min(height - 1));
         for x in 0..width {
@@ -245,7 +245,7 @@ fn noise(rgb: &mut [u8], sigma: f32, grey: bool, random: &mut Random) {
         let mut next = [0i32; 2];
         for (i, n) in next.iter_mut().enumerate() {
             let word = (bits >> (32 * i)) as u32;
-            *n = (word.to_le_bytes().iter().map(|b| i32::from(*b)).sum::<i32>() - 510) * gain >> 16;
+            *n = ((word.to_le_bytes().iter().map(|b| i32::from(*b)).sum::<i32>() - 510) * gain) >> 16;
         }
         let offsets = if grey { [next[0]; 3] } else { [next[0], next[1], (next[0] - next[1]) * 3 / 4] };
         for (p, o) in pixel.iter_mut().zip(offsets) {
