@@ -81,7 +81,7 @@ fn a_redacted_face_is_not_found_among_known_faces() {
     for style in [Style::Solid, Style::Mosaic, Style::Blur] {
         let rate = hit_rate(&faces, |face| redact(style, face));
         println!("found behind {style:?}: {:.0} %", 100.0 * rate);
-        // Faces of one rounded colour can't be told apart; there are some 20 such colours among people.
+        // Faces of one rounded colour can't be told apart; there are but a few such colours among people.
         assert!(rate < 0.35, "{style:?}: {rate}");
     }
 }

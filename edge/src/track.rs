@@ -307,7 +307,8 @@ mod tests {
             if f >= 10 { vec![face(100.0 + 3.0 * f as f32, 50.0, 0.9)] } else { vec![] }
         });
         for (f, boxes) in out.iter().enumerate() {
-            let due = f as u64 + 8 >= 10;
+            // One more than the delay: a second detection must say where it came from.
+            let due = f as u64 + 7 >= 10;
             assert_eq!(!boxes.is_empty(), due, "frame {f}");
             if due {
                 let truth = BBox::new(100.0 + 3.0 * f as f32, 50.0, 20.0, 24.0);

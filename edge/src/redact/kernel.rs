@@ -1,6 +1,6 @@
 //! What is done to the samples of one plane inside one region. The hot loop of the redactor.
 //!
-//! Mosaic and blur are textures. All that they keep of a region is its mean colour, rounded to eight levels a
+//! Mosaic and blur are textures. All that they keep of a region is its mean colour, rounded to four levels a
 //! channel; the cells differ by noise alone (guarantee G3). A true mosaic or blur would keep the means of many
 //! cells, which is enough to pick the right face out of a gallery (McPherson et al. 2016, "Defeating image
 //! obfuscation with deep learning"), and over the frames of a film enough to reconstruct more.
@@ -146,7 +146,7 @@ fn shade<const STEP: usize, const C: usize>(
 }
 
 /// Width of the levels that a mean is rounded to.
-const LEVEL: i16 = 32;
+const LEVEL: i16 = 64;
 
 #[inline]
 fn add<const STEP: usize, const C: usize>(samples: &[u8], sums: &mut [u64; C]) {

@@ -22,7 +22,7 @@ pub use region::{Region, Shape};
 pub enum Style {
     /// Black. Nothing at all remains.
     Solid,
-    /// Coarse cells in shades of the region's mean colour, which is rounded to eight levels a channel; nothing else
+    /// Coarse cells in shades of the region's mean colour, which is rounded to four levels a channel; nothing else
     /// remains.
     #[default]
     Mosaic,

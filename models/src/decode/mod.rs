@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::geometry::{BBox, Detection, ObjectClass};
 
-pub use ssd::SsdAnchors;
+pub use ssd::{BoxEncoding, SsdAnchors};
 
 /// How a network's outputs are to be read, with what the family leaves open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
