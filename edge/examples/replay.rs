@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p volet-edge --example replay -- DETECTIONS.json WIDTHxHEIGHT CONFIG.toml REGIONS.json`
 //!
-//! DETECTIONS.json is a list of frames, each a list of `[x, y, w, h, score]`; REGIONS.json is as `volet redact
+//! `CUTS=40,80` in the environment names the first frames of new scenes. DETECTIONS.json is a list of frames, each a list of `[x, y, w, h, score]`; REGIONS.json is as `volet redact
 //! --regions` writes it.
 
 use std::error::Error;
@@ -23,9 +23,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config: PipelineConfig = toml::from_str(&std::fs::read_to_string(config)?)?;
     config.check()?;
     let mut tracker = Tracker::new(config.tracker);
+    let cuts = std::env::var("CUTS").unwrap_or_default();
+    let cuts: Vec<u64> = cuts.split(',').filter(|c| !c.is_empty()).map(str::parse).collect::<Result<_, _>>()?;
     let mut regions = Vec::new();
     let delay = config.tracker.delay as usize;
     for now in 0..frames.len() + delay {
+        if cuts.contains(&(now as u64)) {
+            tracker.cut(now as u64);
+        }
         if now < frames.len() && now % config.every as usize == 0 {
             let found = frames[now].iter().map(|&[x, y, w, h, score]| Detection {
                 class: ObjectClass::Face,

@@ -19,6 +19,7 @@ pub mod plan;
 pub mod redact;
 pub mod report;
 mod sample;
+mod scene;
 pub mod sink;
 pub mod source;
 pub mod summary;

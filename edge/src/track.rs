@@ -19,11 +19,12 @@ pub struct TrackerConfig {
     pub birth_score: f32,
     /// How many frames later a frame is given out: what is found until then still counts for it.
     pub delay: u32,
-    /// How many frames a track is carried on after its last detection.
+    /// How many frames a track is carried on after its last detection, at most.
     pub hold: u32,
     /// How many frames a track is drawn out before its first detection; at most `delay` has an effect.
     pub back_fill: u32,
-    /// The same two for a track that was seen only once: most of those are false alarms.
+    /// The same two for a track that was seen only once: most of those are false alarms. Each further detection
+    /// earns one more frame of hold.
     pub hold_once: u32,
     /// How much a box grows, as a share of its size, for each frame between it and the nearest detection.
     pub growth: f32,
@@ -101,6 +102,8 @@ pub struct Tracker {
     config: TrackerConfig,
     tracks: Vec<Trajectory>,
     next_id: u32,
+    /// First frames of new scenes, rising; old ones are dropped.
+    cuts: Vec<u64>,
 }
 
 /// Observations kept for interpolation and velocity.
@@ -109,13 +112,15 @@ const KEPT: usize = 32;
 const REACH: f32 = 1.2;
 /// Sides may differ by this factor between one detection and the next.
 const SIZE_RATIO: f32 = 1.8;
+/// Frames of hold that each further detection earns.
+const HOLD_PER_HIT: u32 = 1;
 /// How much of the velocity is left after each frame of extrapolation.
 const DAMPING: f32 = 0.85;
 
 impl Tracker {
     /// A tracker that has seen nothing.
     pub fn new(config: TrackerConfig) -> Self {
-        Self { config, tracks: Vec::new(), next_id: 1 }
+        Self { config, tracks: Vec::new(), next_id: 1, cuts: Vec::new() }
     }
 
     /// Takes the detections of `frame`; frames must rise, and may be left out when the detector did not run.
@@ -134,10 +139,16 @@ impl Tracker {
         }
     }
 
-    /// Forgets every track without drawing it out further: the next frames show another scene.
+    /// Takes note that `frame` is the first of another scene: no track reaches across.
+    pub fn cut(&mut self, frame: u64) {
+        self.cuts.push(frame);
+    }
+
+    /// Drops what no frame from `frame` on needs.
     pub fn forget_before(&mut self, frame: u64) {
         let horizon = u64::from(self.config.hold.max(self.config.hold_once));
         self.tracks.retain(|t| t.last().frame + horizon >= frame);
+        self.cuts.retain(|c| c + horizon >= frame);
         for t in &mut self.tracks {
             let keep_from = t.seen.len().saturating_sub(KEPT);
             t.seen.drain(..keep_from);
@@ -147,14 +158,24 @@ impl Tracker {
     /// The boxes of all tracks in `frame`, as far as observations until now tell. Ask when `delay` more frames were
     /// observed, or the stream is over.
     pub fn boxes_at(&self, frame: u64) -> Vec<TrackedBox> {
-        self.tracks.iter().filter_map(|t| t.at(frame, &self.config)).collect()
+        let same_scene = |t: &&Trajectory| {
+            let (first, last) = (t.seen[0].frame, t.last().frame);
+            !self.is_cut(last, frame) && !self.is_cut(frame, first)
+        };
+        self.tracks.iter().filter(same_scene).filter_map(|t| t.at(frame, &self.config)).collect()
+    }
+
+    /// Whether a new scene begins after `from` and not after `to`.
+    fn is_cut(&self, from: u64, to: u64) -> bool {
+        self.cuts.iter().any(|&c| from < c && c <= to)
     }
 
     /// Pairs tracks and detections, nearest first; gives back the detections that no track took.
     fn associate<'a>(&mut self, frame: u64, found: &[&'a Detection], taken: &mut [bool]) -> Vec<&'a Detection> {
         let mut pairs = Vec::new();
         for (t, track) in self.tracks.iter().enumerate().filter(|(t, _)| !taken[*t]) {
-            if frame > track.last().frame + u64::from(track.hold(&self.config)) {
+            let last = track.last().frame;
+            if frame > last + u64::from(track.hold(&self.config)) || self.is_cut(last, frame) {
                 continue;
             }
             let predicted = track.extrapolate(frame);
@@ -194,8 +215,10 @@ impl Trajectory {
         self.seen[self.seen.len() - 1]
     }
 
+    /// How far the track is carried on: the more often it was seen, the further.
     fn hold(&self, config: &TrackerConfig) -> u32 {
-        if self.hits > 1 { config.hold } else { config.hold_once }
+        let earned = config.hold_once.saturating_add(self.hits.saturating_sub(1).saturating_mul(HOLD_PER_HIT));
+        earned.min(config.hold).max(config.hold_once.min(config.hold))
     }
 
     /// Movement of the centre per frame, in pixels, over up to four observations from the given end.

@@ -23,6 +23,7 @@ use crate::frame::{Color, FramePool, Geometry, RawFrame};
 use crate::motion::Motion;
 use crate::plan::{ConfigError, RedactionConfig, objects};
 use crate::redact::{NoRandomness, Redactor};
+use crate::scene::SceneCuts;
 use crate::sink::{Sink, SinkError};
 use crate::source::{MediaKind, Next, Source, SourceError};
 use crate::summary::Stages;
@@ -227,6 +228,7 @@ struct Planner<'a> {
     track_ids: bool,
     tracker: Tracker,
     motion: Motion,
+    scenes: SceneCuts,
     pending: VecDeque<Pending>,
     /// Frames that should have been searched and were not.
     unsearched: VecDeque<(u64, String)>,
@@ -253,6 +255,7 @@ impl<'a> Planner<'a> {
             track_ids: true,
             tracker: Tracker::new(config.tracker),
             motion: Motion::new(),
+            scenes: SceneCuts::default(),
             pending: VecDeque::new(),
             unsearched: VecDeque::new(),
             time: Planned::default(),
@@ -289,6 +292,11 @@ impl<'a> Planner<'a> {
         let start = Instant::now();
         let Verdict { index, time, frame, found, searched } = verdict;
         self.time.searched += searched;
+        if let Ok(frame) = &frame
+            && self.scenes.observe(frame)
+        {
+            self.tracker.cut(index);
+        }
         match found {
             Some(Ok(detections)) => {
                 let tracked = catch_unwind(AssertUnwindSafe(|| self.tracker.observe(index, &detections)));
