@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench camera`. Frames are synthetic people, made before the clock starts.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -3,6 +3,8 @@
 //! `cargo bench --bench redaction`. An RGB picture of 640x480, all of it masked; runs in turn, medians of processor
 //! time.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::time::Duration;
 
 use volet_edge::frame::{Color, FramePool, Geometry, PixelFormat, RawFrame};

@@ -2,6 +2,8 @@
 //! that was redacted among others (a stronger position than any real one), and still finds it hardly more often than
 //! by guessing. The same attack must succeed against an ordinary mosaic, or it would prove nothing.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::time::Duration;
 
 use volet_edge::frame::{Color, Geometry, PixelFormat, RawFrame};

@@ -1,5 +1,7 @@
 //! End to end over the built `volet`: what a person types and what they get.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

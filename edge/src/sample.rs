@@ -17,7 +17,7 @@ pub(crate) struct Placement {
 
 impl Placement {
     /// A box of the input, in pixels of the frame.
-    pub(crate) fn to_frame(&self, b: &BBox) -> BBox {
+    pub(crate) fn to_frame(self, b: &BBox) -> BBox {
         BBox::new(
             b.x * self.scale + self.offset.0,
             b.y * self.scale + self.offset.1,
@@ -124,8 +124,8 @@ impl Sampler {
         let axes: Vec<(usize, usize)> = planes
             .iter()
             .map(|(p, _)| {
-                let x = self.axis((p.width, 2 * window.x >> p.shift_x, 2 * window.width >> p.shift_x, out_w));
-                let y = self.axis((p.height, 2 * window.y >> p.shift_y, 2 * window.height >> p.shift_y, out_h));
+                let x = self.axis((p.width, (2 * window.x) >> p.shift_x, (2 * window.width) >> p.shift_x, out_w));
+                let y = self.axis((p.height, (2 * window.y) >> p.shift_y, (2 * window.height) >> p.shift_y, out_h));
                 (x, y)
             })
             .collect();
@@ -144,10 +144,10 @@ impl Sampler {
                     combine_columns(column, horizontal, &mut rows[k]);
                 }
                 to_rgb.convert(rows);
-                for c in 0..3 {
+                for (c, channel) in rows.iter().enumerate() {
                     writer.write_row(c, y, |row| {
                         let (picture, rest) = row.split_at_mut(out_w as usize);
-                        picture.copy_from_slice(&rows[c]);
+                        picture.copy_from_slice(channel);
                         rest.fill(0.0);
                     });
                 }

@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn another_picture_is_a_cut_and_a_lamp_or_a_pan_is_not() {
-        let room = |x: usize, y: usize| (60 + 50 * usize::from((x / 40 + y / 30) % 2 == 0)) as u8;
+        let room = |x: usize, y: usize| (60 + 50 * usize::from((x / 40 + y / 30).is_multiple_of(2))) as u8;
         let mut cuts = SceneCuts::default();
         assert!(!cuts.observe(&frame(room)));
         assert!(!cuts.observe(&frame(|x, y| room(x, y) + 60)), "a lamp");

@@ -275,7 +275,7 @@ impl InputSpec {
         }
         match self.multiple_of {
             0 => fail(format!("the network takes {}x{} only, not {width}x{height}", self.width, self.height)),
-            m if width % m != 0 || height % m != 0 => {
+            m if !width.is_multiple_of(m) || !height.is_multiple_of(m) => {
                 fail(format!("{width}x{height} will not do: both sides must be multiples of {m}"))
             }
             _ => Ok(()),

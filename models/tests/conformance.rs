@@ -1,6 +1,8 @@
 //! Every public detector, run by manifest alone, must give the boxes and scores that onnxruntime gives
 //! (`../shared/detectors/reference`, see its README): IoU at least 0.95, scores within 0.01.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::path::{Path, PathBuf};
 
 use volet_models::{BBox, Detector, Manifest};

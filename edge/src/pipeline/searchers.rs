@@ -171,7 +171,7 @@ impl Searchers {
             let busy =
                 self.in_flight.iter().any(|f| matches!(f, InFlight::Searching { searcher, .. } if *searcher == i));
             let s = &mut self.searchers[i];
-            if s.late && matches!(s.answers.try_recv(), Ok(_)) {
+            if s.late && s.answers.try_recv().is_ok() {
                 // The answer is for a frame that was given up: it is dropped, and its pixels wiped with it.
                 s.late = false;
             }

@@ -141,7 +141,17 @@ fn shade<const STEP: usize, const C: usize>(
     }
     let measured = (rows.len().div_ceil(MEASURED_ROWS) * width) as u64;
     let mean = sums.map(|s| ((s / measured) as i16 / LEVEL) * LEVEL + LEVEL / 2);
-    let shades = (0..columns * lines).map(|_| mean.map(|m| (m + noise()).clamp(0, 255) as u8)).collect();
+    let shade = |_| {
+        // Red, green and blue get lighter and darker together.
+        let together = noise();
+        let mut channel = 0;
+        mean.map(|m| {
+            channel += 1;
+            let by = if C == 3 || channel == 1 { together } else { noise() };
+            (m + by).clamp(0, 255) as u8
+        })
+    };
+    let shades = (0..columns * lines).map(shade).collect();
     Some(Grid { x0, x1, rows, columns, lines, shades })
 }
 
