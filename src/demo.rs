@@ -22,7 +22,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     eprintln!("(no real person is in it; `volet redact INPUT... --out DIR` does the same with your files)");
     let source = Synthetic::new()?;
     let inputs = vec![Input::Stream("synthetic clip".to_owned(), Box::new(source))];
-    crate::redact::run_batch(inputs, Vec::new(), &out, &model, &crate::redact::default_options(), false)
+    crate::redact::run_batch(inputs, Vec::new(), &out, &model, &crate::redact::default_options(&model), false)
 }
 
 /// The first of `base`, `base-2`, `base-3`, ... that does not exist.

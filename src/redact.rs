@@ -13,7 +13,7 @@ use volet_edge::sink::SinkOptions;
 use volet_edge::source::{OpenOptions, SourceError, discover};
 use volet_edge::summary::Summary;
 
-use crate::cli::{RedactArgs, SearchArgs};
+use crate::cli::RedactArgs;
 use crate::progress::Progress;
 
 /// Set by Ctrl-C.
@@ -67,9 +67,9 @@ pub(crate) fn run_batch(
 }
 
 /// All formats, all cores, every default.
-pub(crate) fn default_options() -> BatchOptions {
+pub(crate) fn default_options(model: &Model) -> BatchOptions {
     BatchOptions {
-        config: BatchConfig::default(),
+        config: BatchConfig::for_model(model.manifest()),
         formats: Format::ALL.to_vec(),
         regions: None,
         keep_names: false,
@@ -90,9 +90,13 @@ fn options(args: &RedactArgs, model: &Model) -> anyhow::Result<BatchOptions> {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"))?;
             toml::from_str(&text).with_context(|| format!("{path:?} is not a valid configuration"))?
         }
-        None => BatchConfig::default(),
+        None => BatchConfig::for_model(model.manifest()),
     };
-    apply_search(&mut config, &args.search, model, args.config.is_none());
+    config.search.long_side = args.search.long_side.unwrap_or(config.search.long_side);
+    config.search.tiles = args.search.tiles.unwrap_or(config.search.tiles);
+    if let Some(score) = args.search.min_score {
+        config.use_threshold(score);
+    }
     let pipeline = &mut config.pipeline;
     let redaction = &mut pipeline.redaction;
     redaction.style = args.style.unwrap_or(redaction.style);
@@ -123,19 +127,6 @@ fn options(args: &RedactArgs, model: &Model) -> anyhow::Result<BatchOptions> {
         sink: SinkOptions::default(),
         max_frames: args.frames,
     })
-}
-
-/// Flags go before the configuration file, which goes before the manifest.
-fn apply_search(config: &mut BatchConfig, args: &SearchArgs, model: &Model, no_file: bool) {
-    config.search.long_side = args.long_side.unwrap_or(config.search.long_side);
-    config.search.tiles = args.tiles.unwrap_or(config.search.tiles);
-    let tracker = &mut config.pipeline.tracker;
-    if let Some(score) = args.min_score {
-        tracker.birth_score = score;
-        config.search.min_score = score / 2.0;
-    } else if no_file {
-        tracker.birth_score = model.manifest().thresholds.score;
-    }
 }
 
 fn print_summary(summary: &Summary, out: &Path) {

@@ -35,7 +35,7 @@ impl Default for RedactionConfig {
         Self {
             style: Style::default(),
             shape: Shape::default(),
-            scale: 1.5,
+            scale: 1.4,
             classes: vec![ObjectClass::Face],
             zones: Vec::new(),
             paranoid: false,

@@ -17,6 +17,12 @@ use volet_models::{BBox, Detection, ObjectClass};
 pub struct TrackerConfig {
     /// Detections of at least this score start a track, in `(0, 1)`. Weaker ones only continue one.
     pub birth_score: f32,
+    /// A track with a detection of at least this score counts from its first frame on. Others count once they have
+    /// `min_hits` detections; thanks to `delay` that is mostly known in time. At most `birth_score`, and every track
+    /// counts at once.
+    pub sure_score: f32,
+    /// See `sure_score`.
+    pub min_hits: u32,
     /// How many frames later a frame is given out: what is found until then still counts for it.
     pub delay: u32,
     /// How many frames a track is carried on after its last detection, at most.
@@ -32,7 +38,16 @@ pub struct TrackerConfig {
 
 impl Default for TrackerConfig {
     fn default() -> Self {
-        Self { birth_score: 0.4, delay: 8, hold: 12, back_fill: 8, hold_once: 3, growth: 0.03 }
+        Self {
+            birth_score: 0.4,
+            sure_score: 0.4,
+            min_hits: 4,
+            delay: 8,
+            hold: 8,
+            back_fill: 8,
+            hold_once: 1,
+            growth: 0.01,
+        }
     }
 }
 
@@ -95,6 +110,8 @@ struct Trajectory {
     /// Rising by frame, never empty. Old ones that no pending frame needs are dropped.
     seen: Vec<Observation>,
     hits: u32,
+    /// The best score of any detection.
+    best: f32,
 }
 
 /// Follows objects through one stream.
@@ -134,7 +151,7 @@ impl Tracker {
         let _ = self.associate(frame, &weak, &mut taken);
         for d in unmatched {
             let seen = vec![Observation { frame, bbox: d.bbox, score: d.score }];
-            self.tracks.push(Trajectory { id: self.next_id, class: d.class, seen, hits: 1 });
+            self.tracks.push(Trajectory { id: self.next_id, class: d.class, seen, hits: 1, best: d.score });
             self.next_id += 1;
         }
     }
@@ -158,11 +175,12 @@ impl Tracker {
     /// The boxes of all tracks in `frame`, as far as observations until now tell. Ask when `delay` more frames were
     /// observed, or the stream is over.
     pub fn boxes_at(&self, frame: u64) -> Vec<TrackedBox> {
-        let same_scene = |t: &&Trajectory| {
+        let counts = |t: &&Trajectory| {
             let (first, last) = (t.seen[0].frame, t.last().frame);
-            !self.is_cut(last, frame) && !self.is_cut(frame, first)
+            let sure = t.best >= self.config.sure_score || t.hits >= self.config.min_hits;
+            sure && !self.is_cut(last, frame) && !self.is_cut(frame, first)
         };
-        self.tracks.iter().filter(same_scene).filter_map(|t| t.at(frame, &self.config)).collect()
+        self.tracks.iter().filter(counts).filter_map(|t| t.at(frame, &self.config)).collect()
     }
 
     /// Whether a new scene begins after `from` and not after `to`.
@@ -175,7 +193,7 @@ impl Tracker {
         let mut pairs = Vec::new();
         for (t, track) in self.tracks.iter().enumerate().filter(|(t, _)| !taken[*t]) {
             let last = track.last().frame;
-            if frame > last + u64::from(track.hold(&self.config)) || self.is_cut(last, frame) {
+            if frame > last + u64::from(self.config.hold) || self.is_cut(last, frame) {
                 continue;
             }
             let predicted = track.extrapolate(frame);
@@ -193,6 +211,7 @@ impl Tracker {
                 let track = &mut self.tracks[t];
                 track.seen.push(Observation { frame, bbox: found[d].bbox, score: found[d].score });
                 track.hits += 1;
+                track.best = track.best.max(found[d].score);
             }
         }
         found.iter().zip(used).filter(|(_, used)| !used).map(|(d, _)| *d).collect()
@@ -345,7 +364,7 @@ mod tests {
     #[test]
     fn a_miss_is_carried_through_under_one_track_id() {
         let out = walk(TrackerConfig::default(), 40, |f| {
-            if (12..20).contains(&f) { vec![] } else { vec![face(100.0 + 2.0 * f as f32, 50.0, 0.9)] }
+            if (12..18).contains(&f) { vec![] } else { vec![face(100.0 + 2.0 * f as f32, 50.0, 0.9)] }
         });
         assert!(out.iter().all(|b| b.len() == 1 && b[0].track_id == 1));
         assert_eq!(out[16][0].origin, Origin::Interpolated);
@@ -356,7 +375,31 @@ mod tests {
     fn a_flash_is_covered_but_not_for_long() {
         let out = walk(TrackerConfig::default(), 40, |f| if f == 20 { vec![face(10.0, 10.0, 0.9)] } else { vec![] });
         let covered: Vec<usize> = (0..40).filter(|&f| !out[f].is_empty()).collect();
-        assert_eq!(covered, (17..=23).collect::<Vec<_>>());
+        assert_eq!(covered, (19..=21).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_doubtful_track_counts_once_it_was_seen_often_enough() {
+        let config = TrackerConfig { birth_score: 0.1, sure_score: 0.5, min_hits: 4, ..TrackerConfig::default() };
+        let seen =
+            |until: u64| move |f: u64| if (10..until).contains(&f) { vec![face(10.0, 10.0, 0.2)] } else { vec![] };
+        assert!(walk(config, 40, seen(13)).iter().all(Vec::is_empty), "three weak detections are none");
+        let out = walk(config, 40, seen(16));
+        assert!((10..16).all(|f| out[f].len() == 1), "six are a face, from the first one on");
+    }
+
+    #[test]
+    fn nothing_reaches_over_a_cut() {
+        let mut tracker = Tracker::new(TrackerConfig::default());
+        for f in 0..10 {
+            tracker.observe(f, &[face(50.0, 50.0, 0.9)]);
+        }
+        tracker.cut(10);
+        assert_eq!(tracker.boxes_at(9).len(), 1);
+        assert!(tracker.boxes_at(10).is_empty(), "nothing is held");
+        tracker.observe(12, &[face(50.0, 50.0, 0.9)]);
+        assert!(tracker.boxes_at(9).iter().all(|b| b.track_id == 1), "nothing is filled back");
+        assert_eq!(tracker.boxes_at(12)[0].track_id, 2, "and it is somebody else");
     }
 
     #[test]

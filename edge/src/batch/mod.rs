@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use volet_models::{LoadError, Model, Quality};
+use volet_models::{LoadError, Manifest, Model, Quality};
 
 use crate::annotate::{self, AnnotateError, Format, FrameRecord};
 use crate::detect::SearchConfig;
@@ -51,6 +51,23 @@ pub struct BatchConfig {
     pub pipeline: PipelineConfig,
     /// How thoroughly to search frames.
     pub search: SearchConfig,
+}
+
+impl BatchConfig {
+    /// The default settings with the scores that suit a model: what reaches its manifest's threshold counts at once,
+    /// weaker ones have to be seen several times, and the weakest only continue a track.
+    pub fn for_model(manifest: &Manifest) -> Self {
+        let mut config = Self::default();
+        config.use_threshold(manifest.thresholds.score);
+        config
+    }
+
+    /// Derives every score from the one at which a detection counts at once.
+    pub fn use_threshold(&mut self, score: f32) {
+        let tracker = &mut self.pipeline.tracker;
+        (tracker.sure_score, tracker.birth_score) = (score, 0.6 * score);
+        self.search.min_score = 0.3 * score;
+    }
 }
 
 /// What is asked of one run.
@@ -213,7 +230,7 @@ fn new_summary(model: &Model, options: &BatchOptions) -> Summary {
             style: format!("{:?}", redaction.style).to_lowercase(),
             shape: format!("{:?}", redaction.shape).to_lowercase(),
             mask_scale: redaction.scale,
-            min_score: config.pipeline.tracker.birth_score,
+            min_score: config.pipeline.tracker.sure_score,
             classes: redaction.classes.iter().map(|c| c.name().to_owned()).collect(),
             hold_frames: config.pipeline.tracker.hold,
             backfill_frames: config.pipeline.tracker.back_fill.min(config.pipeline.tracker.delay),

@@ -58,8 +58,7 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Some(path) => Model::open(path).with_context(|| format!("cannot use the model {path:?}"))?,
         None => builtin::default_model()?,
     };
-    let mut config = BatchConfig::default();
-    config.pipeline.tracker.birth_score = model.manifest().thresholds.score;
+    let mut config = BatchConfig::for_model(model.manifest());
     if let Some(path) = &args.config {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"))?;
         config = toml::from_str(&text).with_context(|| format!("{path:?} is not a valid configuration"))?;

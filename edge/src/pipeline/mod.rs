@@ -65,6 +65,7 @@ impl PipelineConfig {
         range("tracker.hold", f64::from(self.tracker.hold), f64::from(self.every - 1), 3000.0)?;
         range("tracker.hold_once", f64::from(self.tracker.hold_once), f64::from(self.every - 1), 3000.0)?;
         range("tracker.birth_score", f64::from(self.tracker.birth_score), 0.001, 0.999)?;
+        range("tracker.sure_score", f64::from(self.tracker.sure_score), 0.0, 1.0)?;
         range("tracker.growth", f64::from(self.tracker.growth), 0.0, 1.0)?;
         self.redaction.check()
     }
@@ -72,7 +73,17 @@ impl PipelineConfig {
     /// The same settings for a single picture, which has no frames before or after.
     #[must_use]
     pub fn for_still(&self) -> Self {
-        let tracker = TrackerConfig { delay: 0, hold: 0, hold_once: 0, back_fill: 0, ..self.tracker };
+        let score = self.tracker.sure_score.max(self.tracker.birth_score);
+        let tracker = TrackerConfig {
+            birth_score: score,
+            sure_score: score,
+            min_hits: 1,
+            delay: 0,
+            hold: 0,
+            hold_once: 0,
+            back_fill: 0,
+            ..self.tracker
+        };
         Self { tracker, every: 1, ..self.clone() }
     }
 }

@@ -11,10 +11,10 @@ use crate::frame::Plane;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Shape {
-    /// The whole box.
+    /// The whole box. At the same number of pixels covered it leaves fewer faces uncovered than the ellipse does.
+    #[default]
     Rect,
     /// The ellipse that touches the box's four sides.
-    #[default]
     Ellipse,
 }
 
