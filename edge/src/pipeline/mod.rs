@@ -61,13 +61,27 @@ impl PipelineConfig {
             if (low..=high).contains(&value) { Ok(()) } else { Err(ConfigError::Range { field, value, low, high }) }
         };
         range("every", f64::from(self.every), 1.0, 60.0)?;
-        range("tracker.delay", f64::from(self.tracker.delay), f64::from(self.every - 1), 300.0)?;
-        range("tracker.hold", f64::from(self.tracker.hold), f64::from(self.every - 1), 3000.0)?;
-        range("tracker.hold_once", f64::from(self.tracker.hold_once), f64::from(self.every - 1), 3000.0)?;
+        range("tracker.delay", f64::from(self.tracker.delay), 0.0, 300.0)?;
+        range("tracker.hold", f64::from(self.tracker.hold), 0.0, 3000.0)?;
+        range("tracker.hold_once", f64::from(self.tracker.hold_once), 0.0, 3000.0)?;
         range("tracker.birth_score", f64::from(self.tracker.birth_score), 0.001, 0.999)?;
         range("tracker.sure_score", f64::from(self.tracker.sure_score), 0.0, 1.0)?;
         range("tracker.growth", f64::from(self.tracker.growth), 0.0, 1.0)?;
         self.redaction.check()
+    }
+
+    /// The tracker's settings, raised to what `every` needs: a face must last until the next search, and a search be
+    /// waited for.
+    fn tracker(&self) -> TrackerConfig {
+        let t = self.tracker;
+        let gap = self.every.saturating_sub(1);
+        TrackerConfig {
+            delay: t.delay.max(gap),
+            hold: t.hold.max(gap),
+            hold_once: t.hold_once.max(gap),
+            back_fill: t.back_fill.max(gap),
+            ..t
+        }
     }
 
     /// The same settings for a single picture, which has no frames before or after.
@@ -264,7 +278,7 @@ impl<'a> Planner<'a> {
             color,
             out,
             track_ids: true,
-            tracker: Tracker::new(config.tracker),
+            tracker: Tracker::new(config.tracker()),
             motion: Motion::new(),
             scenes: SceneCuts::default(),
             pending: VecDeque::new(),
@@ -312,7 +326,7 @@ impl<'a> Planner<'a> {
             Some(Ok(detections)) => {
                 let tracked = catch_unwind(AssertUnwindSafe(|| self.tracker.observe(index, &detections)));
                 if tracked.is_err() {
-                    self.tracker = Tracker::new(self.config.tracker);
+                    self.tracker = Tracker::new(self.config.tracker());
                     self.unsearched.push_back((index, "the tracker panicked".to_owned()));
                 }
             }
@@ -327,7 +341,7 @@ impl<'a> Planner<'a> {
         }
         self.pending.push_back(Pending { index, time, frame, moving });
         self.time.tracked += start.elapsed();
-        self.give_out(self.config.tracker.delay as usize)
+        self.give_out(self.config.tracker().delay as usize)
     }
 
     /// Gives out pending frames until `keep` are left.
