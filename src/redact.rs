@@ -40,7 +40,7 @@ pub(crate) fn run_batch(
         anyhow::bail!("there is nothing to redact: no pictures or videos were found in what was named");
     }
     ctrlc::set_handler(|| {
-        // A second Ctrl-C does not wait; temporary files have no name to be found by, or are removed next time.
+        // A second Ctrl-C does not wait, and leaves temporary files (`.volet-*`) behind.
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
@@ -88,7 +88,7 @@ fn options(args: &RedactArgs, model: &Model) -> anyhow::Result<BatchOptions> {
     let mut config = match &args.config {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"))?;
-            toml::from_str(&text).with_context(|| format!("{path:?} is not a valid configuration"))?
+            BatchConfig::from_toml(&text, model.manifest()).with_context(|| format!("{path:?}"))?
         }
         None => BatchConfig::for_model(model.manifest()),
     };
@@ -109,14 +109,6 @@ fn options(args: &RedactArgs, model: &Model) -> anyhow::Result<BatchOptions> {
     }
     pipeline.every = args.every.unwrap_or(pipeline.every);
     pipeline.deadline_ms = args.deadline_ms.unwrap_or(pipeline.deadline_ms);
-    let unknown: Vec<_> =
-        pipeline.redaction.classes.iter().filter(|c| !model.manifest().classes.contains(c)).map(|c| c.name()).collect();
-    anyhow::ensure!(
-        unknown.is_empty(),
-        "the detector {} does not find {}; name another with --model or leave it out of --cover",
-        model.manifest().name,
-        unknown.join(", ")
-    );
     Ok(BatchOptions {
         config,
         formats: if args.formats.is_empty() { Format::ALL.to_vec() } else { args.formats.clone() },

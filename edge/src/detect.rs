@@ -111,10 +111,20 @@ impl Detect for NetworkSearch {
         let geometry = frame.geometry();
         let mut found = self.search(frame, Window::whole(geometry))?;
         if self.config.tiles > 1 {
+            let mut cut = Vec::new();
             for tile in tiles(geometry, self.config.tiles.min(MAX_TILES)) {
-                let inside = self.search(frame, tile)?;
-                found.extend(inside.into_iter().filter(|d| !is_cut(d, tile, geometry)));
+                let (on_seam, whole): (Vec<_>, Vec<_>) =
+                    self.search(frame, tile)?.into_iter().partition(|d| is_cut(d, tile, geometry));
+                found.extend(whole);
+                cut.extend(on_seam);
             }
+            // A part is worth nothing beside the whole, and everything where nobody saw the whole.
+            let seen_whole = |part: &Detection| {
+                let within = |d: &Detection| d.bbox.intersection(&part.bbox) >= 0.7 * part.bbox.area();
+                found.iter().any(|d| d.class == part.class && within(d))
+            };
+            cut.retain(|part| !seen_whole(part));
+            found.extend(cut);
             found = non_maximum_suppression(found, self.model.manifest().thresholds.nms_iou);
         }
         Ok(found)
@@ -134,7 +144,7 @@ fn tiles(geometry: Geometry, n: u32) -> impl Iterator<Item = Window> {
     })
 }
 
-/// Whether a box touches an inner seam of a tile: the neighbouring tile or the whole frame has it uncut.
+/// Whether a box touches an inner seam of a tile: the neighbouring tile or the whole frame may have it uncut.
 fn is_cut(d: &Detection, tile: Window, geometry: Geometry) -> bool {
     let near = 2.0;
     let (left, top) = (tile.x as f32, tile.y as f32);

@@ -248,8 +248,8 @@ impl IntoIterator for Planes {
 #[derive(Clone, Default, Debug)]
 pub struct FramePool(Arc<Mutex<Vec<Vec<u8>>>>);
 
-/// How many idle buffers a pool keeps; more are given back to the system.
-const POOL_KEEPS: usize = 16;
+/// How many bytes of idle buffers a pool keeps; more are given back to the system.
+const POOL_KEEPS: usize = 64 << 20;
 
 impl FramePool {
     /// An empty pool.
@@ -297,7 +297,7 @@ impl Drop for FrameBuffer {
         if let Some(pool) = self.pool.take() {
             let bytes = std::mem::take(&mut self.bytes);
             let mut idle = pool.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() < POOL_KEEPS {
+            if idle.iter().map(Vec::capacity).sum::<usize>() + bytes.capacity() <= POOL_KEEPS {
                 idle.push(bytes);
             }
         }

@@ -11,7 +11,7 @@ use crate::frame::{Color, Geometry, Matrix, PixelFormat, Plane, Range, RawFrame,
 /// How pixels of a network's input lie in the frame: `frame = input * scale + offset`, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Placement {
-    scale: f32,
+    scale: (f32, f32),
     offset: (f32, f32),
 }
 
@@ -19,10 +19,10 @@ impl Placement {
     /// A box of the input, in pixels of the frame.
     pub(crate) fn to_frame(self, b: &BBox) -> BBox {
         BBox::new(
-            b.x * self.scale + self.offset.0,
-            b.y * self.scale + self.offset.1,
-            b.w * self.scale,
-            b.h * self.scale,
+            b.x * self.scale.0 + self.offset.0,
+            b.y * self.scale.1 + self.offset.1,
+            b.w * self.scale.0,
+            b.h * self.scale.1,
         )
     }
 }
@@ -153,6 +153,8 @@ impl Sampler {
                 }
             }
         })?;
+        // Sizes were rounded to whole pixels, each for itself.
+        let scale = (window.width as f32 / out_w as f32, window.height as f32 / out_h as f32);
         Ok(Placement { scale, offset: (window.x as f32, window.y as f32) })
     }
 

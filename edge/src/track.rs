@@ -167,8 +167,9 @@ impl Tracker {
         self.tracks.retain(|t| t.last().frame + horizon >= frame);
         self.cuts.retain(|c| c + horizon >= frame);
         for t in &mut self.tracks {
-            let keep_from = t.seen.len().saturating_sub(KEPT);
-            t.seen.drain(..keep_from);
+            // Only what no pending frame needs any more, however long the delay.
+            let past = t.seen.partition_point(|o| o.frame < frame);
+            t.seen.drain(..past.saturating_sub(KEPT));
         }
     }
 
@@ -386,6 +387,13 @@ mod tests {
         assert!(walk(config, 40, seen(13)).iter().all(Vec::is_empty), "three weak detections are none");
         let out = walk(config, 40, seen(16));
         assert!((10..16).all(|f| out[f].len() == 1), "six are a face, from the first one on");
+    }
+
+    #[test]
+    fn a_long_delay_forgets_nothing_that_is_still_to_come() {
+        let config = TrackerConfig { delay: 60, ..TrackerConfig::default() };
+        let out = walk(config, 200, |_| vec![face(10.0, 10.0, 0.9)]);
+        assert!(out.iter().all(|b| b.len() == 1));
     }
 
     #[test]

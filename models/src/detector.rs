@@ -207,7 +207,7 @@ fn build(manifest: &Manifest, model: &[u8], width: u32, height: u32) -> Result<B
 }
 
 /// A network's input: three planes of pixels in the order and scale that the network wants. Raw pixels are wiped
-/// when it is dropped; it can be neither cloned nor read back.
+/// when it is dropped; it can't be cloned.
 pub struct NetInput {
     tensor: Arc<Tensor>,
     width: u32,

@@ -12,15 +12,16 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use volet_models::{LoadError, Manifest, Model, Quality};
+use volet_models::{LoadError, Manifest, Model, ObjectClass, Quality};
 
 use crate::annotate::{self, AnnotateError, Format, FrameRecord};
 use crate::detect::SearchConfig;
 use crate::frame::FramePool;
 use crate::pipeline::{PipelineConfig, PipelineError};
+use crate::plan::ConfigError;
 use crate::report::{Collector, page};
 use crate::sink::SinkOptions;
-use crate::source::{OpenOptions, Source, SourceError};
+use crate::source::{self, OpenOptions, Source, SourceError};
 use crate::summary::{ErrorSummary, MediaSummary, ModelSummary, Settings, Stages, Summary};
 use medium::Finished;
 
@@ -36,6 +37,11 @@ impl Input {
     /// What it is called in messages to the person at the terminal.
     pub fn name(&self) -> String {
         match self {
+            // An address may hold a password.
+            Self::Path(path) if source::is_rtsp(path) => match path.to_string_lossy().rsplit_once('@') {
+                Some((_, host)) => format!("rtsp://{}", host.split('?').next().unwrap_or(host)),
+                None => path.to_string_lossy().split('?').next().unwrap_or_default().to_owned(),
+            },
             Self::Path(path) => path.display().to_string(),
             Self::Stream(name, _) => name.clone(),
         }
@@ -54,6 +60,42 @@ pub struct BatchConfig {
 }
 
 impl BatchConfig {
+    /// Reads a configuration file; what it does not say is as [`BatchConfig::for_model`] has it.
+    ///
+    /// # Errors
+    /// The text is no TOML of this shape.
+    pub fn from_toml(text: &str, manifest: &Manifest) -> Result<Self, BatchError> {
+        fn lay(over: toml::Table, base: &mut toml::Table) {
+            for (key, value) in over {
+                match (value, base.get_mut(&key)) {
+                    (toml::Value::Table(over), Some(toml::Value::Table(base))) => lay(over, base),
+                    (value, _) => drop(base.insert(key, value)),
+                }
+            }
+        }
+        let wrong = |e: &dyn std::fmt::Display| BatchError::Config(e.to_string());
+        let mut base = toml::Table::try_from(Self::for_model(manifest)).map_err(|e| wrong(&e))?;
+        lay(toml::from_str(text).map_err(|e| wrong(&e))?, &mut base);
+        base.try_into().map_err(|e| wrong(&e))
+    }
+
+    /// Checks every field, and that the model finds what is to be covered.
+    ///
+    /// # Errors
+    /// A field is out of range, or a class is unknown to the model.
+    pub fn check(&self, manifest: &Manifest) -> Result<(), BatchError> {
+        self.pipeline.check().map_err(PipelineError::from)?;
+        let (value, high) = (f64::from(self.search.min_score), f64::from(self.pipeline.tracker.birth_score));
+        if !(0.0..=high).contains(&value) {
+            let wrong = ConfigError::Range { field: "search.min_score", value, low: 0.0, high };
+            return Err(PipelineError::from(wrong).into());
+        }
+        match self.pipeline.redaction.classes.iter().find(|c| !manifest.classes.contains(c)) {
+            Some(class) => Err(BatchError::Class { model: manifest.name.clone(), class: *class }),
+            None => Ok(()),
+        }
+    }
+
     /// The default settings with the scores that suit a model: what reaches its manifest's threshold counts at once,
     /// weaker ones have to be seen several times, and the weakest only continue a track.
     pub fn for_model(manifest: &Manifest) -> Self {
@@ -119,6 +161,10 @@ pub enum BatchError {
     Pipeline(#[from] PipelineError),
     #[error(transparent)]
     Model(LoadError),
+    #[error("the configuration is not valid: {0}")]
+    Config(String),
+    #[error("the detector {model} does not find {class}; name another with --model or leave it out of what is covered")]
+    Class { model: String, class: ObjectClass },
     #[error("the workers could not be started: {0}")]
     Workers(#[from] rayon::ThreadPoolBuildError),
     #[error("stopped; {written} outputs are whole, nothing else was kept")]
@@ -139,7 +185,7 @@ pub fn run(
     stop: &AtomicBool,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<Summary, BatchError> {
-    options.config.pipeline.check().map_err(PipelineError::from)?;
+    options.config.check(model.manifest())?;
     let started = Instant::now();
     // A detector that can't run at all would cover every frame: that is worth stopping for.
     model.at(None).map_err(BatchError::Model)?;
@@ -153,7 +199,8 @@ pub fn run(
         tell,
     };
     for error in unreadable {
-        batch.problem("input", "input", &error.to_string());
+        let name = error.path().map_or_else(|| "input".to_owned(), |p| p.display().to_string());
+        batch.problem("an input", &name, &error.to_string());
     }
     let shop = medium::Shop { media: &media, model, options, stop, pool: FramePool::new(), tell };
     let mut waiting = (1..).zip(inputs).peekable();
@@ -263,7 +310,8 @@ struct Batch<'a> {
 impl Batch<'_> {
     fn problem(&mut self, public_name: &str, name: &str, message: &str) {
         (self.tell)(Event::Problem(name, message));
-        let message = message.replace(&format!("{:?}", Path::new(name)), public_name).replace(name, public_name);
+        let quoted = format!("{:?}", Path::new(name));
+        let message = message.replace(&quoted, public_name).replace(name, public_name);
         let (message, remedy) = match message.split_once("; ") {
             Some((what, remedy)) => (what.to_owned(), remedy.to_owned()),
             None => (message, String::new()),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use clap::Parser;
 use volet_edge::annotate::Format;
-use volet_edge::batch::{self, BatchConfig, BatchOptions, Event, Input};
+use volet_edge::batch::{self, BatchConfig, BatchError, BatchOptions, Event, Input};
 use volet_edge::models::{Model, builtin};
 use volet_edge::sink::SinkOptions;
 use volet_edge::source::OpenOptions;
@@ -61,7 +61,7 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut config = BatchConfig::for_model(model.manifest());
     if let Some(path) = &args.config {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"))?;
-        config = toml::from_str(&text).with_context(|| format!("{path:?} is not a valid configuration"))?;
+        config = BatchConfig::from_toml(&text, model.manifest()).with_context(|| format!("{path:?}"))?;
     }
     let options = BatchOptions {
         config,
@@ -74,14 +74,25 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
         sink: SinkOptions::default(),
         max_frames: args.frames,
     };
-    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })?;
     let inputs = vec![Input::Path(args.source.clone())];
     let tell = |event: Event<'_>| {
         if let Event::Problem(name, message) = event {
             eprintln!("volet-edge: {name}: {message}");
         }
     };
-    let summary = batch::run(inputs, Vec::new(), &args.out, &Arc::new(model), &options, &STOP, &tell)?;
+    let summary = match batch::run(inputs, Vec::new(), &args.out, &Arc::new(model), &options, &STOP, &tell) {
+        Ok(summary) => summary,
+        Err(BatchError::Stopped { written }) => {
+            println!("stopped; {written} outputs are whole");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(e) => return Err(e.into()),
+    };
     println!("{} frames, {:.2} % covered", summary.totals.counts.frames, 100.0 * summary.totals.cover_rate);
     Ok(if summary.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

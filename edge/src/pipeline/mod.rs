@@ -80,6 +80,8 @@ impl PipelineConfig {
             hold: t.hold.max(gap),
             hold_once: t.hold_once.max(gap),
             back_fill: t.back_fill.max(gap),
+            // So many searches fit into the delay; a track that needs more would count too late.
+            min_hits: t.min_hits.min(1 + t.delay.max(gap) / self.every.max(1)),
             ..t
         }
     }
@@ -291,10 +293,13 @@ impl<'a> Planner<'a> {
         for next in frames {
             let handed_on = match next {
                 Next::Frame(frame) => {
-                    let search = frame.index() % u64::from(self.config.every) == 0;
-                    self.searchers.submit(frame, search)
+                    let due = self.is_due(frame.index());
+                    self.searchers.submit(frame, due)
                 }
-                Next::Lost { index, time, reason } => self.searchers.submit_lost(index, time, reason),
+                Next::Lost { index, time, reason } => {
+                    let due = self.is_due(index);
+                    self.searchers.submit_lost(index, time, reason, due)
+                }
                 Next::End => break,
             };
             for verdict in handed_on {
@@ -308,8 +313,23 @@ impl<'a> Planner<'a> {
                 return self.time;
             }
         }
+        // What came after the last search was looked at by none, and none is to follow.
+        if let Some(last) = self.pending.back().map(|p| p.index).filter(|last| !self.is_due(*last)) {
+            self.unsearched_until(last, "the stream ended before the next search");
+        }
         let _ = self.give_out(0);
         self.time
+    }
+
+    /// Whether frame `index` is to be searched.
+    fn is_due(&self, index: u64) -> bool {
+        index.is_multiple_of(u64::from(self.config.every))
+    }
+
+    /// Takes note that the search next after `index` will not tell of the frames before it.
+    fn unsearched_until(&mut self, index: u64, why: &str) {
+        let due = index.next_multiple_of(u64::from(self.config.every));
+        self.unsearched.push_back((due, why.to_owned()));
     }
 
     /// Takes a searched frame into account, and gives out those whose delay has passed.
@@ -321,13 +341,18 @@ impl<'a> Planner<'a> {
             && self.scenes.observe(frame)
         {
             self.tracker.cut(index);
+            if self.config.every > 1 {
+                // Tracks do not reach over the cut, so the frames next to it hang on one search only.
+                self.unsearched_until(index, "the scene changed between two searches");
+            }
         }
         match found {
             Some(Ok(detections)) => {
                 let tracked = catch_unwind(AssertUnwindSafe(|| self.tracker.observe(index, &detections)));
                 if tracked.is_err() {
                     self.tracker = Tracker::new(self.config.tracker());
-                    self.unsearched.push_back((index, "the tracker panicked".to_owned()));
+                    let forgotten = self.pending.iter().map(|p| p.index).chain([index]);
+                    self.unsearched = forgotten.map(|i| (i, "the tracker panicked".to_owned())).collect();
                 }
             }
             Some(Err(reason)) => self.unsearched.push_back((index, reason)),

@@ -119,9 +119,10 @@ impl Searchers {
         through
     }
 
-    /// Takes note of a frame that never was.
-    pub(super) fn submit_lost(&mut self, index: u64, time: Duration, reason: String) -> Vec<Verdict> {
-        let verdict = Verdict { index, time, frame: Err(reason), found: None, searched: Duration::ZERO };
+    /// Takes note of a frame that never was; where it was due for a search, that search has failed.
+    pub(super) fn submit_lost(&mut self, index: u64, time: Duration, reason: String, due: bool) -> Vec<Verdict> {
+        let found = due.then(|| Err(reason.clone()));
+        let verdict = Verdict { index, time, frame: Err(reason), found, searched: Duration::ZERO };
         self.in_flight.push_back(InFlight::Ready(verdict));
         let mut through = Vec::new();
         while matches!(self.in_flight.front(), Some(InFlight::Ready(_))) {

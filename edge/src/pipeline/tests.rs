@@ -192,7 +192,17 @@ fn a_failed_search_covers_the_frames_that_relied_on_it() {
     let config = PipelineConfig { every: 3, ..PipelineConfig::default() };
     let (report, _) = run_with(&config, no_camera_fault, |i| (i == 9).then_some(DetectorFault::Error), 2, &mut sink);
     report.unwrap();
-    check(&sink, |i| (7..=11).contains(&i));
+    // 22 and 23 come after the last search, and none is to follow.
+    check(&sink, |i| (7..=11).contains(&i) || i > 21);
+}
+
+#[test]
+fn a_lost_frame_that_was_to_be_searched_covers_those_that_relied_on_it() {
+    let mut sink = Seen::default();
+    let config = PipelineConfig { every: 3, ..PipelineConfig::default() };
+    let (report, _) = run_with(&config, |i| (i == 9).then_some(CameraFault::Lost), |_| None, 2, &mut sink);
+    report.unwrap();
+    check(&sink, |i| (7..=11).contains(&i) || i > 21);
 }
 
 #[test]

@@ -182,6 +182,19 @@ pub enum SourceError {
     Camera { name: String, reason: String },
 }
 
+impl SourceError {
+    /// The file that the error is about, if it is a file.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Io { path, .. }
+            | Self::Unsupported { path, .. }
+            | Self::Corrupt { path, .. }
+            | Self::Frame { path, .. } => Some(path),
+            Self::Camera { .. } => None,
+        }
+    }
+}
+
 /// How to open a source.
 #[derive(Clone, Debug)]
 pub struct OpenOptions {

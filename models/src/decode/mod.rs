@@ -159,11 +159,18 @@ fn cells(context: &Context<'_>, stride: u32) -> (usize, usize) {
     (context.width.div_ceil(stride) as usize, context.height.div_ceil(stride) as usize)
 }
 
-/// Adds a detection unless its box is degenerate (a far overflow of `exp`, say).
-fn push(found: &mut Vec<Detection>, class: ObjectClass, bbox: BBox, score: f32) {
+/// Adds a detection unless its box encloses nothing.
+///
+/// # Errors
+/// The box overflowed: something was seen, and nobody can tell where.
+fn push(found: &mut Vec<Detection>, class: ObjectClass, bbox: BBox, score: f32) -> Result<(), DecodeError> {
+    if ![bbox.x, bbox.y, bbox.w, bbox.h].iter().all(|v| v.is_finite()) {
+        return Err(DecodeError::NotFinite("(boxes)".to_owned()));
+    }
     if bbox.is_valid() {
         found.push(Detection { class, bbox, score: score.clamp(0.0, 1.0) });
     }
+    Ok(())
 }
 
 fn sigmoid(x: f32) -> f32 {

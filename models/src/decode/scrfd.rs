@@ -26,7 +26,7 @@ pub(super) fn decode(
                 let d = &distances[4 * i..4 * i + 4];
                 let bbox =
                     BBox::from_corners(cx - d[0] * stride, cy - d[1] * stride, cx + d[2] * stride, cy + d[3] * stride);
-                push(found, context.classes[0], bbox, score);
+                push(found, context.classes[0], bbox, score)?;
             }
         }
     }

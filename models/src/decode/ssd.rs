@@ -110,7 +110,7 @@ impl SsdAnchors {
             };
             for (&class, &score) in context.classes.iter().zip(of_box) {
                 if score >= context.min_score {
-                    push(found, class, bbox, score);
+                    push(found, class, bbox, score)?;
                 }
             }
         }

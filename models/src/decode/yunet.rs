@@ -23,7 +23,7 @@ pub(super) fn decode(
                 let cx = ((cell % columns) as f32 + b[0]) * stride;
                 let cy = ((cell / columns) as f32 + b[1]) * stride;
                 let (w, h) = (b[2].exp() * stride, b[3].exp() * stride);
-                push(found, context.classes[0], BBox::new(cx - w / 2.0, cy - h / 2.0, w, h), score);
+                push(found, context.classes[0], BBox::new(cx - w / 2.0, cy - h / 2.0, w, h), score)?;
             }
         }
     }
