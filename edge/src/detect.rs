@@ -67,6 +67,16 @@ impl NetworkSearch {
         Self { model, config, sampler: Sampler::new(), prepared: None }
     }
 
+    /// Makes the network ready for frames of this size, so that one that can't run is known before anything is
+    /// read. The plan is kept for the searches to come.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub fn prepare(&self, geometry: Geometry) -> Result<(), SearchError> {
+        self.model.at(Some(self.input_size(Window::whole(geometry))))?;
+        Ok(())
+    }
+
     fn min_score(&self) -> f32 {
         let own = self.config.min_score;
         if own > 0.0 { own } else { self.model.manifest().thresholds.score / 2.0 }

@@ -152,9 +152,10 @@ impl Shop<'_> {
         let config = &self.options.config;
         let pipeline = if still { config.pipeline.for_still() } else { config.pipeline.clone() };
         let searches = if still { 1 } else { self.options.threads.max(1) };
-        let detectors = (0..searches)
-            .map(|_| Box::new(NetworkSearch::new(Arc::clone(self.model), config.search)) as Box<dyn Detect>)
-            .collect();
+        let search = || NetworkSearch::new(Arc::clone(self.model), config.search);
+        // A detector that can't run would cover every frame: that is worth stopping for.
+        search().prepare(source.info().geometry)?;
+        let detectors = (0..searches).map(|_| Box::new(search()) as Box<dyn Detect>).collect();
         let mut counted = |frame: &FrameRecord| {
             (self.tell)(Event::Frames(1));
             record(frame)

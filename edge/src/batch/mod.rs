@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use volet_models::{LoadError, Manifest, Model, ObjectClass, Quality};
+use volet_models::{Manifest, Model, ObjectClass, Quality};
 
 use crate::annotate::{self, AnnotateError, Format, FrameRecord};
 use crate::detect::SearchConfig;
@@ -159,8 +159,6 @@ pub enum BatchError {
     Annotate(#[from] AnnotateError),
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
-    #[error(transparent)]
-    Model(LoadError),
     #[error("the configuration is not valid: {0}")]
     Config(String),
     #[error("the detector {model} does not find {class}; name another with --model or leave it out of what is covered")]
@@ -187,8 +185,6 @@ pub fn run(
 ) -> Result<Summary, BatchError> {
     options.config.check(model.manifest())?;
     let started = Instant::now();
-    // A detector that can't run at all would cover every frame: that is worth stopping for.
-    model.at(None).map_err(BatchError::Model)?;
     let media = prepare(out)?;
     let workers = rayon::ThreadPoolBuilder::new().num_threads(options.threads.max(1)).build()?;
     let mut batch = Batch {

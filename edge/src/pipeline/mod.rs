@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use volet_models::BBox;
 
 use crate::annotate::{AnnotateError, FrameRecord};
-use crate::detect::Detect;
+use crate::detect::{Detect, SearchError};
 use crate::frame::{Color, FramePool, Geometry, RawFrame};
 use crate::motion::Motion;
 use crate::plan::{ConfigError, RedactionConfig, objects};
@@ -130,6 +130,8 @@ pub enum PipelineError {
     Annotate(#[from] AnnotateError),
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
+    #[error(transparent)]
+    Search(#[from] SearchError),
     #[error("stopped before the end")]
     Stopped,
     #[error("the pipeline failed within: {0}; please report this")]
@@ -153,7 +155,7 @@ pub struct Stream<'a> {
 }
 
 /// Frames that may wait between two threads.
-const QUEUE: usize = 2;
+const QUEUE: usize = 1;
 
 /// Runs one stream to its end.
 ///
