@@ -102,9 +102,9 @@ impl RedactionConfig {
     }
 }
 
-/// What is written down of the tracks in a frame: boxes clipped to it, those outside left out.
+/// What is written down of the tracks in a frame: boxes clipped to it, those outside and doubtful tracks left out.
 pub fn objects(geometry: Geometry, tracks: &[TrackedBox], with_ids: bool) -> Vec<Annotated> {
-    let written = tracks.iter().filter_map(|t| {
+    let written = tracks.iter().filter(|t| t.sure).filter_map(|t| {
         let bbox = t.bbox.clipped(geometry.width(), geometry.height())?;
         let track_id = with_ids.then_some(t.track_id);
         Some(Annotated { class: t.class, bbox, score: t.score, track_id, origin: t.origin })
@@ -119,7 +119,7 @@ mod tests {
     use crate::track::Origin;
 
     fn tracked(class: ObjectClass, bbox: BBox) -> TrackedBox {
-        TrackedBox { track_id: 3, class, bbox, uncertainty: 1.0, score: 0.9, origin: Origin::Detected }
+        TrackedBox { track_id: 3, class, bbox, uncertainty: 1.0, score: 0.9, origin: Origin::Detected, sure: true }
     }
 
     #[test]
@@ -134,6 +134,14 @@ mod tests {
         let written = objects(g, &out, true);
         assert_eq!(written.len(), 1);
         assert_eq!(written[0].bbox, BBox::new(0.0, 40.0, 10.0, 20.0));
+    }
+
+    #[test]
+    fn a_doubtful_face_is_covered_and_not_written() {
+        let g = Geometry::new(PixelFormat::Nv12, 100, 100).unwrap();
+        let doubtful = TrackedBox { sure: false, ..tracked(ObjectClass::Face, BBox::new(10.0, 40.0, 20.0, 20.0)) };
+        assert_eq!(RedactionConfig::default().regions(g, &[doubtful], &[]).len(), 1);
+        assert!(objects(g, &[doubtful], true).is_empty());
     }
 
     #[test]

@@ -95,6 +95,9 @@ pub struct TrackedBox {
     pub score: f32,
     /// How it came about.
     pub origin: Origin,
+    /// Whether any of the track's detections reached `sure_score`. Doubtful tracks are covered; they are not worth
+    /// writing down.
+    pub sure: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -270,6 +273,7 @@ impl Trajectory {
             uncertainty: 1.0 + config.growth * gap,
             score: o.score,
             origin,
+            sure: self.best >= config.sure_score,
         };
         if let Some(&o) = self.seen.get(next).filter(|o| o.frame == frame) {
             return Some(found(o, self.steadied(next), 0.0, Origin::Detected));
@@ -440,7 +444,7 @@ mod tests {
                 let boxes = tracker.boxes_at(f as u64);
                 prop_assert!(boxes.iter().all(|b| b.bbox.is_valid()));
                 for d in detections.iter().filter(|d| d.bbox.is_valid() && d.score >= 0.4) {
-                    prop_assert!(boxes.iter().any(|b| b.bbox.center() == d.bbox.center() || b.bbox.iou(&d.bbox) > 0.5));
+                    prop_assert!(boxes.iter().any(|b| b.bbox.intersection(&d.bbox) >= 0.9 * d.bbox.area()));
                 }
                 tracker.forget_before(f as u64);
                 prop_assert!(tracker.tracks.len() <= 6 * 16);
