@@ -1,9 +1,10 @@
 //! What a stopped run needs to go on as if it had not stopped, in one file written atomically.
 //!
 //! The file is an ONNX container without a graph's nodes: every tensor an initialiser, the step a
-//! metadata entry; so there is one tensor format in this crate.
+//! metadata entry, as are the mined mistakes; so there is one tensor format in this crate.
 
 use super::TrainError;
+use super::mining::Pool;
 use super::model::Network;
 use super::optim::Moments;
 use crate::net::{Architecture, NetError, Weights, read_model, write_model};
@@ -18,16 +19,18 @@ pub(super) struct State {
     pub(super) network: Network,
     pub(super) average: Network,
     pub(super) moments: Moments,
+    pub(super) mistakes: Pool,
 }
 
 const STEP: &str = "volet.step";
 const ARCHITECTURE: &str = "volet.architecture";
+const MISTAKES: &str = "volet.mistakes";
 
 impl State {
     pub(super) fn new(architecture: &Architecture, seed: u64) -> Self {
         let network = Network::new(architecture, seed);
         let moments = Moments::new(&network.trained);
-        Self { step: 0, average: network.clone(), network, moments }
+        Self { step: 0, average: network.clone(), network, moments, mistakes: Pool::default() }
     }
 
     pub(super) fn write(&self, path: &Path, architecture: &Architecture) -> Result<(), TrainError> {
@@ -37,7 +40,11 @@ impl State {
         }
         let entry = |key: &str, value: String| pb::StringStringEntryProto { key: key.to_owned(), value };
         let model = pb::ModelProto {
-            metadata_props: vec![entry(STEP, self.step.to_string()), entry(ARCHITECTURE, describe(architecture)?)],
+            metadata_props: vec![
+                entry(STEP, self.step.to_string()),
+                entry(ARCHITECTURE, describe(architecture)?),
+                entry(MISTAKES, self.mistakes.to_text()),
+            ],
             graph: Some(pb::GraphProto { initializer, ..Default::default() }),
             ..Default::default()
         };
@@ -53,8 +60,10 @@ impl State {
             return Err(fail("it is of another architecture than the recipe's".to_owned()));
         }
         let step = entry(STEP).and_then(|s| s.parse().ok()).ok_or_else(|| fail("it names no step".to_owned()))?;
+        let mistakes = Pool::from_text(entry(MISTAKES).unwrap_or_default());
+        let mistakes = mistakes.ok_or_else(|| fail("its list of mistakes is damaged".to_owned()))?;
         let all = Weights::from_model(&model).map_err(|e| fail(e.to_string()))?;
-        let mut state = Self { step, ..Self::new(architecture, 0) };
+        let mut state = Self { step, mistakes, ..Self::new(architecture, 0) };
         for (prefix, weights) in state.parts_mut() {
             for (name, tensor) in &mut weights.tensors {
                 let found = all.get(&format!("{prefix}{name}"), &tensor.shape);

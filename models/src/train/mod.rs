@@ -12,6 +12,7 @@ mod evaluate;
 mod kernels;
 mod loader;
 mod loss;
+mod mining;
 mod model;
 mod ops;
 mod optim;
@@ -24,10 +25,11 @@ pub use views::Augmentation;
 use crate::BBox;
 use crate::net::{Architecture, NetError, Weights, write_model};
 use checkpoint::{State, write_atomically};
+use mining::Mistake;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::time::Instant;
 
 /// One annotated box of a still.
@@ -192,13 +194,13 @@ impl Recipe {
         if weights.len() != self.architecture.classes.len() || !weights.iter().all(|w| w.is_finite() && *w >= 0.0) {
             return fail("`class_weights` must hold one number of at least 0 per class");
         }
-        let Augmentation { zoom, aimed, strength, ramp, smallest } = self.augmentation;
+        let Augmentation { zoom, aimed, mined, strength, ramp, smallest } = self.augmentation;
         let zooms = zoom.0 >= 0.05 && zoom.0 <= zoom.1 && zoom.1 <= 20.0;
         if !zooms || !(0.0..=1e4).contains(&smallest) {
             return fail("`augmentation.zoom` must be an ascending pair from 0.05 to 20, `smallest` at least 0");
         }
-        if ![aimed, strength, ramp].iter().all(|v| (0.0..=1.0).contains(v)) {
-            return fail("`augmentation.aimed`, `strength` and `ramp` must be 0 to 1");
+        if ![aimed, mined, strength, ramp].iter().all(|v| (0.0..=1.0).contains(v)) {
+            return fail("`augmentation.aimed`, `mined`, `strength` and `ramp` must be 0 to 1");
         }
         Ok(())
     }
@@ -238,11 +240,12 @@ pub fn train(
     let text = toml::to_string(recipe).map_err(|e| TrainError::Recipe(e.to_string()))?;
     write_atomically(&out.join("recipe.toml"), text.as_bytes())?;
     std::thread::scope(|scope| {
-        let (to, from) = sync_channel(loader::AHEAD);
-        let begin = state.step;
-        scope.spawn(move || loader::serve(recipe, source, begin, &to));
-        // `from` is dropped before the scope waits, so that the loader ends when training fails.
-        Run { recipe, out, state, started: Instant::now() }.finish(source, from, observer)
+        let (to, batches) = sync_channel(loader::AHEAD);
+        let (mistakes, found) = channel();
+        let (begin, pool) = (state.step, state.mistakes.clone());
+        scope.spawn(move || loader::serve(recipe, source, begin, pool, &found, &to));
+        // Both ends here are dropped before the scope waits, so that the loader ends when training fails.
+        Run { recipe, out, state, mistakes, started: Instant::now() }.finish(source, batches, observer)
     })
 }
 
@@ -250,6 +253,7 @@ struct Run<'a> {
     recipe: &'a Recipe,
     out: &'a Path,
     state: State,
+    mistakes: Sender<Vec<Mistake>>,
     started: Instant,
 }
 
@@ -294,7 +298,17 @@ impl Run<'_> {
         let (width, height) = recipe.crop;
         let images = (batch.pixels, [recipe.batch, 3, height, width]);
         let pass = model::Pass::forward(&recipe.architecture, &self.state.network, images)?;
-        let (losses, slopes) = loss::loss(&pass.levels()?, &batch.boxes, &recipe.class_weights);
+        let levels = pass.levels()?;
+        let (losses, slopes) = loss::loss(&levels, &batch.boxes, &recipe.class_weights);
+        let worst = |n: usize| mining::worst(&levels, n, &batch.boxes[n], recipe.architecture.classes.len());
+        let found = batch.origins.iter().enumerate().filter_map(|(n, (still, frame))| {
+            let (x, y) = worst(n).map(|(x, y)| frame.backward(x, y))?;
+            Some(Mistake { step: self.state.step, still: *still, x, y })
+        });
+        let found: Vec<Mistake> = found.collect();
+        self.state.mistakes.add(found.iter().copied());
+        // A loader that has made its last batch listens no more.
+        let _ = self.mistakes.send(found);
         pass.update_statistics(&mut self.state.network.statistics);
         let grads = pass.backward(slopes)?;
         let rate = recipe.rate_at(self.state.step);
@@ -314,8 +328,9 @@ impl Run<'_> {
     }
 
     /// Writes checkpoint and model; returns the model's weights.
-    fn save(&self) -> Result<Weights, TrainError> {
+    fn save(&mut self) -> Result<Weights, TrainError> {
         let recipe = self.recipe;
+        self.state.mistakes.forget(loader::first(recipe, self.state.step));
         let folded = self.state.average.fold(&recipe.architecture)?;
         let model = recipe.architecture.to_onnx(recipe.export, &folded)?;
         self.state.write(&self.out.join("checkpoint.onnx"), &recipe.architecture)?;

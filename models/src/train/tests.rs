@@ -38,7 +38,14 @@ fn recipe(steps: u64) -> Recipe {
         every: 10,
         validation: 2,
         export: (64, 64),
-        augmentation: Augmentation { zoom: (0.9, 1.1), aimed: 1.0, strength: 0.2, ramp: 0.0, smallest: 3.0 },
+        augmentation: Augmentation {
+            zoom: (0.9, 1.1),
+            aimed: 1.0,
+            mined: 0.0,
+            strength: 0.2,
+            ramp: 0.0,
+            smallest: 3.0,
+        },
         architecture: Architecture {
             classes: vec![ObjectClass::Face, ObjectClass::Person],
             stem: [8, 8],
@@ -61,9 +68,11 @@ fn thirty_steps_learn_two_pictures() {
 #[test]
 fn a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one() {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut recipe = recipe(10);
-    recipe.every = 5;
+    let mut recipe = recipe(30);
+    recipe.every = 10;
     recipe.views_per_still = 8;
+    // Views that return to mistakes are part of the state.
+    recipe.augmentation.mined = 0.5;
     let expected = train(&recipe, &Rectangles, whole.path(), false, &mut |_| ()).unwrap();
 
     struct Dying;
@@ -72,10 +81,10 @@ fn a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one() {
             Rectangles.sample(seed)
         }
     }
-    // The process "dies" after the checkpoint of step 5: the state on disk is all that is left.
+    // The process "dies" after the checkpoint of step 20: the state on disk is all that is left.
     let mut first = Vec::new();
     train(&recipe, &Dying, parts.path(), false, &mut |p| {
-        if p.step == 5 {
+        if p.step == 20 {
             first.push(std::fs::read(parts.path().join("checkpoint.onnx")).unwrap());
         }
     })

@@ -17,6 +17,9 @@ pub struct Augmentation {
     pub zoom: (f32, f32),
     /// Share of views that are centred near an object of the first class.
     pub aimed: f32,
+    /// Share of views that go back to where the network lately found what is not there.
+    #[serde(default)]
+    pub mined: f32,
     /// Strength of everything photometric at the end of the ramp, 0 to 1.
     pub strength: f32,
     /// Share of all steps after which the strength is full; it grows linearly from a quarter.
@@ -30,14 +33,17 @@ pub struct Augmentation {
 pub(super) struct View {
     pub(super) pixels: Vec<f32>,
     pub(super) boxes: Vec<LabelledBox>,
+    pub(super) frame: Frame,
 }
 
-/// Makes the view of `still` that `random` determines, `width` x `height` pixels, at `strength` in 0..1.
+/// Makes the view of `still` that `random` determines, `width` x `height` pixels, at `strength` in 0..1; it holds the
+/// place `towards`, in the still's pixels, when there is one.
 pub(super) fn view(
     still: &Sample,
     (width, height): (usize, usize),
     how: &Augmentation,
     strength: f32,
+    towards: Option<(f32, f32)>,
     random: &mut Random,
 ) -> View {
     let zoom = (random.between(how.zoom.0.ln(), how.zoom.1.ln())).exp();
@@ -46,11 +52,14 @@ pub(super) fn view(
     let mirror = random.chance(0.5);
     let (half_x, half_y) = (width as f32 / zx / 2.0, height as f32 / zy / 2.0);
     let targets: Vec<&LabelledBox> = still.boxes.iter().filter(|b| b.class == 0 && !b.ignore).collect();
-    let (cx, cy) = if !targets.is_empty() && random.chance(how.aimed) {
-        let (x, y) = targets[random.below(targets.len())].bbox.center();
-        (x + random.between(-0.8, 0.8) * half_x, y + random.between(-0.8, 0.8) * half_y)
-    } else {
-        (random.unit() * still.width as f32, random.unit() * still.height as f32)
+    let aim = match towards {
+        Some(place) => Some(place),
+        None if targets.is_empty() || !random.chance(how.aimed) => None,
+        None => Some(targets[random.below(targets.len())].bbox.center()),
+    };
+    let (cx, cy) = match aim {
+        Some((x, y)) => (x + random.between(-0.8, 0.8) * half_x, y + random.between(-0.8, 0.8) * half_y),
+        None => (random.unit() * still.width as f32, random.unit() * still.height as f32),
     };
     // A crop reaches beyond the still no more than it must.
     let hold = |c: f32, half: f32, side: f32| {
@@ -58,16 +67,16 @@ pub(super) fn view(
     };
     let cx = hold(cx, half_x, still.width as f32);
     let cy = hold(cy, half_y, still.height as f32);
-    let map = Map { cx, cy, zx: if mirror { -zx } else { zx }, zy, width, height };
+    let map = Frame { cx, cy, zx: if mirror { -zx } else { zx }, zy, width, height };
 
     let fill = (random.unit() * 255.0) as u8;
     let mut bytes = if random.chance(0.35 * strength) {
         // Taken by a worse camera, then enlarged.
         let shrink = random.between(0.4, 0.8);
         let small = ((width as f32 * shrink) as usize, (height as f32 * shrink) as usize);
-        let coarse = Map { zx: map.zx * shrink, zy: map.zy * shrink, width: small.0, height: small.1, ..map };
+        let coarse = Frame { zx: map.zx * shrink, zy: map.zy * shrink, width: small.0, height: small.1, ..map };
         let picture = coarse.sample(&still.rgb, still.width as usize, still.height as usize, fill);
-        let back = Map {
+        let back = Frame {
             cx: small.0 as f32 / 2.0,
             cy: small.1 as f32 / 2.0,
             zx: width as f32 / small.0 as f32,
@@ -80,7 +89,7 @@ pub(super) fn view(
         map.sample(&still.rgb, still.width as usize, still.height as usize, fill)
     };
     photometric(&mut bytes, width, height, strength, random);
-    View { pixels: planes(&bytes), boxes: boxes(still, &map, how.smallest) }
+    View { pixels: planes(&bytes), boxes: boxes(still, &map, how.smallest), frame: map }
 }
 
 /// The network's input planes of interleaved RGB bytes.
@@ -89,7 +98,7 @@ pub(super) fn planes(rgb: &[u8]) -> Vec<f32> {
     (0..3).flat_map(|c| pixels.iter().map(move |p| (f32::from(p[c]) - INPUT_MEAN) * INPUT_SCALE)).collect()
 }
 
-fn boxes(still: &Sample, map: &Map, smallest: f32) -> Vec<LabelledBox> {
+fn boxes(still: &Sample, map: &Frame, smallest: f32) -> Vec<LabelledBox> {
     let mut kept = Vec::new();
     for b in &still.boxes {
         let (x0, y0) = map.forward(b.bbox.x, b.bbox.y);
@@ -109,8 +118,8 @@ fn boxes(still: &Sample, map: &Map, smallest: f32) -> Vec<LabelledBox> {
 }
 
 /// A picture's place in another: centre there, pixels here per pixel there (negative mirrors).
-#[derive(Clone, Copy)]
-struct Map {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
     cx: f32,
     cy: f32,
     zx: f32,
@@ -119,9 +128,14 @@ struct Map {
     height: usize,
 }
 
-impl Map {
+impl Frame {
     fn forward(&self, x: f32, y: f32) -> (f32, f32) {
         ((x - self.cx) * self.zx + self.width as f32 / 2.0, (y - self.cy) * self.zy + self.height as f32 / 2.0)
+    }
+
+    /// Where in the source a place of the view is.
+    pub(super) fn backward(&self, x: f32, y: f32) -> (f32, f32) {
+        ((x - self.width as f32 / 2.0) / self.zx + self.cx, (y - self.height as f32 / 2.0) / self.zy + self.cy)
     }
 
     /// Bilinear sampling of interleaved RGB, averaged over two by two taps when it shrinks; `fill` outside.
@@ -285,10 +299,10 @@ mod tests {
         }
         let boxes = vec![LabelledBox { class: 0, bbox: b, ignore: false }];
         let still = Sample { width, height, rgb, boxes };
-        let how = Augmentation { zoom: (0.5, 2.0), aimed: 1.0, strength: 0.0, ramp: 0.0, smallest: 2.0 };
+        let how = Augmentation { zoom: (0.5, 2.0), aimed: 1.0, mined: 0.0, strength: 0.0, ramp: 0.0, smallest: 2.0 };
         let mut seen = 0;
         for seed in 0..60 {
-            let view = view(&still, (96, 64), &how, 0.0, &mut Random::new(seed));
+            let view = view(&still, (96, 64), &how, 0.0, None, &mut Random::new(seed));
             let Some(b) = view.boxes.first().filter(|b| !b.ignore) else { continue };
             seen += 1;
             let bright = |x: f32, y: f32| view.pixels[y as usize * 96 + x as usize] > 0.0;
@@ -309,11 +323,25 @@ mod tests {
     fn a_view_is_a_function_of_its_seed() {
         let rgb = (0..64 * 48 * 3).map(|i| (i * 7 % 251) as u8).collect();
         let still = Sample { width: 64, height: 48, rgb, boxes: vec![] };
-        let how = Augmentation { zoom: (0.4, 1.8), aimed: 0.5, strength: 1.0, ramp: 0.0, smallest: 5.0 };
+        let how = Augmentation { zoom: (0.4, 1.8), aimed: 0.5, mined: 0.0, strength: 1.0, ramp: 0.0, smallest: 5.0 };
         for seed in 0..40 {
-            let a = view(&still, (64, 64), &how, 1.0, &mut Random::new(seed));
-            let b = view(&still, (64, 64), &how, 1.0, &mut Random::new(seed));
+            let a = view(&still, (64, 64), &how, 1.0, None, &mut Random::new(seed));
+            let b = view(&still, (64, 64), &how, 1.0, None, &mut Random::new(seed));
             assert_eq!(a.pixels, b.pixels);
+        }
+    }
+
+    #[test]
+    fn a_view_towards_a_place_holds_it_and_finds_it_back() {
+        let still = Sample { width: 160, height: 120, rgb: vec![90; 160 * 120 * 3], boxes: vec![] };
+        let how = Augmentation { zoom: (0.5, 2.0), aimed: 0.0, mined: 1.0, strength: 0.0, ramp: 0.0, smallest: 2.0 };
+        for seed in 0..60 {
+            let place = (3.0 + seed as f32 * 2.5, 119.0 - seed as f32);
+            let frame = view(&still, (96, 64), &how, 0.0, Some(place), &mut Random::new(seed)).frame;
+            let (x, y) = frame.forward(place.0, place.1);
+            assert!((0.0..=96.0).contains(&x) && (0.0..=64.0).contains(&y), "seed {seed}: {x} {y}");
+            let (back_x, back_y) = frame.backward(x, y);
+            assert!((back_x - place.0).abs() < 1e-2 && (back_y - place.1).abs() < 1e-2);
         }
     }
 }
