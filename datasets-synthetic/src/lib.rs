@@ -8,6 +8,7 @@
 //! `head` and `material` paint surfaces in their own coordinates; `light` lights them; `camera` spoils the result as
 //! cameras do. The crate knows nothing of detectors, models or networks.
 
+mod attributes;
 mod background;
 mod body;
 mod camera;
@@ -23,6 +24,7 @@ mod raster;
 mod scene;
 mod worn;
 
+pub use attributes::{Attributes, Cover, Glasses, Hair, Hat, Sex};
 pub use clip::Clip;
 use image::RgbImage;
 
@@ -53,6 +55,9 @@ pub struct Object {
     /// Not to be learnt or counted: a face turned away by more than 100 degrees, visible by less than 0.3, or smaller
     /// than 5 pixels.
     pub ignore: bool,
+    /// Of a person, and of a person's face.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Attributes>,
 }
 
 /// One picture and all that is in it.

@@ -3,58 +3,21 @@
 
 use glam::{Mat3, Vec3};
 
+use crate::attributes::{Attributes, Cover, Glasses, Hair, Hat, Sex};
 use crate::head::{Face, skin_tone};
 use crate::material::{Cloth, Pattern};
 use crate::math::{Rng, linear, rgb};
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Hair {
-    None,
-    Cropped,
-    Short,
-    Curly,
-    Afro,
-    Bob,
-    Long,
-    Bun,
-    Tail,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Hat {
-    None,
-    Beanie,
-    Cap,
-    Brim,
-    Helmet,
-    Hood,
-    Hijab,
-    Turban,
-    Band,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Cover {
-    None,
-    Surgical,
-    Cup,
-    Fabric,
-    Scarf,
-    Veil,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Glasses {
-    None,
-    Clear,
-    Sun,
-    Goggles,
-}
 
 /// What stays with a person.
 #[derive(Clone)]
 pub(crate) struct Look {
     pub(crate) face: Face,
+    /// Years.
+    pub(crate) age: f32,
+    /// Share between two habits of shape: 0 to 0.4 female, 0.6 to 1 male.
+    pub(crate) male: f32,
+    /// Skin from very dark (0) to very pale (1).
+    pub(crate) tone: f32,
     pub(crate) hair: Hair,
     pub(crate) hair_thickness: f32,
     pub(crate) hair_length: f32,
@@ -147,6 +110,27 @@ pub(crate) struct Person {
     pub(crate) pose: Pose,
     pub(crate) view: View,
     pub(crate) haze: f32,
+}
+
+impl Person {
+    /// What the truth says about them.
+    pub(crate) fn attributes(&self) -> Attributes {
+        let (look, pose) = (&self.look, &self.pose);
+        let degrees = |radians: f32| (radians.to_degrees() + 180.0).rem_euclid(360.0) - 180.0;
+        Attributes {
+            age: look.age.clamp(0.0, 120.0) as u8,
+            sex: if look.male > 0.5 { Sex::Male } else { Sex::Female },
+            skin: 6 - (look.tone * 6.0).clamp(0.0, 5.0) as u8,
+            hair: look.hair,
+            hat: look.hat,
+            cover: look.cover,
+            glasses: look.glasses,
+            beard: look.face.beard > 0.0 || look.face.moustache > 0.0,
+            yaw: degrees(pose.head_yaw),
+            pitch: degrees(pose.head_pitch),
+            roll: degrees(pose.head_roll),
+        }
+    }
 }
 
 /// Shares that a whole scene has in common: a masked crowd, a beach, a winter street.
@@ -306,6 +290,9 @@ impl Look {
         }
         Self {
             face,
+            age,
+            male,
+            tone,
             hair: hair_style,
             hair_thickness: rng.f(0.7, 1.5),
             hair_length: rng.f(0.5, 1.7),

@@ -85,7 +85,7 @@ impl Scene {
         contact_shadows(&mut ground, people);
         light::composite(&geometry, &seen, &self.light, &mut ground.pixels);
         let image = self.camera.develop(ground.pixels, width, height, self.grain ^ frame.wrapping_mul(0x9E37_79B9));
-        Still { image, objects: truth(&geometry, &seen, &built) }
+        Still { image, objects: truth(&geometry, &seen, people, &built) }
     }
 }
 
@@ -117,7 +117,7 @@ fn contact_shadows(canvas: &mut Canvas, people: &[Person]) {
     }
 }
 
-fn truth(geometry: &Geometry, seen: &Visibility, built: &[Built]) -> Vec<Object> {
+fn truth(geometry: &Geometry, seen: &Visibility, people: &[Person], built: &[Built]) -> Vec<Object> {
     let (w, h) = ((seen.width / SUB) as f32, (seen.height / SUB) as f32);
     let mut bodies = vec![Bounds::default(); built.len()];
     for (y, row) in seen.triangle.chunks_exact(seen.width).enumerate() {
@@ -134,8 +134,9 @@ fn truth(geometry: &Geometry, seen: &Visibility, built: &[Built]) -> Vec<Object>
         }
     }
     let mut objects = Vec::new();
-    for (index, person) in built.iter().enumerate() {
+    for (index, (person, drawn)) in built.iter().zip(people).enumerate() {
         let owner = index as u32;
+        let attributes = Some(drawn.attributes());
         let face = Bounds::of(geometry, person.face.iter().copied());
         if let Some(bbox) = face.clipped(w, h) {
             let visible = visible_share(geometry, seen, person.face.iter().copied(), owner, true);
@@ -145,14 +146,14 @@ fn truth(geometry: &Geometry, seen: &Visibility, built: &[Built]) -> Vec<Object>
             // A head seen from behind has no face at all.
             if person.towards > -0.5 && visible > 0.0 {
                 let track_id = owner * 2 + 1;
-                objects.push(Object { class: ObjectClass::Face, bbox, track_id, visible, ignore });
+                objects.push(Object { class: ObjectClass::Face, bbox, track_id, visible, ignore, attributes });
             }
         }
         if let Some(bbox) = bodies[index].clipped(w, h) {
             let visible = visible_share(geometry, seen, person.all.clone(), owner, false);
             let ignore = visible < 0.1 || bbox[2].min(bbox[3]) < 5.0;
             let track_id = owner * 2;
-            objects.push(Object { class: ObjectClass::Person, bbox, track_id, visible, ignore });
+            objects.push(Object { class: ObjectClass::Person, bbox, track_id, visible, ignore, attributes });
         }
     }
     objects

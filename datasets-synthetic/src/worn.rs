@@ -5,11 +5,12 @@ use std::f32::consts::{PI, TAU};
 
 use glam::{Mat3, Vec3};
 
+use crate::attributes::{Cover, Glasses, Hair, Hat};
 use crate::body::{Builder, body_frame};
 use crate::head::Face;
 use crate::material::{Cloth, Material, Pattern};
 use crate::math::{fall, fractal, mix, noise, smooth};
-use crate::person::{Cover, Glasses, Hair, Hat, Look, Person};
+use crate::person::{Look, Person};
 use crate::raster::{Group, Sheet};
 
 /// Turns head coordinates into the person's space: the neck's joint stays where it is.
