@@ -22,6 +22,10 @@ pub(crate) enum Command {
     Redact(Box<RedactArgs>),
     /// Find faces in the pictures of a COCO file and write COCO results.
     Detect(DetectArgs),
+    /// Say how good results are: precision, recall, recall by size and by every attribute of the truth.
+    Score(ScoreArgs),
+    /// Render pictures and clips of people who do not exist, with their truth.
+    Synth(SynthArgs),
     /// List, check and add detectors.
     Models(ModelsArgs),
     /// Train a detector on synthetic people.
@@ -125,6 +129,56 @@ pub(crate) struct DetectArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ScoreArgs {
+    /// COCO file with the truth.
+    #[arg(long, value_name = "GT.json")]
+    pub(crate) coco: PathBuf,
+    /// COCO results, as `volet detect` writes them.
+    #[arg(long, value_name = "RESULTS.json")]
+    pub(crate) results: PathBuf,
+    /// The class to score.
+    #[arg(long, default_value = "face", value_name = "CLASS")]
+    pub(crate) class: ObjectClass,
+    /// Least overlap (IoU) of a find with its truth.
+    #[arg(long, default_value_t = 0.3, value_name = "IOU")]
+    pub(crate) iou: f32,
+    /// False positives per picture at which recall is told.
+    #[arg(long, default_value_t = 1.0, value_name = "RATE")]
+    pub(crate) fppi: f32,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SynthArgs {
+    /// How many stills.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) scenes: u64,
+    /// How many clips.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) clips: u64,
+    /// The same seed gives the same pictures.
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub(crate) seed: u64,
+    /// A new or empty folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Folder of the CC0 human mesh (docs/detector.md tells where to get it); without it all bodies are made by code.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bodies: Option<PathBuf>,
+    /// Width and height, pixels.
+    #[arg(long, default_value = "640x384", value_parser = size, value_name = "WxH")]
+    pub(crate) size: (u32, u32),
+    /// Frames of each clip, at 15 a second.
+    #[arg(long, default_value_t = 150, value_name = "N")]
+    pub(crate) clip_frames: u32,
+    /// Pictures as JPEG (quality 95) instead of PNG: a fifth of the size, not the exact pixels.
+    #[arg(long)]
+    pub(crate) jpeg: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ModelsArgs {
     #[command(subcommand)]
     pub(crate) command: ModelsCommand,
@@ -184,6 +238,13 @@ fn serde_word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, String> {
     let value: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
         serde::de::IntoDeserializer::into_deserializer(word);
     T::deserialize(value).map_err(|e| e.to_string())
+}
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let side = |s: &str| s.trim().parse().ok().filter(|side| volet_synthetic::SIDES.contains(side));
+    let both = text.split_once('x').and_then(|(w, h)| Some((side(w)?, side(h)?)));
+    let (low, high) = (volet_synthetic::SIDES.start(), volet_synthetic::SIDES.end());
+    both.ok_or_else(|| format!("two sides from {low} to {high} are needed, as in 640x384"))
 }
 
 fn zone(text: &str) -> Result<[f32; 4], String> {

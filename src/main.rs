@@ -4,8 +4,12 @@ mod cli;
 mod demo;
 mod detect;
 mod models;
+mod picture;
 mod progress;
 mod redact;
+mod score;
+mod stop;
+mod synth;
 #[cfg(feature = "train")]
 mod train;
 
@@ -24,6 +28,8 @@ fn main() -> ExitCode {
         None => demo::run(),
         Some(cli::Command::Redact(args)) => redact::run(&args),
         Some(cli::Command::Detect(args)) => detect::run(&args),
+        Some(cli::Command::Score(args)) => score::run(&args),
+        Some(cli::Command::Synth(args)) => synth::run(&args),
         Some(cli::Command::Models(args)) => models::run(&args),
         #[cfg(feature = "train")]
         Some(cli::Command::Train(args)) => train::run(&args),

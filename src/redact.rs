@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use volet_edge::annotate::Format;
@@ -17,8 +16,6 @@ use crate::cli::RedactArgs;
 use crate::progress::Progress;
 
 /// Set by Ctrl-C.
-static STOP: AtomicBool = AtomicBool::new(false);
-
 pub(crate) fn run(args: &RedactArgs) -> anyhow::Result<ExitCode> {
     let model = crate::models::open(args.search.model.as_deref())?;
     let options = options(args, &model)?;
@@ -39,14 +36,9 @@ pub(crate) fn run_batch(
     if inputs.is_empty() && unreadable.is_empty() {
         anyhow::bail!("there is nothing to redact: no pictures or videos were found in what was named");
     }
-    ctrlc::set_handler(|| {
-        // A second Ctrl-C does not wait, and leaves temporary files (`.volet-*`) behind.
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })?;
+    let stop = crate::stop::watch()?;
     let progress = Progress::new(inputs.len() as u64 + unreadable.len() as u64, json);
-    let result = batch::run(inputs, unreadable, out, model, options, &STOP, &|event| progress.on(&event));
+    let result = batch::run(inputs, unreadable, out, model, options, stop, &|event| progress.on(&event));
     progress.end();
     match result {
         Ok(summary) => {
@@ -60,7 +52,7 @@ pub(crate) fn run_batch(
         }
         Err(e @ BatchError::Stopped { .. }) => {
             eprintln!("volet: {e}");
-            Ok(ExitCode::from(130))
+            Ok(ExitCode::from(crate::stop::CODE))
         }
         Err(e) => Err(e.into()),
     }

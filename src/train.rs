@@ -9,6 +9,7 @@ use volet_models::train::{LabelledBox, Recipe, Sample, SampleSource, detect, tra
 use volet_models::{BBox, ObjectClass};
 
 use crate::cli::TrainArgs;
+use crate::picture::frame;
 
 /// Size of a rendered still, pixels; views are cut out of it.
 const SIZE: (u32, u32) = (640, 384);
@@ -69,18 +70,4 @@ fn draw(recipe: &Recipe, source: &Synthetic<'_>, out: &Path) -> anyhow::Result<(
         picture.save(out.join(format!("found-{n}.png")))?;
     }
     Ok(())
-}
-
-fn frame(picture: &mut image::RgbImage, b: &BBox, colour: [u8; 3]) {
-    let (width, height) = picture.dimensions();
-    let Some(b) = b.clipped(width - 1, height - 1) else { return };
-    let (x0, y0, x1, y1) = (b.x as u32, b.y as u32, b.right() as u32, b.bottom() as u32);
-    for x in x0..=x1 {
-        picture.put_pixel(x, y0, image::Rgb(colour));
-        picture.put_pixel(x, y1, image::Rgb(colour));
-    }
-    for y in y0..=y1 {
-        picture.put_pixel(x0, y, image::Rgb(colour));
-        picture.put_pixel(x1, y, image::Rgb(colour));
-    }
 }

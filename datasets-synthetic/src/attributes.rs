@@ -2,10 +2,12 @@
 //! Knows nothing of how any of it is drawn.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 /// The habit of shape that a person was drawn by.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Sex {
     /// Shapes and fashions commoner among women.
     Female,
@@ -14,8 +16,9 @@ pub enum Sex {
 }
 
 /// Hair on the head, as far as no hat hides it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Hair {
     /// Bald or shaven.
     None,
@@ -38,8 +41,9 @@ pub enum Hair {
 }
 
 /// What is worn on the head.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Hat {
     /// Nothing.
     None,
@@ -62,8 +66,9 @@ pub enum Hat {
 }
 
 /// What is worn before the face.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Cover {
     /// Nothing.
     None,
@@ -80,8 +85,9 @@ pub enum Cover {
 }
 
 /// What is worn before the eyes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Glasses {
     /// Nothing.
     None,
@@ -119,4 +125,17 @@ pub struct Attributes {
     pub pitch: f32,
     /// Degrees; positive leans to the picture's left.
     pub roll: f32,
+}
+
+impl Attributes {
+    /// The questions that words answer, with their answers.
+    pub(crate) fn words(&self) -> [(&'static str, &'static str); 5] {
+        [
+            ("sex", self.sex.into()),
+            ("hair", self.hair.into()),
+            ("hat", self.hat.into()),
+            ("cover", self.cover.into()),
+            ("glasses", self.glasses.into()),
+        ]
+    }
 }

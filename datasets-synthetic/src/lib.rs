@@ -13,6 +13,7 @@ mod background;
 mod body;
 mod camera;
 mod clip;
+mod dataset;
 mod fill;
 mod head;
 mod light;
@@ -26,6 +27,7 @@ mod worn;
 
 pub use attributes::{Attributes, Cover, Glasses, Hair, Hat, Sex};
 pub use clip::Clip;
+pub use dataset::{Dataset, Place};
 use image::RgbImage;
 
 /// Smallest and largest accepted picture side in pixels; sizes beyond are brought to the nearest of the two.
@@ -72,6 +74,19 @@ pub struct Still {
 fn sides(width: u32, height: u32) -> (usize, usize) {
     let side = |value: u32| value.clamp(*SIDES.start(), *SIDES.end()) as usize;
     (side(width), side(height))
+}
+
+/// The seed of picture or clip `index` of a set with this seed; below 2^53, so that JSON readers keep it whole.
+pub fn seed_of(set: u64, index: u64) -> u64 {
+    let mut state = set;
+    for part in [index, 0x5EED] {
+        // SplitMix64 (Steele et al. 2014).
+        state = (state ^ part.wrapping_mul(0xD6E8_FEB8_6659_FD93)).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        state ^= state >> 31;
+    }
+    state >> 11
 }
 
 /// Makes one training picture; sides are brought into [`SIDES`]. Runs on the calling thread only.

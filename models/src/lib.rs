@@ -13,6 +13,7 @@ mod detector;
 mod geometry;
 mod manifest;
 pub mod net;
+pub mod score;
 #[cfg(feature = "train")]
 pub mod train;
 

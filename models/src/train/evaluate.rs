@@ -5,7 +5,8 @@ use super::model::infer;
 use super::views::planes;
 use super::{Sample, TrainError};
 use crate::net::{Architecture, STRIDES, Weights};
-use crate::{Detection, non_maximum_suppression};
+use crate::score::{FoundBox, Scores, TrueBox};
+use crate::{Detection, ObjectClass, non_maximum_suppression};
 
 /// Scores below this are not looked at.
 const FLOOR: f32 = 0.02;
@@ -57,82 +58,19 @@ pub(super) fn evaluate(
     stills: &[Sample],
 ) -> Result<Vec<Quality>, TrainError> {
     let found = stills.iter().map(|s| detect(architecture, folded, s)).collect::<Result<Vec<_>, _>>()?;
-    let classes = 0..architecture.classes.len();
-    Ok(classes
-        .map(|class| {
-            let name = architecture.classes[class];
-            let of_class = |iou: f32| {
-                let mut marks = Vec::new();
-                let mut truths = 0;
-                for (still, found) in stills.iter().zip(&found) {
-                    let found: Vec<&Detection> = found.iter().filter(|d| d.class == name).collect();
-                    truths += matches(still, class, &found, iou, &mut marks);
-                }
-                marks.sort_by(|a: &(f32, bool), b| b.0.total_cmp(&a.0));
-                (marks, truths)
-            };
-            let (marks, truths) = of_class(0.5);
-            let average_precision = average_precision(&marks, truths);
-            let (marks, truths) = of_class(0.3);
-            let mut wrong = 0;
-            let hits = marks
-                .iter()
-                .take_while(|m| {
-                    wrong += usize::from(!m.1);
-                    wrong <= stills.len()
-                })
-                .filter(|m| m.1)
-                .count();
-            Quality { average_precision, recall_at_one: hits as f32 / truths.max(1) as f32 }
-        })
-        .collect())
-}
-
-/// Marks each detection of one still right or wrong, best score first; returns the number of truths.
-fn matches(still: &Sample, class: usize, found: &[&Detection], iou: f32, marks: &mut Vec<(f32, bool)>) -> usize {
-    let boxes: Vec<_> = still.boxes.iter().filter(|b| b.class == class).collect();
-    let mut used = vec![false; boxes.len()];
-    for d in found {
-        let best = boxes
+    let of_class = |(index, class): (usize, &ObjectClass)| {
+        let pictures: Vec<(Vec<TrueBox>, Vec<FoundBox>)> = stills
             .iter()
-            .enumerate()
-            .filter(|(i, b)| !b.ignore && !used[*i] && b.bbox.iou(&d.bbox) >= iou)
-            .max_by(|a, b| a.1.bbox.iou(&d.bbox).total_cmp(&b.1.bbox.iou(&d.bbox)));
-        if let Some((i, _)) = best {
-            used[i] = true;
-            marks.push((d.score, true));
-            continue;
-        }
-        let excused = boxes
-            .iter()
-            .any(|b| b.ignore && (b.bbox.iou(&d.bbox) >= iou || b.bbox.intersection(&d.bbox) >= 0.5 * d.bbox.area()));
-        if !excused {
-            marks.push((d.score, false));
-        }
-    }
-    boxes.iter().filter(|b| !b.ignore).count()
-}
-
-fn average_precision(marks: &[(f32, bool)], truths: usize) -> f32 {
-    let mut hits = 0usize;
-    let mut points: Vec<(f32, f32)> = marks
-        .iter()
-        .enumerate()
-        .map(|(i, m)| {
-            hits += usize::from(m.1);
-            (hits as f32 / truths.max(1) as f32, hits as f32 / (i + 1) as f32)
-        })
-        .collect();
-    let mut best = 0.0f32;
-    for p in points.iter_mut().rev() {
-        best = best.max(p.1);
-        p.1 = best;
-    }
-    let mut area = 0.0;
-    let mut recall = 0.0;
-    for (r, p) in points {
-        area += (r - recall) * p;
-        recall = r;
-    }
-    area
+            .zip(&found)
+            .map(|(still, found)| {
+                let truth = still.boxes.iter().filter(|b| b.class == index);
+                let truth = truth.map(|b| TrueBox { bbox: b.bbox, ignore: b.ignore, groups: Vec::new() }).collect();
+                let found = found.iter().filter(|d| d.class == *class).map(|d| (d.bbox, d.score)).collect();
+                (truth, found)
+            })
+            .collect();
+        let at = |iou| Scores::new(pictures.iter().map(|(t, f)| (&t[..], &f[..])), iou);
+        Quality { average_precision: at(0.5).average_precision(), recall_at_one: at(0.3).recall_at(1.0) }
+    };
+    Ok(architecture.classes.iter().enumerate().map(of_class).collect())
 }

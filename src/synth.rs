@@ -1,0 +1,185 @@
+//! `volet synth`: data sets of people who do not exist.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::Context;
+use image::{ExtendedColorType, ImageEncoder, RgbImage, imageops};
+use indicatif::{ProgressBar, ProgressStyle};
+use rayon::prelude::*;
+use volet_edge::batch::write_whole;
+use volet_synthetic::{Clip, Dataset, Object, ObjectClass, Place, Still, seed_of, still};
+
+use crate::cli::SynthArgs;
+
+const FPS: u32 = 15;
+/// Pictures on the contact sheet: columns, rows, and the width of each in pixels.
+const SHEET: (u32, u32, u32) = (4, 6, 320);
+
+pub(crate) fn run(args: &SynthArgs) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(args.scenes + args.clips > 0, "nothing to make; give --scenes N, --clips N, or both");
+    anyhow::ensure!(args.clips == 0 || args.clip_frames > 0, "a clip needs a frame; give --clip-frames N");
+    let out = &args.out;
+    std::fs::create_dir_all(out).with_context(|| format!("cannot make {out:?}"))?;
+    let mut entries = std::fs::read_dir(out).with_context(|| format!("cannot read {out:?}"))?;
+    anyhow::ensure!(entries.next().is_none(), "{out:?} is not empty; choose a new folder");
+    let work = Work::new(args)?;
+    let stills = if args.scenes > 0 { work.stills()? } else { Dataset::new("") };
+    let clips = if args.clips > 0 { work.clips()? } else { 0 };
+    work.bar.finish_and_clear();
+    println!("{} pictures and {clips} clips in {}", stills.len(), out.display());
+    let stopped = work.stop.load(Ordering::Relaxed);
+    if stopped {
+        eprintln!("volet: stopped early; what is there is whole, and its truth is beside it");
+    }
+    Ok(if stopped { ExitCode::from(crate::stop::CODE) } else { ExitCode::SUCCESS })
+}
+
+struct Work<'a> {
+    args: &'a SynthArgs,
+    bar: ProgressBar,
+    stop: &'static AtomicBool,
+    thumbnails: Mutex<Vec<(u64, RgbImage)>>,
+}
+
+impl<'a> Work<'a> {
+    fn new(args: &'a SynthArgs) -> anyhow::Result<Self> {
+        let stop = crate::stop::watch()?;
+        let bar = ProgressBar::new(args.scenes + args.clips * u64::from(args.clip_frames));
+        bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} pictures, {per_sec}, {eta} left")?);
+        Ok(Self { args, bar, stop, thumbnails: Mutex::default() })
+    }
+
+    fn stills(&self) -> anyhow::Result<Dataset> {
+        let folder = self.args.out.join("images");
+        std::fs::create_dir(&folder).with_context(|| format!("cannot make {folder:?}"))?;
+        // What stays in memory of each picture is its truth alone.
+        let made: Vec<Option<Vec<Object>>> = (0..self.args.scenes)
+            .into_par_iter()
+            .map(|index| {
+                if self.stop.load(Ordering::Relaxed) {
+                    return Ok(None);
+                }
+                let made = still(seed_of(self.args.seed, index), self.args.size.0, self.args.size.1);
+                self.write(&folder, index, &made.image)?;
+                if index < u64::from(SHEET.0 * SHEET.1) {
+                    let small = (index, thumbnail(&made));
+                    self.thumbnails.lock().unwrap_or_else(PoisonError::into_inner).push(small);
+                }
+                Ok(Some(made.objects))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        let mut set = Dataset::new(format!("volet synth --seed {}", self.args.seed));
+        for (index, objects) in (0..).zip(made) {
+            if let Some(objects) = objects {
+                set.add(self.name(index), self.args.size, seed_of(self.args.seed, index), None, &objects);
+            }
+        }
+        self.finish(&set, "annotations.json", "card.md")?;
+        write_whole(&self.args.out.join("sheet.png"), &png(&self.sheet())?)?;
+        Ok(set)
+    }
+
+    fn clips(&self) -> anyhow::Result<usize> {
+        let (width, height) = self.args.size;
+        let mut set = Dataset::new(format!("volet synth --clips --seed {}", self.args.seed));
+        let mut clips = 0;
+        for number in 0..self.args.clips {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let seed = seed_of(self.args.seed, u64::MAX - number);
+            let clip = Clip::new(seed, width, height, FPS, self.args.clip_frames);
+            let name = format!("clips/{number:04}");
+            let folder = self.args.out.join(&name);
+            std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
+            let made: Vec<Vec<Object>> = (0..clip.len())
+                .into_par_iter()
+                .map(|frame| {
+                    let made = clip.frame(frame);
+                    self.write(&folder, u64::from(frame), &made.image)?;
+                    Ok(made.objects)
+                })
+                .collect::<anyhow::Result<_>>()?;
+            let video_id = set.clip(&name, seed);
+            for (frame_id, objects) in (0..).zip(made) {
+                let place = Some(Place { video_id, frame_id });
+                let file = format!("{name}/{}", self.name(u64::from(frame_id)));
+                set.add(file, self.args.size, seed, place, &objects);
+            }
+            clips += 1;
+        }
+        self.finish(&set, "clips.json", "clips-card.md")?;
+        Ok(clips)
+    }
+
+    fn name(&self, index: u64) -> String {
+        format!("{index:06}.{}", if self.args.jpeg { "jpg" } else { "png" })
+    }
+
+    fn write(&self, folder: &Path, index: u64, image: &RgbImage) -> anyhow::Result<()> {
+        let bytes = if self.args.jpeg { jpeg(image)? } else { png(image)? };
+        write_whole(&folder.join(self.name(index)), &bytes)?;
+        self.bar.inc(1);
+        Ok(())
+    }
+
+    fn finish(&self, set: &Dataset, truth: &str, card: &str) -> anyhow::Result<()> {
+        let (width, height) = self.args.size;
+        let facts = [
+            ("made by", format!("volet {} (`volet synth`)", env!("CARGO_PKG_VERSION"))),
+            ("seed", self.args.seed.to_string()),
+            ("size", format!("{width} x {height} pixels")),
+            ("bodies", "made by code".to_owned()),
+        ];
+        write_whole(&self.args.out.join(truth), &serde_json::to_vec(set)?)?;
+        write_whole(&self.args.out.join(card), set.card(&facts).as_bytes())?;
+        Ok(())
+    }
+
+    fn sheet(&self) -> RgbImage {
+        let mut all = std::mem::take(&mut *self.thumbnails.lock().unwrap_or_else(PoisonError::into_inner));
+        all.sort_by_key(|(index, _)| *index);
+        let height = all.first().map_or(1, |(_, t)| t.height());
+        let rows = (all.len() as u32).div_ceil(SHEET.0).max(1);
+        let mut sheet = RgbImage::new(SHEET.0 * SHEET.2, rows * height);
+        for (at, (_, small)) in (0..).zip(&all) {
+            let (x, y) = (at % SHEET.0 * SHEET.2, at / SHEET.0 * height);
+            imageops::replace(&mut sheet, small, i64::from(x), i64::from(y));
+        }
+        sheet
+    }
+}
+
+/// A small copy with the boxes drawn in: faces green, people blue, what does not count grey.
+fn thumbnail(made: &Still) -> RgbImage {
+    let scale = SHEET.2 as f32 / made.image.width() as f32;
+    let height = ((made.image.height() as f32 * scale) as u32).max(1);
+    let mut small = imageops::thumbnail(&made.image, SHEET.2, height);
+    for object in &made.objects {
+        let colour = match (object.class, object.ignore) {
+            (_, true) => [128, 128, 128],
+            (ObjectClass::Face, _) => [0, 230, 0],
+            (ObjectClass::Person, _) => [40, 120, 255],
+        };
+        let [x, y, w, h] = object.bbox.map(|v| v * scale);
+        crate::picture::frame(&mut small, &volet_edge::models::BBox::new(x, y, w, h), colour);
+    }
+    small
+}
+
+fn png(image: &RgbImage) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let encoder = image::codecs::png::PngEncoder::new(&mut bytes);
+    encoder.write_image(image, image.width(), image.height(), ExtendedColorType::Rgb8)?;
+    Ok(bytes)
+}
+
+fn jpeg(image: &RgbImage) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 95);
+    encoder.write_image(image, image.width(), image.height(), ExtendedColorType::Rgb8)?;
+    Ok(bytes)
+}
