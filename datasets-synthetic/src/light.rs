@@ -92,7 +92,7 @@ pub(crate) fn composite(geometry: &Geometry, seen: &Visibility, light: &Light, p
                 normal = -normal;
             }
             let paint = part.material.paint(local, &mut normal);
-            let skin = matches!(part.material, Material::Face(_) | Material::Skin { .. });
+            let skin = matches!(part.material, Material::Face(_) | Material::Skin { .. } | Material::Eye { .. });
             let facing = normal.dot(light.key_from);
             let lit = if facing > -0.25 && light.key_from.z > -0.2 {
                 1.0 - light.shadow * shadowed(seen, sx, sy, light.key_from, part.unit)

@@ -7,6 +7,7 @@ use crate::attributes::{Attributes, Cover, Glasses, Hair, Hat, Sex};
 use crate::head::{Face, skin_tone};
 use crate::material::{Cloth, Pattern};
 use crate::math::{Rng, linear, rgb};
+use crate::mesh::Shape;
 
 /// What stays with a person.
 #[derive(Clone)]
@@ -42,6 +43,12 @@ pub(crate) struct Look {
     /// Standing height in heads: 4.5 for toddlers, 7.5 for adults.
     pub(crate) heads: f32,
     pub(crate) gloves: bool,
+    /// In years.
+    pub(crate) age: f32,
+    /// 0 female .. 1 male, in shape.
+    pub(crate) male: f32,
+    /// The shape of a person made of the mesh.
+    pub(crate) shape: Option<Shape>,
 }
 
 /// Where an arm's hand is to go.
@@ -325,6 +332,9 @@ impl Look {
             build: (1.0 + 0.14 * rng.normal()).clamp(0.75, 1.5),
             heads: if age < 16.0 { 4.6 + 2.6 * age / 16.0 } else { 7.3 + 0.2 * rng.normal() },
             gloves: habits.winter && rng.chance(0.35),
+            age,
+            male,
+            shape: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::math::{Rng, mix};
 use crate::person::{Habits, Legs, Look, Person, Pose, View};
 use crate::props::{self, Prop};
 use crate::raster::{Geometry, Group, NONE, SUB, Visibility};
-use crate::{Object, ObjectClass, Still};
+use crate::{Generator, Object, ObjectClass, Still};
 
 /// Share of a head's height that the face takes.
 pub(crate) const FACE: f32 = 0.81;
@@ -31,10 +31,10 @@ pub(crate) struct Scene {
 
 impl Scene {
     /// Draws a training scene.
-    pub(crate) fn draw(seed: u64, width: usize, height: usize) -> Self {
+    pub(crate) fn draw(generator: &Generator, seed: u64, width: usize, height: usize) -> Self {
         let mut rng = Rng::new(seed);
         let (canvas, horizon) = place(&mut rng, width, height, false);
-        let people = crowd(&mut rng, width as f32, height as f32, horizon);
+        let people = crowd(generator, &mut rng, width as f32, height as f32, horizon);
         Self::furnish(rng, canvas, people)
     }
 
@@ -235,7 +235,7 @@ fn visible_share(
 }
 
 /// People placed as one of several kinds of picture has them.
-fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
+fn crowd(generator: &Generator, rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
     let habits = Habits::draw(rng);
     // Position of the head in pixels, and pixels per head.
     let mut places: Vec<(f32, f32, f32)> = Vec::new();
@@ -339,7 +339,8 @@ fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
         .map(|(x, y, unit)| {
             depth += 0.45 * (before + unit);
             before = unit;
-            let look = Look::draw(rng, &habits);
+            let mut look = Look::draw(rng, &habits);
+            generator.embody(&mut look);
             let mut pose = Pose::draw(rng, towards.max(0.0));
             // Together with the camera's own tilt no face is seen from further above or below than half a right angle.
             pose.head_pitch = pose.head_pitch.clamp(-0.87 - camera_pitch, 0.87 - camera_pitch);
