@@ -6,13 +6,15 @@
 //! How a picture comes about, module by module: `scene` decides who and what is where; `background` paints the place with `fill`s;
 //! `person` draws looks and poses; `body` and `worn` turn them into triangles; `raster` finds what each sample sees;
 //! `head` and `material` paint surfaces in their own coordinates; `light` lights them; `camera` spoils the result as
-//! cameras do. The crate knows nothing of detectors, models or networks.
+//! cameras do, with its `sensor` and the `codec`s behind it. The crate knows nothing of detectors, models or networks.
 
 mod background;
 mod body;
 mod camera;
 mod clip;
+mod codec;
 mod fill;
+mod filter;
 mod head;
 mod light;
 mod material;
@@ -21,6 +23,7 @@ mod person;
 mod props;
 mod raster;
 mod scene;
+mod sensor;
 mod worn;
 
 pub use clip::Clip;
