@@ -7,6 +7,7 @@ use image::RgbImage;
 use crate::codec::Chain;
 use crate::filter::smear;
 pub(crate) use crate::filter::{box_blur, resize};
+use crate::light::{Light, LightKind};
 use crate::math::Rng;
 use crate::sensor::{Finish, LUMA, Sensor};
 
@@ -36,16 +37,21 @@ pub(crate) struct Camera {
 impl Camera {
     /// `smallest` is the height in pixels of the smallest face that must stay visible: blur is kept in proportion.
     /// Exposure follows the background's `mean` in part and what a half-bright surface returns under `light` in part.
-    pub(crate) fn draw(rng: &mut Rng, mean: Vec3, light: f32, smallest: f32) -> Self {
-        let share = rng.f(0.1, 0.6);
-        let level = (share * mean.element_sum() / 3.0 + (1.0 - share) * 0.35 * light).clamp(0.02, 1.0);
-        let target = rng.f(0.14, 0.42);
-        let auto = (target / level).clamp(0.4, 4.0);
-        let grey = rng.chance(0.09);
+    pub(crate) fn draw(rng: &mut Rng, mean: Vec3, light: &Light, smallest: f32) -> Self {
+        let kind = light.kind();
+        // Automatic exposure that falls for what shines behind leaves faces dark.
+        let share = if kind == LightKind::Backlight { rng.f(0.3, 0.8) } else { rng.f(0.1, 0.6) };
+        let level = (share * mean.element_sum() / 3.0 + (1.0 - share) * 0.35 * light.level()).clamp(0.02, 1.0);
+        let target = if kind == LightKind::Night { rng.f(0.06, 0.3) } else { rng.f(0.14, 0.42) };
+        let auto = (target / level).clamp(0.4, 6.0);
+        let grey = kind == LightKind::Infrared || rng.chance(0.07);
+        // White balance takes most of the light's colour away.
+        let neutral = Vec3::ONE.lerp(Vec3::ONE / light.tint(), rng.f(0.2, 0.95));
         let base = Self {
             exposure: auto.powf(rng.f(0.6, 1.0)) * rng.log(0.72, 1.35),
             balance: Vec3::new(1.0 + 0.09 * rng.normal(), 1.0 + 0.03 * rng.normal(), 1.0 + 0.11 * rng.normal())
-                .max(Vec3::splat(0.5)),
+                .max(Vec3::splat(0.5))
+                * (neutral / neutral.y.max(0.1)),
             contrast: rng.f(-0.35, 0.65),
             saturation: if grey { 0.0 } else { rng.f(0.45, 1.3) },
             lift: if rng.chance(0.2) { rng.f(0.0, 0.1) } else { 0.0 },
@@ -59,7 +65,12 @@ impl Camera {
             grey,
             chain: Chain::default(),
         };
-        if rng.chance(CLEAN) { base.clean(rng) } else { base.spoilt(rng, smallest) }
+        let dark = matches!(kind, LightKind::Dusk | LightKind::Night | LightKind::Infrared);
+        if rng.chance(if dark { 0.5 * CLEAN } else { CLEAN }) {
+            base.clean(rng)
+        } else {
+            base.spoilt(rng, smallest, if dark { 0.75 } else { 0.35 })
+        }
     }
 
     /// A good camera, or a picture made much smaller since.
@@ -72,14 +83,16 @@ impl Camera {
         self
     }
 
-    fn spoilt(mut self, rng: &mut Rng, smallest: f32) -> Self {
+    /// `poor` is the chance of a noisy sensor.
+    fn spoilt(mut self, rng: &mut Rng, smallest: f32, poor: f32) -> Self {
         let limit = (smallest / 9.0).clamp(0.35, 6.0);
         // All shrinking together leaves the smallest face this share of its size.
         let least = 1.0 / (0.8 + 0.55 * limit).clamp(1.15, 3.2);
-        let poor = rng.chance(0.4);
+        let poor = rng.chance(poor);
         let noise = if poor { rng.log(0.012, 0.05) } else { rng.log(0.002, 0.016) };
         if rng.chance(0.2) {
-            self.defocus = rng.f(0.0, limit + 0.8) as usize;
+            // Slightly out of focus far more often than wholly.
+            self.defocus = (rng.f(0.0, 1.0).powi(2) * (limit + 1.2)) as usize;
         }
         if rng.chance(0.12) {
             let (angle, length) = (rng.f(0.0, std::f32::consts::TAU), rng.f(0.5, 1.0) * 1.6 * limit);

@@ -8,6 +8,7 @@
 //! `head` and `material` paint surfaces in their own coordinates; `light` lights them; `camera` spoils the result as
 //! cameras do, with its `sensor` and the `codec`s behind it. The crate knows nothing of detectors, models or networks.
 
+mod ambience;
 mod background;
 mod body;
 mod camera;
@@ -16,6 +17,7 @@ mod codec;
 mod fill;
 mod filter;
 mod head;
+mod infrared;
 mod light;
 mod material;
 mod math;
