@@ -7,16 +7,20 @@
 //! How a picture comes about, module by module: `scene` decides who and what is where; `background` paints the
 //! place with `fill`s; `person` draws looks and poses; `body`, `worn` and `mesh` turn them into triangles; `raster` finds what each sample sees;
 //! `head` and `material` paint surfaces in their own coordinates; `light` lights them; `camera` spoils the result as
-//! cameras do. The crate knows nothing of detectors, models or networks.
+//! cameras do, with its `sensor` and the `codec`s behind it. The crate knows nothing of detectors, models or networks.
 
+mod ambience;
 mod attributes;
 mod background;
 mod body;
 mod camera;
 mod clip;
+mod codec;
 mod fill;
+mod filter;
 mod generator;
 mod head;
+mod infrared;
 mod light;
 mod material;
 mod math;
@@ -25,6 +29,7 @@ mod person;
 mod props;
 mod raster;
 mod scene;
+mod sensor;
 mod worn;
 
 pub use attributes::{Attributes, Cover, Glasses, Hair, Hat, Sex};

@@ -3,11 +3,12 @@
 
 use glam::{Vec2, Vec3};
 
+use crate::ambience;
 use crate::background::{self, Canvas};
 use crate::body::{self, Built};
 use crate::camera::{self, Camera};
 use crate::fill::Fill;
-use crate::light::{self, Light};
+use crate::light::{self, Light, Setting};
 use crate::math::{Rng, mix};
 use crate::person::{Habits, Legs, Look, Person, Pose, View};
 use crate::props::{self, Prop};
@@ -35,13 +36,13 @@ impl Scene {
         let mut rng = Rng::new(seed);
         let (canvas, horizon) = place(&mut rng, width, height, false);
         let people = crowd(generator, &mut rng, width as f32, height as f32, horizon);
-        Self::furnish(rng, canvas, people)
+        Self::furnish(rng, canvas, horizon, people)
     }
 
     /// Draws a place for a clip, empty of people, and where its horizon is as a share of the height.
     pub(crate) fn empty(rng: &mut Rng, width: usize, height: usize) -> (Self, f32) {
         let (canvas, horizon) = place(rng, width, height, true);
-        let mut scene = Self::furnish(rng.fork(), canvas, Vec::new());
+        let mut scene = Self::furnish(rng.fork(), canvas, horizon, Vec::new());
         scene.camera = scene.camera.steady();
         scene.props.retain(|prop| !prop.barrier);
         scene.props.truncate(4);
@@ -52,17 +53,19 @@ impl Scene {
         (scene, horizon)
     }
 
-    fn furnish(mut rng: Rng, mut canvas: Canvas, people: Vec<Person>) -> Self {
+    fn furnish(mut rng: Rng, mut canvas: Canvas, horizon: f32, people: Vec<Person>) -> Self {
         let (width, height) = (canvas.width as f32, canvas.height as f32);
         let largest = people.iter().map(|p| p.view.unit).fold(0.0, f32::max);
         if rng.chance(0.25) || (largest > 0.25 * height && rng.chance(0.5)) {
             canvas.blur((rng.f(0.002, 0.016) * height) as usize);
         }
-        let light = Light::draw(&mut rng, canvas.mean());
+        let heads = people.iter().map(|p| (p.view.origin.truncate(), p.view.unit)).collect();
+        let light = Light::draw(&mut rng, &Setting { size: Vec2::new(width, height), mean: canvas.mean(), heads });
+        ambience::apply(&mut rng.fork(), &mut canvas, &light, horizon);
         let props = things(&mut rng, width, height, &people);
         let smallest = people.iter().map(|p| p.view.unit * FACE).fold(f32::INFINITY, f32::min);
         let smallest = if smallest.is_finite() { smallest } else { 30.0 };
-        let camera = Camera::draw(&mut rng, canvas.mean(), light.level(), smallest);
+        let camera = Camera::draw(&mut rng, canvas.mean(), &light, smallest);
         Self { canvas, light, camera, people, props, grain: rng.seed() }
     }
 
@@ -383,4 +386,24 @@ fn things(rng: &mut Rng, w: f32, h: f32, people: &[Person]) -> Vec<Prop> {
         }
     }
     things
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::light::LightKind;
+
+    #[test]
+    fn every_light_occurs_and_infrared_is_grey() {
+        let mut seen = std::collections::HashMap::new();
+        for seed in 0..250 {
+            let scene = Scene::draw(seed, 64, 48);
+            *seen.entry(scene.light.kind()).or_insert(0) += 1;
+            if scene.light.kind() == LightKind::Infrared {
+                let image = scene.render().image;
+                assert!(image.pixels().all(|p| p.0[0] == p.0[1] && p.0[1] == p.0[2]), "seed {seed}");
+            }
+        }
+        assert!(seen.len() == 8 && seen.values().all(|count| *count >= 4), "{seen:?}");
+    }
 }
