@@ -5,6 +5,7 @@ use glam::Vec3;
 
 use crate::head::{Face, Paint};
 use crate::math::{Rng, cell, floor, fract, fractal, linear, mix, noise, rgb, smooth};
+use crate::props::Surface;
 
 /// A kind of surface.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub(crate) enum Material {
     Cloth(Cloth),
     /// Smooth or rough things.
     Thing { colour: Vec3, second: Vec3, pattern: Pattern, scale: f32, gloss: f32, seed: u32 },
+    /// Things with more to them.
+    Surface(Surface),
 }
 
 /// How two colours share a surface.
@@ -131,6 +134,7 @@ impl Material {
     pub(crate) fn paint(&self, p: Vec3, normal: &mut Vec3) -> Paint {
         match self {
             Self::Face(face) => face.paint(p),
+            Self::Surface(surface) => surface.paint(p, normal),
             Self::Skin { colour, shade, seed } => {
                 let mottle = noise(p.x * 14.0 + p.z * 9.0, p.y * 14.0, *seed) - 0.5;
                 let occlusion = 1.0 - shade * smooth(-0.75, -0.35, p.y);
