@@ -33,6 +33,8 @@ pub(crate) fn repaint(material: &Material, local: Vec3, paint: &mut Paint) {
             let keeps = if cell(cloth.seed as i32, 4, 71) < 0.2 { 0.8 } else { 0.15 };
             own * mix(1.0, luma.sqrt() / 0.45, keeps).clamp(0.12, 1.5)
         }
+        Material::Eye { .. } => mix(0.04, 0.12, luma.sqrt()),
+        Material::Surface(surface) => mix(mix(0.1, 0.7, cell(surface.seed as i32, 5, 71)), luma.sqrt(), 0.5),
         Material::Thing { seed, .. } => mix(mix(0.1, 0.7, cell(*seed as i32, 5, 71)), luma.sqrt(), 0.5),
     };
     paint.colour = Vec3::splat(value);

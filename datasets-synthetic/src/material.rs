@@ -6,6 +6,7 @@ use glam::{Vec2, Vec3};
 use crate::head::{Face, Paint};
 use crate::math::{Rng, cell, floor, fract, fractal, linear, mix, noise, rgb, smooth};
 use crate::mesh;
+use crate::props::Surface;
 
 /// A kind of surface.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub(crate) enum Material {
     Cloth(Cloth),
     /// Smooth or rough things.
     Thing { colour: Vec3, second: Vec3, pattern: Pattern, scale: f32, gloss: f32, seed: u32 },
+    /// Things with more to them.
+    Surface(Surface),
 }
 
 /// How two colours share a surface.
@@ -135,6 +138,7 @@ impl Material {
         match self {
             Self::Face(face) => face.paint(p),
             Self::Eye { iris, gaze, seed } => mesh::eye(*iris, *gaze, *seed, p),
+            Self::Surface(surface) => surface.paint(p, normal),
             Self::Skin { colour, shade, seed } => {
                 let mottle = noise(p.x * 14.0 + p.z * 9.0, p.y * 14.0, *seed) - 0.5;
                 let occlusion = 1.0 - shade * smooth(-0.75, -0.35, p.y);

@@ -13,10 +13,6 @@ use crate::mesh::Shape;
 #[derive(Clone)]
 pub(crate) struct Look {
     pub(crate) face: Face,
-    /// Years.
-    pub(crate) age: f32,
-    /// Share between two habits of shape: 0 to 0.4 female, 0.6 to 1 male.
-    pub(crate) male: f32,
     /// Skin from very dark (0) to very pale (1).
     pub(crate) tone: f32,
     pub(crate) hair: Hair,
@@ -297,8 +293,6 @@ impl Look {
         }
         Self {
             face,
-            age,
-            male,
             tone,
             hair: hair_style,
             hair_thickness: rng.f(0.7, 1.5),
