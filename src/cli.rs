@@ -228,6 +228,9 @@ pub(crate) struct TrainArgs {
     /// Folder for checkpoints, curves and the model.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Folder of the CC0 human mesh (docs/detector.md tells where to get it); without it all bodies are made by code.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bodies: Option<PathBuf>,
     /// Go on from the last checkpoint.
     #[arg(long)]
     pub(crate) resume: bool,

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use image::{ExtendedColorType, ImageEncoder, RgbImage, imageops};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use volet_edge::batch::write_whole;
-use volet_synthetic::{Clip, Dataset, Object, ObjectClass, Place, Still, seed_of, still};
+use volet_synthetic::{Bodies, Clip, Dataset, Generator, Object, ObjectClass, Place, Still, seed_of};
 
 use crate::cli::SynthArgs;
 
@@ -37,8 +37,15 @@ pub(crate) fn run(args: &SynthArgs) -> anyhow::Result<ExitCode> {
     Ok(if stopped { ExitCode::from(crate::stop::CODE) } else { ExitCode::SUCCESS })
 }
 
+/// The generator that uses the human mesh in `bodies`, or code alone.
+pub(crate) fn generator(bodies: Option<&Path>) -> anyhow::Result<Generator> {
+    let Some(folder) = bodies else { return Ok(Generator::default()) };
+    Ok(Generator::with_bodies(Arc::new(Bodies::load(folder)?), Generator::SHARE))
+}
+
 struct Work<'a> {
     args: &'a SynthArgs,
+    generator: Generator,
     bar: ProgressBar,
     stop: &'static AtomicBool,
     thumbnails: Mutex<Vec<(u64, RgbImage)>>,
@@ -49,7 +56,7 @@ impl<'a> Work<'a> {
         let stop = crate::stop::watch()?;
         let bar = ProgressBar::new(args.scenes + args.clips * u64::from(args.clip_frames));
         bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} pictures, {per_sec}, {eta} left")?);
-        Ok(Self { args, bar, stop, thumbnails: Mutex::default() })
+        Ok(Self { args, generator: generator(args.bodies.as_deref())?, bar, stop, thumbnails: Mutex::default() })
     }
 
     fn stills(&self) -> anyhow::Result<Dataset> {
@@ -62,7 +69,7 @@ impl<'a> Work<'a> {
                 if self.stop.load(Ordering::Relaxed) {
                     return Ok(None);
                 }
-                let made = still(seed_of(self.args.seed, index), self.args.size.0, self.args.size.1);
+                let made = self.generator.still(seed_of(self.args.seed, index), self.args.size.0, self.args.size.1);
                 self.write(&folder, index, &made.image)?;
                 if index < u64::from(SHEET.0 * SHEET.1) {
                     let small = (index, thumbnail(&made));
@@ -91,7 +98,7 @@ impl<'a> Work<'a> {
                 break;
             }
             let seed = seed_of(self.args.seed, u64::MAX - number);
-            let clip = Clip::new(seed, width, height, FPS, self.args.clip_frames);
+            let clip = Clip::with(&self.generator, seed, width, height, FPS, self.args.clip_frames);
             let name = format!("clips/{number:04}");
             let folder = self.args.out.join(&name);
             std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
@@ -128,11 +135,15 @@ impl<'a> Work<'a> {
 
     fn finish(&self, set: &Dataset, truth: &str, card: &str) -> anyhow::Result<()> {
         let (width, height) = self.args.size;
+        let bodies = match self.generator.bodies() {
+            None => "made by code".to_owned(),
+            Some(mesh) => format!("made by code, and the CC0 human mesh (BLAKE3 {})", mesh.hash()),
+        };
         let facts = [
             ("made by", format!("volet {} (`volet synth`)", env!("CARGO_PKG_VERSION"))),
             ("seed", self.args.seed.to_string()),
             ("size", format!("{width} x {height} pixels")),
-            ("bodies", "made by code".to_owned()),
+            ("bodies", bodies),
         ];
         write_whole(&self.args.out.join(truth), &serde_json::to_vec(set)?)?;
         write_whole(&self.args.out.join(card), set.card(&facts).as_bytes())?;

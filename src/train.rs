@@ -7,6 +7,7 @@ use anyhow::Context;
 use volet_models::net::{Architecture, Weights, read_model};
 use volet_models::train::{LabelledBox, Recipe, Sample, SampleSource, detect, train};
 use volet_models::{BBox, ObjectClass};
+use volet_synthetic::Generator;
 
 use crate::cli::TrainArgs;
 use crate::picture::frame;
@@ -17,7 +18,8 @@ const SIZE: (u32, u32) = (640, 384);
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
     let text = std::fs::read_to_string(&args.config).with_context(|| format!("cannot read {:?}", args.config))?;
     let recipe: Recipe = toml::from_str(&text).with_context(|| format!("{:?} is not a recipe", args.config))?;
-    let source = Synthetic(&recipe.architecture);
+    let generator = crate::synth::generator(args.bodies.as_deref())?;
+    let source = Synthetic { architecture: &recipe.architecture, generator };
     eprintln!("{} parameters", recipe.architecture.parameters());
     let bar = indicatif::ProgressBar::new(recipe.steps);
     let trained = train(&recipe, &source, &args.out, args.resume, &mut |p| {
@@ -35,17 +37,16 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-struct Synthetic<'a>(&'a Architecture);
+struct Synthetic<'a> {
+    architecture: &'a Architecture,
+    generator: Generator,
+}
 
 impl SampleSource for Synthetic<'_> {
     fn sample(&self, seed: u64) -> Sample {
-        let still = volet_synthetic::still(seed, SIZE.0, SIZE.1);
+        let still = self.generator.still(seed, SIZE.0, SIZE.1);
         let boxes = still.objects.iter().filter_map(|o| {
-            let class = match o.class {
-                volet_synthetic::ObjectClass::Face => ObjectClass::Face,
-                volet_synthetic::ObjectClass::Person => ObjectClass::Person,
-            };
-            let class = self.0.classes.iter().position(|c| *c == class)?;
+            let class = self.architecture.classes.iter().position(|c| c.name() == o.class.name())?;
             let [x, y, w, h] = o.bbox;
             Some(LabelledBox { class, bbox: BBox::new(x, y, w, h), ignore: o.ignore || o.visible < 0.3 })
         });

@@ -1,24 +1,39 @@
-//! Writes a contact sheet: `sheet OUT.png [FIRST_SEED] [COLUMNS] [ROWS] [WIDTH] [HEIGHT] [boxes] [clip]`.
+//! Writes a contact sheet: `sheet OUT.png [FIRST_SEED] [COLUMNS] [ROWS] [WIDTH] [HEIGHT] [boxes] [clip]
+//! [bodies=DIR] [share=0.6]`.
 //! With `clip`, two frames a second of the clip with the first seed; otherwise stills of consecutive seeds.
 
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use image::{GenericImage, Rgb, RgbImage};
-use volet_synthetic::{Clip, ObjectClass, still};
+use volet_synthetic::{Bodies, Clip, Generator, ObjectClass};
 
-fn main() -> Result<(), image::ImageError> {
+fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize, default: u32| arguments.get(at).and_then(|text| text.parse().ok()).unwrap_or(default);
     let out = arguments.first().map_or("sheet.png", String::as_str);
     let (columns, rows, width, height) = (number(2, 4), number(3, 4), number(4, 640), number(5, 384));
+    let share = arguments.iter().find_map(|argument| argument.strip_prefix("share=")?.parse().ok());
+    let share = share.unwrap_or(Generator::SHARE);
     let boxes = arguments.iter().any(|argument| argument == "boxes");
     let clip = arguments.iter().any(|argument| argument == "clip");
-    let story = Clip::new(u64::from(number(1, 0)), width, height, 2, columns * rows);
+    let generator = match arguments.iter().find_map(|argument| argument.strip_prefix("bodies=")) {
+        Some(folder) => {
+            let start = Instant::now();
+            let bodies = Bodies::load(Path::new(folder))?;
+            println!("mesh {} in {:.0} ms", bodies.hash(), start.elapsed().as_secs_f64() * 1e3);
+            Generator::with_bodies(Arc::new(bodies), share)
+        }
+        None => Generator::default(),
+    };
+    let story = Clip::with(&generator, u64::from(number(1, 0)), width, height, 2, columns * rows);
     let mut sheet = RgbImage::new(columns * width, rows * height);
     for index in 0..columns * rows {
         let start = Instant::now();
         let seed = u64::from(number(1, 0) + index);
-        let mut made = if clip { story.frame(index) } else { still(seed, width, height) };
+        let mut made = if clip { story.frame(index) } else { generator.still(seed, width, height) };
         let faces = made.objects.iter().filter(|object| object.class == ObjectClass::Face).count();
         println!("seed {seed}: {:.1} ms, {faces} faces", start.elapsed().as_secs_f64() * 1e3);
         for object in made.objects.iter().filter(|_| boxes) {
@@ -31,7 +46,7 @@ fn main() -> Result<(), image::ImageError> {
         }
         sheet.copy_from(&made.image, index % columns * width, index / columns * height)?;
     }
-    sheet.save(out)
+    Ok(sheet.save(out)?)
 }
 
 fn frame(image: &mut RgbImage, [x, y, w, h]: [f32; 4], colour: Rgb<u8>) {

@@ -1,13 +1,18 @@
 //! What a camera does to light on its way to a file: lens, exposure, sensor, processing, compression.
 //! Knows nothing of what is in the picture.
 
-use std::io::Cursor;
-
 use glam::Vec3;
-use image::{ImageFormat, RgbImage};
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use image::RgbImage;
 
-use crate::math::{Rng, hash};
+use crate::codec::Chain;
+use crate::filter::smear;
+pub(crate) use crate::filter::{box_blur, resize};
+use crate::light::{Light, LightKind};
+use crate::math::Rng;
+use crate::sensor::{Finish, LUMA, Sensor};
+
+/// Share of cameras that leave a picture nearly as the light was.
+const CLEAN: f32 = 0.35;
 
 /// All settings of one camera; the same for every frame of a clip but for the noise.
 #[derive(Clone)]
@@ -21,52 +26,91 @@ pub(crate) struct Camera {
     glow: f32,
     defocus: usize,
     motion: (f32, f32),
+    /// Sides of the sensor as a share of the picture's.
     shrink: f32,
-    noise: f32,
-    coarse: bool,
-    sharpen: f32,
+    sensor: Sensor,
+    finish: Finish,
     grey: bool,
-    qualities: Vec<u8>,
+    chain: Chain,
 }
 
 impl Camera {
     /// `smallest` is the height in pixels of the smallest face that must stay visible: blur is kept in proportion.
     /// Exposure follows the background's `mean` in part and what a half-bright surface returns under `light` in part.
-    pub(crate) fn draw(rng: &mut Rng, mean: Vec3, light: f32, smallest: f32) -> Self {
-        let share = rng.f(0.1, 0.6);
-        let level = (share * mean.element_sum() / 3.0 + (1.0 - share) * 0.35 * light).clamp(0.02, 1.0);
-        let target = rng.f(0.14, 0.42);
-        let auto = (target / level).clamp(0.4, 4.0);
-        let limit = (smallest / 9.0).clamp(0.35, 6.0);
-        let grey = rng.chance(0.09);
-        let poor = rng.chance(0.35);
-        Self {
+    pub(crate) fn draw(rng: &mut Rng, mean: Vec3, light: &Light, smallest: f32) -> Self {
+        let kind = light.kind();
+        // Automatic exposure that falls for what shines behind leaves faces dark.
+        let share = if kind == LightKind::Backlight { rng.f(0.3, 0.8) } else { rng.f(0.1, 0.6) };
+        let level = (share * mean.element_sum() / 3.0 + (1.0 - share) * 0.35 * light.level()).clamp(0.02, 1.0);
+        let target = if kind == LightKind::Night { rng.f(0.06, 0.3) } else { rng.f(0.14, 0.42) };
+        let auto = (target / level).clamp(0.4, 6.0);
+        let grey = kind == LightKind::Infrared || rng.chance(0.07);
+        // White balance takes most of the light's colour away.
+        let neutral = Vec3::ONE.lerp(Vec3::ONE / light.tint(), rng.f(0.2, 0.95));
+        let base = Self {
             exposure: auto.powf(rng.f(0.6, 1.0)) * rng.log(0.72, 1.35),
             balance: Vec3::new(1.0 + 0.09 * rng.normal(), 1.0 + 0.03 * rng.normal(), 1.0 + 0.11 * rng.normal())
-                .max(Vec3::splat(0.5)),
+                .max(Vec3::splat(0.5))
+                * (neutral / neutral.y.max(0.1)),
             contrast: rng.f(-0.35, 0.65),
             saturation: if grey { 0.0 } else { rng.f(0.45, 1.3) },
             lift: if rng.chance(0.2) { rng.f(0.0, 0.1) } else { 0.0 },
             vignette: if rng.chance(0.4) { rng.f(0.0, 0.55) } else { 0.0 },
             glow: if rng.chance(0.2) { rng.f(0.05, 0.25) } else { 0.0 },
-            defocus: if rng.chance(0.2) { rng.f(0.0, limit + 0.8) as usize } else { 0 },
-            motion: if rng.chance(0.12) {
-                let (angle, length) = (rng.f(0.0, std::f32::consts::TAU), rng.f(0.5, 1.0) * 1.6 * limit);
-                (angle.cos() * length, angle.sin() * length)
-            } else {
-                (0.0, 0.0)
-            },
-            shrink: if rng.chance(0.45) { 1.0 / rng.f(1.0, (0.8 + 0.55 * limit).clamp(1.15, 3.2)) } else { 1.0 },
-            noise: if poor { rng.log(0.015, 0.055) } else { rng.log(0.002, 0.02) },
-            coarse: rng.chance(0.5),
-            sharpen: if rng.chance(0.45) { rng.f(0.1, 1.3) } else { 0.0 },
+            defocus: 0,
+            motion: (0.0, 0.0),
+            shrink: 1.0,
+            sensor: Sensor::draw(rng, 0.0, false, grey),
+            finish: Finish { chroma: 0, luma: 0.0, sharpen: 0.0, halo: 1 },
             grey,
-            qualities: match rng.weighted(&[0.1, 0.65, 0.25]) {
-                0 => vec![],
-                1 => vec![rng.f(35.0, 95.0) as u8],
-                _ => vec![rng.f(25.0, 90.0) as u8, rng.f(60.0, 95.0) as u8],
-            },
+            chain: Chain::default(),
+        };
+        let dark = matches!(kind, LightKind::Dusk | LightKind::Night | LightKind::Infrared);
+        if rng.chance(if dark { 0.5 * CLEAN } else { CLEAN }) {
+            base.clean(rng)
+        } else {
+            base.spoilt(rng, smallest, if dark { 0.75 } else { 0.35 })
         }
+    }
+
+    /// A good camera, or a picture made much smaller since.
+    fn clean(mut self, rng: &mut Rng) -> Self {
+        let noise = rng.log(0.001, 0.006);
+        let mosaic = rng.chance(0.25);
+        self.sensor = Sensor::draw(rng, noise, mosaic, self.grey);
+        self.finish.sharpen = if rng.chance(0.5) { rng.f(0.1, 0.9) } else { 0.0 };
+        self.chain = Chain::clean(rng);
+        self
+    }
+
+    /// `poor` is the chance of a noisy sensor.
+    fn spoilt(mut self, rng: &mut Rng, smallest: f32, poor: f32) -> Self {
+        let limit = (smallest / 9.0).clamp(0.35, 6.0);
+        // All shrinking together leaves the smallest face this share of its size.
+        let least = 1.0 / (0.8 + 0.55 * limit).clamp(1.15, 3.2);
+        let poor = rng.chance(poor);
+        let noise = if poor { rng.log(0.012, 0.05) } else { rng.log(0.002, 0.016) };
+        if rng.chance(0.2) {
+            // Slightly out of focus far more often than wholly.
+            self.defocus = (rng.f(0.0, 1.0).powi(2) * (limit + 1.2)) as usize;
+        }
+        if rng.chance(0.12) {
+            let (angle, length) = (rng.f(0.0, std::f32::consts::TAU), rng.f(0.5, 1.0) * 1.6 * limit);
+            self.motion = (angle.cos() * length, angle.sin() * length);
+        }
+        if rng.chance(0.3) {
+            self.shrink = rng.f(least, 1.0);
+        }
+        let mosaic = rng.chance(0.6);
+        self.sensor = Sensor::draw(rng, noise, mosaic, self.grey);
+        self.finish = Finish {
+            chroma: if rng.chance(0.5) { rng.i(1, if poor { 5 } else { 2 }) as usize } else { 0 },
+            luma: if rng.chance(0.4) { noise * rng.f(1.0, 4.0) } else { 0.0 },
+            sharpen: if rng.chance(0.6) { rng.log(0.2, 2.2) } else { 0.0 },
+            halo: rng.i(1, 2) as usize,
+        };
+        self.chain = Chain::draw(rng, (least / self.shrink).min(1.0));
+        self
     }
 
     /// A steadier camera for clips: no smear of the whole picture, modest noise.
@@ -74,12 +118,47 @@ impl Camera {
         self.defocus = 0;
         self.motion = (0.0, 0.0);
         self.shrink = self.shrink.max(0.7);
-        self.noise = self.noise.min(0.025);
+        self.sensor = self.sensor.quieter(0.025);
+        self.chain = self.chain.steady();
         self
     }
 
     /// Develops a picture in linear light.
     pub(crate) fn develop(&self, mut pixels: Vec<Vec3>, width: usize, height: usize, seed: u32) -> RgbImage {
+        self.expose(&mut pixels, width, height);
+        if self.defocus > 0 {
+            box_blur(&mut pixels, width, height, self.defocus);
+            box_blur(&mut pixels, width, height, self.defocus);
+        }
+        if self.motion != (0.0, 0.0) {
+            pixels = smear(&pixels, width, height, self.motion);
+        }
+        if self.shrink < 0.97 {
+            let (w, h) = ((width as f32 * self.shrink) as usize, (height as f32 * self.shrink) as usize);
+            let (w, h) = (w.max(1), h.max(1));
+            let mut small = resize(&pixels, width, height, w, h);
+            self.process(&mut small, w, h, seed);
+            pixels = resize(&small, w, h, width, height);
+        } else {
+            self.process(&mut pixels, width, height, seed);
+        }
+        let mut bytes = Vec::with_capacity(width * height * 3);
+        for pixel in &pixels {
+            let p = (*pixel * 255.0 + 0.5).clamp(Vec3::ZERO, Vec3::splat(255.0));
+            bytes.extend_from_slice(&[p.x as u8, p.y as u8, p.z as u8]);
+        }
+        let image = RgbImage::from_raw(width as u32, height as u32, bytes).unwrap_or_default();
+        let mut image = self.chain.run(image);
+        if self.grey {
+            // Codecs round each colour by itself.
+            for pixel in image.pixels_mut() {
+                pixel.0 = [pixel.0[1]; 3];
+            }
+        }
+        image
+    }
+
+    fn expose(&self, pixels: &mut [Vec3], width: usize, height: usize) {
         let (cx, cy) = (width as f32 * 0.5, height as f32 * 0.5);
         let far = (cx * cx + cy * cy).recip();
         for y in 0..height {
@@ -98,35 +177,15 @@ impl Camera {
                 *pixel += halo * (self.glow * 4.0);
             }
         }
-        if self.defocus > 0 {
-            box_blur(&mut pixels, width, height, self.defocus);
-            box_blur(&mut pixels, width, height, self.defocus);
-        }
-        if self.motion != (0.0, 0.0) {
-            pixels = smear(&pixels, width, height, self.motion);
-        }
-        for pixel in &mut pixels {
+    }
+
+    /// From light on the sensor to display colours.
+    fn process(&self, pixels: &mut [Vec3], width: usize, height: usize, seed: u32) {
+        self.sensor.read_out(pixels, width, height, seed, self.grey);
+        for pixel in pixels.iter_mut() {
             *pixel = self.tone(*pixel);
         }
-        if self.shrink < 0.97 {
-            let (w, h) = ((width as f32 * self.shrink) as usize, (height as f32 * self.shrink) as usize);
-            let (w, h) = (w.max(1), h.max(1));
-            let mut small = resize(&pixels, width, height, w, h);
-            self.disturb(&mut small, w, h, seed);
-            pixels = resize(&small, w, h, width, height);
-        } else {
-            self.disturb(&mut pixels, width, height, seed);
-        }
-        let mut bytes = Vec::with_capacity(width * height * 3);
-        for pixel in &pixels {
-            let p = (*pixel * 255.0 + 0.5).clamp(Vec3::ZERO, Vec3::splat(255.0));
-            bytes.extend_from_slice(&[p.x as u8, p.y as u8, p.z as u8]);
-        }
-        let mut image = RgbImage::from_raw(width as u32, height as u32, bytes).unwrap_or_default();
-        for quality in &self.qualities {
-            image = recompress(image, *quality);
-        }
-        image
+        self.finish.apply(pixels, width, height);
     }
 
     fn tone(&self, light: Vec3) -> Vec3 {
@@ -135,163 +194,7 @@ impl Camera {
         let p = soft.max(Vec3::ZERO).min(Vec3::splat(1.3));
         let p = Vec3::new(p.x.sqrt(), p.y.sqrt(), p.z.sqrt());
         let curved = p.lerp(p * p * (Vec3::splat(3.0) - 2.0 * p), self.contrast);
-        let luma = curved.dot(Vec3::new(0.299, 0.587, 0.114));
+        let luma = curved.dot(LUMA);
         Vec3::splat(luma).lerp(curved, self.saturation) * (1.0 - self.lift) + Vec3::splat(self.lift)
     }
-
-    fn disturb(&self, pixels: &mut [Vec3], width: usize, height: usize, seed: u32) {
-        let add = |pixels: &mut [Vec3], amount: f32| {
-            for (index, pixel) in pixels.iter_mut().enumerate() {
-                let bits = hash(index as i32, 77, seed);
-                let more = hash(index as i32, 78, seed);
-                let byte = |bits: u32, shift: u32| ((bits >> shift) & 255) as f32;
-                let triangle = |b: u32| (byte(b, 0) + byte(b, 8) + byte(b, 16) - 382.5) / 128.0;
-                let luma = triangle(bits);
-                let chroma = if self.grey { 0.0 } else { 1.0 };
-                let own = Vec3::new(byte(more, 0) - 127.5, byte(more, 8) - 127.5, byte(more, 16) - 127.5) / 74.0;
-                *pixel += (Vec3::splat(luma * 0.8) + own * (0.7 * chroma)) * amount;
-            }
-        };
-        if self.coarse {
-            // Noise before the smoothing of demosaicing and denoising: blotches rather than grain.
-            add(pixels, self.noise * 1.6);
-            light_blur(pixels, width, height);
-        } else {
-            add(pixels, self.noise);
-        }
-        if self.sharpen > 0.0 {
-            let mut soft = pixels.to_vec();
-            light_blur(&mut soft, width, height);
-            for (pixel, soft) in pixels.iter_mut().zip(soft) {
-                *pixel += (*pixel - soft) * self.sharpen;
-            }
-        }
-    }
-}
-
-fn recompress(image: RgbImage, quality: u8) -> RgbImage {
-    let (Ok(width), Ok(height)) = (u16::try_from(image.width()), u16::try_from(image.height())) else { return image };
-    let mut bytes = Vec::new();
-    let mut encoder = Encoder::new(&mut bytes, quality);
-    // Cameras keep colour at half resolution.
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    if encoder.encode(&image, width, height, ColorType::Rgb).is_err() {
-        return image;
-    }
-    match image::load(Cursor::new(bytes), ImageFormat::Jpeg) {
-        Ok(decoded) => decoded.into_rgb8(),
-        Err(_) => image,
-    }
-}
-
-/// The 1-2-1 kernel in both directions.
-fn light_blur(pixels: &mut [Vec3], width: usize, height: usize) {
-    for row in pixels.chunks_exact_mut(width) {
-        let mut before = row[0];
-        for x in 0..width {
-            let here = row[x];
-            row[x] = (before + here * 2.0 + row[(x + 1).min(width - 1)]) * 0.25;
-            before = here;
-        }
-    }
-    let mut above = pixels[..width].to_vec();
-    for y in 0..height {
-        for x in 0..width {
-            let here = pixels[y * width + x];
-            let below = pixels[(y + 1).min(height - 1) * width + x];
-            pixels[y * width + x] = (above[x] + here * 2.0 + below) * 0.25;
-            above[x] = here;
-        }
-    }
-}
-
-/// Mean over a square window of `2 radius + 1`, in place.
-pub(crate) fn box_blur(pixels: &mut [Vec3], width: usize, height: usize, radius: usize) {
-    let radius = radius.min(width.saturating_sub(1)).min(height.saturating_sub(1));
-    if radius == 0 {
-        return;
-    }
-    let scale = 1.0 / (2 * radius + 1) as f32;
-    let mut line = vec![Vec3::ZERO; width];
-    for row in pixels.chunks_exact_mut(width) {
-        line.copy_from_slice(row);
-        let mut sum = line[0] * radius as f32;
-        for value in line.iter().take(radius + 1) {
-            sum += *value;
-        }
-        for x in 0..width {
-            row[x] = sum * scale;
-            sum += line[(x + radius + 1).min(width - 1)] - line[x.saturating_sub(radius)];
-        }
-    }
-    let source = pixels.to_vec();
-    let mut sums: Vec<Vec3> = source[..width].iter().map(|p| *p * radius as f32).collect();
-    for y in 0..=radius {
-        for x in 0..width {
-            sums[x] += source[y * width + x];
-        }
-    }
-    for y in 0..height {
-        let enter = (y + radius + 1).min(height - 1) * width;
-        let leave = y.saturating_sub(radius) * width;
-        for x in 0..width {
-            pixels[y * width + x] = sums[x] * scale;
-            sums[x] += source[enter + x] - source[leave + x];
-        }
-    }
-}
-
-fn smear(pixels: &[Vec3], width: usize, height: usize, (dx, dy): (f32, f32)) -> Vec<Vec3> {
-    let steps = (dx.abs().max(dy.abs()).ceil() as usize).clamp(2, 16);
-    let offsets: Vec<(isize, isize)> = (0..steps)
-        .map(|i| {
-            let t = i as f32 / (steps - 1) as f32 - 0.5;
-            ((dx * t).round() as isize, (dy * t).round() as isize)
-        })
-        .collect();
-    let mut out = Vec::with_capacity(pixels.len());
-    for y in 0..height as isize {
-        for x in 0..width as isize {
-            let mut sum = Vec3::ZERO;
-            for (ox, oy) in &offsets {
-                let (sx, sy) = ((x + ox).clamp(0, width as isize - 1), (y + oy).clamp(0, height as isize - 1));
-                sum += pixels[sy as usize * width + sx as usize];
-            }
-            out.push(sum / steps as f32);
-        }
-    }
-    out
-}
-
-/// Bilinear resize, averaging where it shrinks.
-pub(crate) fn resize(pixels: &[Vec3], width: usize, height: usize, to_width: usize, to_height: usize) -> Vec<Vec3> {
-    let taps = |from: usize, to: usize| -> Vec<(usize, usize, f32)> {
-        let scale = from as f32 / to as f32;
-        (0..to)
-            .map(|i| {
-                let at = ((i as f32 + 0.5) * scale - 0.5).clamp(0.0, from as f32 - 1.0);
-                let low = at as usize;
-                (low, (low + 1).min(from - 1), at - low as f32)
-            })
-            .collect()
-    };
-    let source;
-    let pixels = if to_width * 10 < width * 7 {
-        let mut soft = pixels.to_vec();
-        box_blur(&mut soft, width, height, (width / to_width / 2).max(1));
-        source = soft;
-        &source[..]
-    } else {
-        pixels
-    };
-    let (columns, rows) = (taps(width, to_width), taps(height, to_height));
-    let mut out = Vec::with_capacity(to_width * to_height);
-    for &(y0, y1, ty) in &rows {
-        for &(x0, x1, tx) in &columns {
-            let top = pixels[y0 * width + x0].lerp(pixels[y0 * width + x1], tx);
-            let low = pixels[y1 * width + x0].lerp(pixels[y1 * width + x1], tx);
-            out.push(top.lerp(low, ty));
-        }
-    }
-    out
 }

@@ -8,11 +8,11 @@ use std::f32::consts::{PI, TAU};
 
 use glam::{Vec2, Vec3};
 
-use crate::Still;
 use crate::math::{Rng, mix, noise, smooth};
 use crate::person::{Arm, Habits, Legs, Look, Person, Pose, View};
 use crate::scene::Scene;
 use crate::sides;
+use crate::{Generator, Still};
 
 /// Walking speed in head heights per second: 1.4 m/s.
 const WALK: f32 = 6.0;
@@ -54,6 +54,11 @@ impl Clip {
     /// Draws a clip of so many frames at `fps` frames a second (0 counts as 1); sides are brought into
     /// [`crate::SIDES`].
     pub fn new(seed: u64, width: u32, height: u32, fps: u32, frames: u32) -> Self {
+        Self::with(&Generator::default(), seed, width, height, fps, frames)
+    }
+
+    /// As [`Clip::new`], with people as this generator makes them.
+    pub fn with(generator: &Generator, seed: u64, width: u32, height: u32, fps: u32, frames: u32) -> Self {
         let (width, height) = sides(width, height);
         let fps = fps.max(1);
         let mut rng = Rng::new(seed ^ 0xC11B);
@@ -71,7 +76,7 @@ impl Clip {
             nearest: focal / (0.27 * h),
         };
         let seconds = frames as f32 / fps as f32;
-        let actors = cast(&mut rng, &ground, w, seconds.max(1.0));
+        let actors = cast(generator, &mut rng, &ground, w, seconds.max(1.0));
         Self { scene, actors, ground, fps, frames }
     }
 
@@ -177,13 +182,14 @@ impl Actor {
 }
 
 /// The people of a clip with their ways: some cross, some come up to the camera, some meet and talk, some wait.
-fn cast(rng: &mut Rng, ground: &Ground, width: f32, seconds: f32) -> Vec<Actor> {
+fn cast(generator: &Generator, rng: &mut Rng, ground: &Ground, width: f32, seconds: f32) -> Vec<Actor> {
     let habits = Habits::draw(rng);
     let mut actors = Vec::new();
     let near = ground.nearest;
     let edge = |distance: f32| 0.5 * width / (ground.focal / distance) + 1.5;
     let add = |rng: &mut Rng, actors: &mut Vec<Actor>, way: Vec<(f32, Vec2)>, standing: f32, talks: bool| {
-        let (look, mut pose) = (Look::draw(rng, &habits), Pose::draw(rng, 1.0));
+        let (mut look, mut pose) = (Look::draw(rng, &habits), Pose::draw(rng, 1.0));
+        generator.embody(&mut look);
         pose.head_pitch *= 0.5;
         let person = Person { look, pose, view: View::new(Vec3::ZERO, 1.0, 0.0, 20.0), haze: 0.0 };
         let swing = rng.f(0.15, 0.9);

@@ -4,9 +4,12 @@
 //! Head coordinates: origin at the middle between chin and crown, height 1; x to the viewer's right when the
 //! face looks at the viewer, y up, z out of the face. Eyes lie at y = 0, as artists' canons have it.
 
+use std::sync::Arc;
+
 use glam::{Vec2, Vec3};
 
 use crate::math::{Rng, bump, fall, fractal, mix, noise, rgb, smooth};
+use crate::mesh::{self, HeadMap};
 
 /// Highest and lowest y of the region that counts as face: hairline and chin.
 pub(crate) const HAIRLINE: f32 = 0.31;
@@ -54,6 +57,9 @@ pub(crate) struct Face {
     /// 0 closed .. 1 shouting.
     pub(crate) mouth_open: f32,
     pub(crate) brow_raise: f32,
+
+    /// The shape of a head of the mesh; the built-in shape counts for nothing then.
+    pub(crate) map: Option<Arc<HeadMap>>,
 }
 
 /// What a painted point of skin looks like.
@@ -126,6 +132,7 @@ impl Face {
             smile: if rng.chance(0.4) { rng.f(0.3, 1.0) } else { rng.f(-0.4, 0.3) },
             mouth_open: if rng.chance(0.25) { rng.f(0.1, 1.0) } else { 0.0 },
             brow_raise: rng.normal() * 0.4,
+            map: None,
         }
     }
 
@@ -136,6 +143,10 @@ impl Face {
 
     /// Surface point in the direction given by longitude (0 at the face's middle, positive to x) and latitude.
     pub(crate) fn surface(&self, longitude: f32, latitude: f32) -> Vec3 {
+        if let Some(map) = &self.map {
+            let (rest, shift) = map.at(longitude, latitude);
+            return rest + shift;
+        }
         let (sin_lat, cos_lat) = latitude.sin_cos();
         let (sin_lon, cos_lon) = longitude.sin_cos();
         let ring = cos_lat.max(0.0).powf(0.75);
@@ -173,6 +184,14 @@ impl Face {
         Vec3::new(x, y, z + dz * front)
     }
 
+    /// A surface point where paint has it, and from there to where it is: for the built-in head the same place.
+    pub(crate) fn rest(&self, longitude: f32, latitude: f32) -> (Vec3, Vec3) {
+        match &self.map {
+            Some(map) => map.at(longitude, latitude),
+            None => (self.surface(longitude, latitude), Vec3::ZERO),
+        }
+    }
+
     /// Whether a surface point belongs to the region that annotators call the face.
     pub(crate) fn is_face(longitude: f32, point: Vec3) -> bool {
         point.y < HAIRLINE && longitude.abs() < 1.5
@@ -180,6 +199,9 @@ impl Face {
 
     /// The skin, and everything painted on it, at a point of the surface.
     pub(crate) fn paint(&self, p: Vec3) -> Paint {
+        if self.map.is_some() {
+            return mesh::skin(self, p);
+        }
         let (x, y, z) = (p.x, p.y, p.z);
         let side = x.abs();
         let mottle = noise(x * 22.0 + z * 9.0, y * 22.0 - z * 7.0, self.seed) - 0.5;
@@ -237,7 +259,7 @@ impl Face {
         p.y - edge
     }
 
-    fn paint_scalp(&self, p: Vec3, colour: &mut Vec3, gloss: &mut f32) {
+    pub(crate) fn paint_scalp(&self, p: Vec3, colour: &mut Vec3, gloss: &mut f32) {
         if self.scalp <= 0.0 {
             return;
         }
@@ -247,7 +269,7 @@ impl Face {
         *gloss *= 1.0 - 0.7 * cover;
     }
 
-    fn paint_brow(&self, side: f32, y: f32, front: f32, colour: &mut Vec3, gloss: &mut f32) {
+    pub(crate) fn paint_brow(&self, side: f32, y: f32, front: f32, colour: &mut Vec3, gloss: &mut f32) {
         let along = (side - 0.05) / 0.17;
         if !(-0.1..=1.1).contains(&along) {
             return;
@@ -359,7 +381,7 @@ impl Face {
         (cheeks * (1.0 - bare).max(0.0) * self.beard.ceil()).max(under_nose * self.moustache.ceil())
     }
 
-    fn paint_beard(&self, p: Vec3, front: f32, colour: &mut Vec3, gloss: &mut f32) {
+    pub(crate) fn paint_beard(&self, p: Vec3, front: f32, colour: &mut Vec3, gloss: &mut f32) {
         let mouth = self.mouth_y;
         if p.y > mouth + 0.26 {
             return;

@@ -1,34 +1,44 @@
 //! People, scenes and clips made by code, with exact ground truth.
 //!
 //! Everything follows from one seed: the same seed and size give the same pixels on one machine, whatever calls it
-//! and from however many threads. No file is read, no real person's picture went into any of it.
+//! and from however many threads. No real person's picture went into any of it, and no file
+//! is read but those of the human mesh ([`Bodies`]), where its folder is given.
 //!
-//! How a picture comes about, module by module: `scene` decides who and what is where; `background` paints the place with `fill`s;
-//! `person` draws looks and poses; `body` and `worn` turn them into triangles; `raster` finds what each sample sees;
+//! How a picture comes about, module by module: `scene` decides who and what is where; `background` paints the
+//! place with `fill`s; `person` draws looks and poses; `body`, `worn` and `mesh` turn them into triangles; `raster` finds what each sample sees;
 //! `head` and `material` paint surfaces in their own coordinates; `light` lights them; `camera` spoils the result as
-//! cameras do. The crate knows nothing of detectors, models or networks.
+//! cameras do, with its `sensor` and the `codec`s behind it. The crate knows nothing of detectors, models or networks.
 
+mod ambience;
 mod attributes;
 mod background;
 mod body;
 mod camera;
 mod clip;
+mod codec;
 mod dataset;
 mod fill;
+mod filter;
+mod generator;
 mod head;
+mod infrared;
 mod light;
 mod material;
 mod math;
+mod mesh;
 mod person;
 mod props;
 mod raster;
 mod scene;
+mod sensor;
 mod worn;
 
 pub use attributes::{Attributes, Cover, Glasses, Hair, Hat, Sex};
 pub use clip::Clip;
 pub use dataset::{Dataset, Place};
+pub use generator::Generator;
 use image::RgbImage;
+pub use mesh::{Bodies, BodiesError};
 
 /// Smallest and largest accepted picture side in pixels; sizes beyond are brought to the nearest of the two.
 pub const SIDES: std::ops::RangeInclusive<u32> = 16..=4096;
@@ -90,7 +100,7 @@ pub fn seed_of(set: u64, index: u64) -> u64 {
 }
 
 /// Makes one training picture; sides are brought into [`SIDES`]. Runs on the calling thread only.
+/// Makes one training picture with the built-in bodies: [`Generator::still`] of the default generator.
 pub fn still(seed: u64, width: u32, height: u32) -> Still {
-    let (width, height) = sides(width, height);
-    scene::Scene::draw(seed, width, height).render()
+    Generator::default().still(seed, width, height)
 }

@@ -1,10 +1,12 @@
 //! What surfaces look like: colour, occlusion and gloss at a point in a part's own coordinates.
 //! Knows nothing of light, camera or where the part is.
 
-use glam::Vec3;
+use glam::{Vec2, Vec3};
 
 use crate::head::{Face, Paint};
 use crate::math::{Rng, cell, floor, fract, fractal, linear, mix, noise, rgb, smooth};
+use crate::mesh;
+use crate::props::Surface;
 
 /// A kind of surface.
 #[derive(Clone)]
@@ -13,12 +15,16 @@ pub(crate) enum Material {
     Face(Box<Face>),
     /// Skin without a face: necks, hands, arms, legs, ears. `shade` darkens towards local y = 0..-0.4 (a neck).
     Skin { colour: Vec3, shade: f32, seed: u32 },
+    /// An eyeball, in coordinates from its centre in radii.
+    Eye { iris: Vec3, gaze: Vec2, seed: u32 },
     /// Strands along the local y axis.
     Hair { colour: Vec3, gloss: f32, fine: f32, seed: u32 },
     /// Woven or knitted things, with folds.
     Cloth(Cloth),
     /// Smooth or rough things.
     Thing { colour: Vec3, second: Vec3, pattern: Pattern, scale: f32, gloss: f32, seed: u32 },
+    /// Things with more to them.
+    Surface(Surface),
 }
 
 /// How two colours share a surface.
@@ -131,6 +137,8 @@ impl Material {
     pub(crate) fn paint(&self, p: Vec3, normal: &mut Vec3) -> Paint {
         match self {
             Self::Face(face) => face.paint(p),
+            Self::Eye { iris, gaze, seed } => mesh::eye(*iris, *gaze, *seed, p),
+            Self::Surface(surface) => surface.paint(p, normal),
             Self::Skin { colour, shade, seed } => {
                 let mottle = noise(p.x * 14.0 + p.z * 9.0, p.y * 14.0, *seed) - 0.5;
                 let occlusion = 1.0 - shade * smooth(-0.75, -0.35, p.y);

@@ -7,15 +7,12 @@ use crate::attributes::{Attributes, Cover, Glasses, Hair, Hat, Sex};
 use crate::head::{Face, skin_tone};
 use crate::material::{Cloth, Pattern};
 use crate::math::{Rng, linear, rgb};
+use crate::mesh::Shape;
 
 /// What stays with a person.
 #[derive(Clone)]
 pub(crate) struct Look {
     pub(crate) face: Face,
-    /// Years.
-    pub(crate) age: f32,
-    /// Share between two habits of shape: 0 to 0.4 female, 0.6 to 1 male.
-    pub(crate) male: f32,
     /// Skin from very dark (0) to very pale (1).
     pub(crate) tone: f32,
     pub(crate) hair: Hair,
@@ -42,6 +39,12 @@ pub(crate) struct Look {
     /// Standing height in heads: 4.5 for toddlers, 7.5 for adults.
     pub(crate) heads: f32,
     pub(crate) gloves: bool,
+    /// In years.
+    pub(crate) age: f32,
+    /// 0 female .. 1 male, in shape.
+    pub(crate) male: f32,
+    /// The shape of a person made of the mesh.
+    pub(crate) shape: Option<Shape>,
 }
 
 /// Where an arm's hand is to go.
@@ -290,8 +293,6 @@ impl Look {
         }
         Self {
             face,
-            age,
-            male,
             tone,
             hair: hair_style,
             hair_thickness: rng.f(0.7, 1.5),
@@ -325,6 +326,9 @@ impl Look {
             build: (1.0 + 0.14 * rng.normal()).clamp(0.75, 1.5),
             heads: if age < 16.0 { 4.6 + 2.6 * age / 16.0 } else { 7.3 + 0.2 * rng.normal() },
             gloves: habits.winter && rng.chance(0.35),
+            age,
+            male,
+            shape: None,
         }
     }
 }

@@ -1,18 +1,21 @@
 //! Composition: who and what is where, from the place to the finished picture with its truth.
 //! The only module that knows of all the others.
 
+use std::collections::HashMap;
+
 use glam::{Vec2, Vec3};
 
+use crate::ambience;
 use crate::background::{self, Canvas};
 use crate::body::{self, Built};
 use crate::camera::{self, Camera};
 use crate::fill::Fill;
-use crate::light::{self, Light};
+use crate::light::{self, Light, Setting};
 use crate::math::{Rng, mix};
 use crate::person::{Habits, Legs, Look, Person, Pose, View};
-use crate::props::{self, Prop};
+use crate::props::{self, Kind, Marked, Prop, THINGS};
 use crate::raster::{Geometry, Group, NONE, SUB, Visibility};
-use crate::{Object, ObjectClass, Still};
+use crate::{Generator, Object, ObjectClass, Still};
 
 /// Share of a head's height that the face takes.
 pub(crate) const FACE: f32 = 0.81;
@@ -31,19 +34,19 @@ pub(crate) struct Scene {
 
 impl Scene {
     /// Draws a training scene.
-    pub(crate) fn draw(seed: u64, width: usize, height: usize) -> Self {
+    pub(crate) fn draw(generator: &Generator, seed: u64, width: usize, height: usize) -> Self {
         let mut rng = Rng::new(seed);
         let (canvas, horizon) = place(&mut rng, width, height, false);
-        let people = crowd(&mut rng, width as f32, height as f32, horizon);
-        Self::furnish(rng, canvas, people)
+        let people = crowd(generator, &mut rng, width as f32, height as f32, horizon);
+        Self::furnish(rng, canvas, horizon, people)
     }
 
     /// Draws a place for a clip, empty of people, and where its horizon is as a share of the height.
     pub(crate) fn empty(rng: &mut Rng, width: usize, height: usize) -> (Self, f32) {
         let (canvas, horizon) = place(rng, width, height, true);
-        let mut scene = Self::furnish(rng.fork(), canvas, Vec::new());
+        let mut scene = Self::furnish(rng.fork(), canvas, horizon, Vec::new());
         scene.camera = scene.camera.steady();
-        scene.props.retain(|prop| !prop.barrier);
+        scene.props.retain(|prop| !matches!(prop.kind, Kind::Barrier | Kind::Body { .. }));
         scene.props.truncate(4);
         for prop in &mut scene.props {
             // Behind everyone, who have depths of their own below zero.
@@ -52,17 +55,20 @@ impl Scene {
         (scene, horizon)
     }
 
-    fn furnish(mut rng: Rng, mut canvas: Canvas, people: Vec<Person>) -> Self {
+    fn furnish(mut rng: Rng, mut canvas: Canvas, horizon: f32, people: Vec<Person>) -> Self {
         let (width, height) = (canvas.width as f32, canvas.height as f32);
         let largest = people.iter().map(|p| p.view.unit).fold(0.0, f32::max);
         if rng.chance(0.25) || (largest > 0.25 * height && rng.chance(0.5)) {
             canvas.blur((rng.f(0.002, 0.016) * height) as usize);
         }
-        let light = Light::draw(&mut rng, canvas.mean());
-        let props = things(&mut rng, width, height, &people);
+        let heads = people.iter().map(|p| (p.view.origin.truncate(), p.view.unit)).collect();
+        let light = Light::draw(&mut rng, &Setting { size: Vec2::new(width, height), mean: canvas.mean(), heads });
+        ambience::apply(&mut rng.fork(), &mut canvas, &light, horizon);
+        let room = props::Room { width, height, horizon: horizon * height, people: &people };
+        let props = props::things(&mut rng, &room);
         let smallest = people.iter().map(|p| p.view.unit * FACE).fold(f32::INFINITY, f32::min);
         let smallest = if smallest.is_finite() { smallest } else { 30.0 };
-        let camera = Camera::draw(&mut rng, canvas.mean(), light.level(), smallest);
+        let camera = Camera::draw(&mut rng, canvas.mean(), &light, smallest);
         Self { canvas, light, camera, people, props, grain: rng.seed() }
     }
 
@@ -77,15 +83,15 @@ impl Scene {
         let mut geometry = Geometry::default();
         let built: Vec<Built> =
             people.iter().enumerate().map(|(index, person)| body::build(&mut geometry, person, index as u32)).collect();
-        for prop in &self.props {
-            props::add(&mut geometry, prop);
-        }
+        let things: Vec<Marked> =
+            (THINGS..).zip(&self.props).flat_map(|(owner, prop)| props::add(&mut geometry, prop, owner)).collect();
         let seen = Visibility::new(&geometry, width, height);
         let mut ground = Canvas { width, height, pixels: self.canvas.pixels.clone() };
         contact_shadows(&mut ground, people);
+        props::ground_shadows(&mut ground, &self.props);
         light::composite(&geometry, &seen, &self.light, &mut ground.pixels);
         let image = self.camera.develop(ground.pixels, width, height, self.grain ^ frame.wrapping_mul(0x9E37_79B9));
-        Still { image, objects: truth(&geometry, &seen, people, &built) }
+        Still { image, objects: truth(&geometry, &seen, people, &built, &things) }
     }
 }
 
@@ -117,15 +123,21 @@ fn contact_shadows(canvas: &mut Canvas, people: &[Person]) {
     }
 }
 
-fn truth(geometry: &Geometry, seen: &Visibility, people: &[Person], built: &[Built]) -> Vec<Object> {
+fn truth(geometry: &Geometry, seen: &Visibility, people: &[Person], built: &[Built], things: &[Marked]) -> Vec<Object> {
     let (w, h) = ((seen.width / SUB) as f32, (seen.height / SUB) as f32);
     let mut bodies = vec![Bounds::default(); built.len()];
+    let mut solids: HashMap<u32, Bounds> = HashMap::new();
     for (y, row) in seen.triangle.chunks_exact(seen.width).enumerate() {
         let mut x = 0;
         for run in row.chunk_by(|a, b| a == b) {
             if let Some(triangle) = geometry.triangles.get(run[0] as usize) {
                 let owner = geometry.parts[triangle.part as usize].owner;
-                if let Some(bounds) = bodies.get_mut(owner as usize) {
+                let bounds = match owner {
+                    NONE => None,
+                    THINGS.. => Some(solids.entry(owner).or_default()),
+                    _ => bodies.get_mut(owner as usize),
+                };
+                if let Some(bounds) = bounds {
                     bounds.add(Vec2::new(x as f32, y as f32) / SUB as f32);
                     bounds.add(Vec2::new((x + run.len()) as f32, (y + 1) as f32) / SUB as f32);
                 }
@@ -154,6 +166,20 @@ fn truth(geometry: &Geometry, seen: &Visibility, people: &[Person], built: &[Bui
             let ignore = visible < 0.1 || bbox[2].min(bbox[3]) < 5.0;
             let track_id = owner * 2;
             objects.push(Object { class: ObjectClass::Person, bbox, track_id, visible, ignore, attributes });
+        }
+    }
+    for thing in things {
+        // A drawn face's box spans hidden parts too, as a real one's does; other things' boxes bound what is seen.
+        let bounds = match thing.class {
+            ObjectClass::Face => Bounds::of(geometry, thing.triangles.iter().copied()),
+            _ => solids.get(&thing.owner).copied().unwrap_or_default(),
+        };
+        let Some(bbox) = bounds.clipped(w, h) else { continue };
+        let visible = visible_share(geometry, seen, thing.triangles.iter().copied(), thing.owner, false);
+        if visible > 0.0 {
+            let ignore = thing.ignore || visible < 0.1 || bbox[2].min(bbox[3]) < 5.0;
+            let track_id = thing.owner * 2 + u32::from(thing.class == ObjectClass::Face);
+            objects.push(Object { class: thing.class, bbox, track_id, visible, ignore, attributes: None });
         }
     }
     objects
@@ -235,7 +261,7 @@ fn visible_share(
 }
 
 /// People placed as one of several kinds of picture has them.
-fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
+fn crowd(generator: &Generator, rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
     let habits = Habits::draw(rng);
     // Position of the head in pixels, and pixels per head.
     let mut places: Vec<(f32, f32, f32)> = Vec::new();
@@ -339,7 +365,8 @@ fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
         .map(|(x, y, unit)| {
             depth += 0.45 * (before + unit);
             before = unit;
-            let look = Look::draw(rng, &habits);
+            let mut look = Look::draw(rng, &habits);
+            generator.embody(&mut look);
             let mut pose = Pose::draw(rng, towards.max(0.0));
             // Together with the camera's own tilt no face is seen from further above or below than half a right angle.
             pose.head_pitch = pose.head_pitch.clamp(-0.87 - camera_pitch, 0.87 - camera_pitch);
@@ -358,28 +385,22 @@ fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
         .collect()
 }
 
-/// Things behind, among and in front of the people.
-fn things(rng: &mut Rng, w: f32, h: f32, people: &[Person]) -> Vec<Prop> {
-    let count = match people.is_empty() {
-        true => rng.i(2, 22),
-        false if rng.chance(0.5) => rng.i(0, 7),
-        false => 0,
-    };
-    let deepest = people.iter().map(|p| p.view.origin.z).fold(0.0, f32::max);
-    let mut things: Vec<Prop> = (0..count)
-        .map(|_| {
-            let size = rng.log(6.0, (0.3 * h).max(12.0));
-            let z = if rng.chance(0.6) { -4.0 * size - 100.0 } else { rng.f(0.0, deepest + 3.0 * size) };
-            let at = Vec3::new(rng.f(0.0, w), rng.f(0.1, 1.05) * h, z);
-            Prop { at, size, seed: rng.seed(), barrier: false }
-        })
-        .collect();
-    if rng.chance(0.22) {
-        for _ in 0..rng.i(1, 4) {
-            let size = rng.log(0.1, 0.7) * h;
-            let at = Vec3::new(rng.f(0.0, w), rng.f(0.5, 1.1) * h, rng.f(0.3, 1.0) * deepest + 2.0 * size);
-            things.push(Prop { at, size, seed: rng.seed(), barrier: true });
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::light::LightKind;
+
+    #[test]
+    fn every_light_occurs_and_infrared_is_grey() {
+        let mut seen = std::collections::HashMap::new();
+        for seed in 0..250 {
+            let scene = Scene::draw(&Generator::default(), seed, 64, 48);
+            *seen.entry(scene.light.kind()).or_insert(0) += 1;
+            if scene.light.kind() == LightKind::Infrared {
+                let image = scene.render().image;
+                assert!(image.pixels().all(|p| p.0[0] == p.0[1] && p.0[1] == p.0[2]), "seed {seed}");
+            }
         }
+        assert!(seen.len() == 8 && seen.values().all(|count| *count >= 4), "{seen:?}");
     }
-    things
 }

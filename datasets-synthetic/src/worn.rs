@@ -2,6 +2,7 @@
 //! Knows nothing of the body below the neck.
 
 use std::f32::consts::{PI, TAU};
+use std::sync::Arc;
 
 use glam::{Mat3, Vec3};
 
@@ -10,6 +11,7 @@ use crate::body::{Builder, body_frame};
 use crate::head::Face;
 use crate::material::{Cloth, Material, Pattern};
 use crate::math::{fall, fractal, mix, noise, smooth};
+use crate::mesh;
 use crate::person::{Look, Person};
 use crate::raster::{Group, Sheet};
 
@@ -18,6 +20,9 @@ use crate::raster::{Group, Sheet};
 struct Seat {
     turn: Mat3,
 }
+
+/// Heads of fewer pixels are built-in ones: of the mesh's shape nothing would be seen.
+const MESH_UNIT: f32 = 28.0;
 
 const JOINT: Vec3 = Vec3::new(0.0, -0.42, -0.1);
 
@@ -44,6 +49,14 @@ pub(crate) fn head(builder: &mut Builder<'_>, person: &Person) -> (Vec<u32>, f32
     let unit = builder.view.unit;
     let nu = ((unit * 0.7) as usize).clamp(16, 110);
     let nv = nu * 3 / 4;
+    if let Some(shape) = look.shape.as_ref().filter(|_| unit > MESH_UNIT) {
+        let frame = body_frame(person);
+        let (face, painted) = mesh::build(builder, shape, &look.face, |p| seat.place(p), frame);
+        let mut person = person.clone();
+        person.look.face = painted;
+        worn(builder, &seat, &person, (nu, nv));
+        return (face, towards);
+    }
 
     let first = builder.geometry.triangles.len();
     let base = builder.geometry.vertices.len() as u32;
@@ -64,16 +77,22 @@ pub(crate) fn head(builder: &mut Builder<'_>, person: &Person) -> (Vec<u32>, f32
     }
 
     neck_and_ears(builder, &seat, person);
-    hair(builder, &seat, look, (nu, nv));
-    if look.face.beard > 0.6 && unit > 14.0 {
-        beard(builder, &seat, &look.face, (nu, nv));
-    }
-    cover(builder, &seat, person, (nu, nv));
-    if look.glasses != Glasses::None {
-        glasses(builder, &seat, look);
-    }
-    hat(builder, &seat, person, (nu, nv));
+    worn(builder, &seat, person, (nu, nv));
     (face, towards)
+}
+
+/// What grows on a head or is worn on it.
+fn worn(builder: &mut Builder<'_>, seat: &Seat, person: &Person, (nu, nv): (usize, usize)) {
+    let look = &person.look;
+    hair(builder, seat, look, (nu, nv));
+    if look.face.beard > 0.6 && builder.view.unit > 14.0 {
+        beard(builder, seat, &look.face, (nu, nv));
+    }
+    cover(builder, seat, person, (nu, nv));
+    if look.glasses != Glasses::None {
+        glasses(builder, seat, look);
+    }
+    hat(builder, seat, person, (nu, nv));
 }
 
 /// The head's own surface, moved point by point; local coordinates stay those of the skin beneath.
@@ -89,8 +108,8 @@ fn shell(
     let drop = face.mouth_open * 0.07;
     builder.geometry.grid(part, nu, nv, Sheet::Solid, |i, j| {
         let (longitude, latitude) = direction(i, nu, j, nv);
-        let skin = face.surface(longitude, latitude);
-        let mut p = moved(longitude, latitude, skin);
+        let (skin, shift) = face.rest(longitude, latitude);
+        let mut p = moved(longitude, latitude, skin) + shift;
         // The jaw drops when the mouth opens; the paint goes with it.
         p.y -= drop * smooth(face.mouth_y + 0.03, face.mouth_y - 0.06, p.y) * smooth(-0.15, 0.1, p.z);
         (view.project(seat.place(p)), skin)
@@ -256,10 +275,13 @@ fn cover(builder: &mut Builder<'_>, seat: &Seat, person: &Person, grid: (usize, 
     base.nose_width *= 2.2;
     base.nose_length *= 1.08;
     base.lip = 0.0;
+    base.map = face.map.as_ref().map(|map| Arc::new(map.draped()));
     base.mouth_open *= 0.5;
     let lowered = if look.cover_low { 0.13 } else { 0.0 };
     let cup = if look.cover == Cover::Cup { 0.07 } else { 0.0 };
     let top = face.nose_tip + 0.1 - lowered;
+    // The cloth's own shape of a head of the mesh stands out more than its skin does.
+    let hide = if face.map.is_some() { Vec3::new(0.8, 1.0, 0.8) } else { Vec3::ONE };
     shell(builder, seat, part, &base, grid, |longitude, latitude, p| {
         let upper = top - 0.22 * smooth(0.02, 0.25, p.x.abs()) * 0.35 - p.y;
         let reach = if veil { 1.6 } else { 0.98 - 0.25 * smooth(-0.25, -0.1, p.y) + 0.2 * smooth(-0.3, -0.1, p.y) };
@@ -267,7 +289,7 @@ fn cover(builder: &mut Builder<'_>, seat: &Seat, person: &Person, grid: (usize, 
         let depth = upper.min(sideways).min(p.z * 0.8 + 0.02);
         let bulge = cup * fall((p.x / 0.14).powi(2) + ((p.y + 0.24) / 0.13).powi(2));
         // Hidden under the true skin, raised over the smoothed one.
-        let hidden = raised(face.surface(longitude, latitude), -1.0, 0.0);
+        let hidden = raised(face.rest(longitude, latitude).0, -1.0, 0.0) * hide;
         let mut q = hidden.lerp(raised(p, 1.0, 0.022 + bulge), smooth(-0.015, 0.03, depth));
         if veil {
             q.y -= 0.3 * smooth(-0.35, -0.5, p.y);
