@@ -16,6 +16,7 @@ use tract_onnx::pb;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct State {
     pub(super) step: u64,
+    pub(super) views: u64,
     pub(super) network: Network,
     pub(super) average: Network,
     pub(super) moments: Moments,
@@ -23,6 +24,7 @@ pub(super) struct State {
 }
 
 const STEP: &str = "volet.step";
+const VIEWS: &str = "volet.views";
 const ARCHITECTURE: &str = "volet.architecture";
 const MISTAKES: &str = "volet.mistakes";
 
@@ -30,7 +32,7 @@ impl State {
     pub(super) fn new(architecture: &Architecture, seed: u64) -> Self {
         let network = Network::new(architecture, seed);
         let moments = Moments::new(&network.trained);
-        Self { step: 0, average: network.clone(), network, moments, mistakes: Pool::default() }
+        Self { step: 0, views: 0, average: network.clone(), network, moments, mistakes: Pool::default() }
     }
 
     pub(super) fn write(&self, path: &Path, architecture: &Architecture) -> Result<(), TrainError> {
@@ -42,6 +44,7 @@ impl State {
         let model = pb::ModelProto {
             metadata_props: vec![
                 entry(STEP, self.step.to_string()),
+                entry(VIEWS, self.views.to_string()),
                 entry(ARCHITECTURE, describe(architecture)?),
                 entry(MISTAKES, self.mistakes.to_text()),
             ],
@@ -59,11 +62,14 @@ impl State {
         if entry(ARCHITECTURE) != Some(describe(architecture)?.as_str()) {
             return Err(fail("it is of another architecture than the recipe's".to_owned()));
         }
-        let step = entry(STEP).and_then(|s| s.parse().ok()).ok_or_else(|| fail("it names no step".to_owned()))?;
+        let number = |key: &str| entry(key).and_then(|s| s.parse().ok());
+        let (step, views) = number(STEP)
+            .zip(number(VIEWS))
+            .ok_or_else(|| fail("it does not say how many steps and views it has seen".to_owned()))?;
         let mistakes = Pool::from_text(entry(MISTAKES).unwrap_or_default());
         let mistakes = mistakes.ok_or_else(|| fail("its list of mistakes is damaged".to_owned()))?;
         let all = Weights::from_model(&model).map_err(|e| fail(e.to_string()))?;
-        let mut state = Self { step, mistakes, ..Self::new(architecture, 0) };
+        let mut state = Self { step, views, mistakes, ..Self::new(architecture, 0) };
         for (prefix, weights) in state.parts_mut() {
             for (name, tensor) in &mut weights.tensors {
                 let found = all.get(&format!("{prefix}{name}"), &tensor.shape);

@@ -7,12 +7,13 @@
 use super::mining::{LAG, Mistake, Pool};
 use super::random::Random;
 use super::views::{Frame, View, view};
-use super::{LabelledBox, Recipe, Sample, SampleSource};
+use super::{LabelledBox, Recipe, Sample, SampleSource, Shape};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 /// One step's views.
 pub(super) struct Batch {
+    pub(super) shape: Shape,
     pub(super) pixels: Vec<f32>,
     pub(super) boxes: Vec<Vec<LabelledBox>>,
     /// Each view's still, by index, and its place there.
@@ -29,7 +30,7 @@ pub(super) fn still_seed(recipe: &Recipe, kind: u64, index: u64) -> u64 {
 
 /// First still of the window at a step.
 pub(super) fn first(recipe: &Recipe, step: u64) -> u64 {
-    step.saturating_mul(recipe.batch as u64) / recipe.views_per_still.max(1) as u64
+    (step as f64 * recipe.fresh) as u64
 }
 
 /// Sends the batches of steps `from..recipe.steps` until they end or nobody listens. `mistakes` gives what each step,
@@ -65,15 +66,26 @@ pub(super) fn serve(
     }
 }
 
+/// The shape that a step draws.
+fn shape(recipe: &Recipe, step: u64) -> Shape {
+    let mut left = Random::of(recipe.seed, &[4, step]).unit() * recipe.shapes.iter().map(|s| s.share).sum::<f32>();
+    let drawn = recipe.shapes.iter().find(|s| {
+        left -= s.share;
+        left < 0.0
+    });
+    *drawn.unwrap_or(&recipe.shapes[recipe.shapes.len() - 1])
+}
+
 fn batch(recipe: &Recipe, window: &VecDeque<Sample>, start: u64, pool: &Pool, step: u64) -> Batch {
     let done = step as f32 / recipe.steps.max(1) as f32;
     let how = &recipe.augmentation;
     let ramp = if how.ramp > 0.0 { (done / how.ramp).min(1.0) } else { 1.0 };
     let strength = how.strength * (0.25 + 0.75 * ramp);
-    let (width, height) = recipe.crop;
-    let pixels = Vec::with_capacity(recipe.batch * 3 * width * height);
-    let mut batch = Batch { pixels, boxes: Vec::new(), origins: Vec::new() };
-    for i in 0..recipe.batch {
+    let shape = shape(recipe, step);
+    let (width, height) = (shape.width, shape.height);
+    let pixels = Vec::with_capacity(shape.batch * 3 * width * height);
+    let mut batch = Batch { shape, pixels, boxes: Vec::new(), origins: Vec::new() };
+    for i in 0..shape.batch {
         let mut random = Random::of(recipe.seed, &[3, step, i as u64]);
         let mistake = if random.chance(how.mined) { pool.pick(step, start, &mut random) } else { None };
         let (index, towards) = match mistake {
@@ -81,7 +93,7 @@ fn batch(recipe: &Recipe, window: &VecDeque<Sample>, start: u64, pool: &Pool, st
             None => (start + random.below(window.len()) as u64, None),
         };
         let still = &window[(index - start) as usize];
-        let View { pixels, boxes, frame } = view(still, recipe.crop, how, strength, towards, &mut random);
+        let View { pixels, boxes, frame } = view(still, (width, height), how, strength, towards, &mut random);
         batch.pixels.extend(pixels);
         batch.boxes.push(boxes);
         batch.origins.push((index, frame));

@@ -70,14 +70,13 @@ pub struct Recipe {
     pub seed: u64,
     /// Optimiser steps of the whole run.
     pub steps: u64,
-    /// Views per step.
-    pub batch: usize,
-    /// Width and height of a view, multiples of 32.
-    pub crop: (usize, usize),
+    /// The shapes of batches; each step draws one. Several sizes let the network learn large faces whole and many
+    /// small pictures at a time.
+    pub shapes: Vec<Shape>,
     /// Stills that a step draws its views from.
     pub window: usize,
-    /// How many views are made of each still, on average, before it leaves the window.
-    pub views_per_still: usize,
+    /// Stills that enter the window with each step, and as many leave it; may be a fraction.
+    pub fresh: f64,
     /// Highest learning rate (AdamW).
     pub rate: f32,
     /// Steps in which the rate grows to its highest; then it falls to 0 as a cosine.
@@ -98,6 +97,20 @@ pub struct Recipe {
     pub architecture: Architecture,
 }
 
+/// The shape of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shape {
+    /// Width of a view, a multiple of 32 pixels.
+    pub width: usize,
+    /// Height of a view, a multiple of 32 pixels.
+    pub height: usize,
+    /// Views per step.
+    pub batch: usize,
+    /// How often it is drawn, against the other shapes' numbers.
+    pub share: f32,
+}
+
 /// A line of the curve.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
@@ -105,6 +118,8 @@ pub struct Progress {
     pub step: u64,
     /// Steps of the whole run.
     pub steps: u64,
+    /// Views seen.
+    pub views: u64,
     /// Class loss, mean since the last line.
     pub class_loss: f32,
     /// Box loss, mean since the last line.
@@ -178,14 +193,19 @@ impl Recipe {
         self.architecture.check()?;
         let fail = |why: &str| Err(TrainError::Recipe(why.to_owned()));
         let side = |s: usize| s.is_multiple_of(32) && (32..=4096).contains(&s);
-        if ![self.crop.0, self.crop.1, self.export.0, self.export.1].into_iter().all(side) {
-            return fail("`crop` and `export` must be multiples of 32 from 32 to 4096");
+        let sides = self.shapes.iter().flat_map(|s| [s.width, s.height]).chain([self.export.0, self.export.1]);
+        if !sides.into_iter().all(side) {
+            return fail("the sides of `shapes` and `export` must be multiples of 32 from 32 to 4096");
         }
-        if self.steps == 0 || self.every == 0 || self.views_per_still == 0 {
-            return fail("`steps`, `every` and `views_per_still` must be at least 1");
+        let shares = self.shapes.iter().all(|s| s.share > 0.0 && s.share.is_finite());
+        if self.shapes.is_empty() || !shares || !self.shapes.iter().all(|s| (1..=1024).contains(&s.batch)) {
+            return fail("`shapes` must hold at least one, each with a `batch` of 1 to 1024 and a positive `share`");
         }
-        if !(1..=1024).contains(&self.batch) || !(1..=100_000).contains(&self.window) {
-            return fail("`batch` must be 1 to 1024 and `window` 1 to 100000");
+        if self.steps == 0 || self.every == 0 || !(1..=100_000).contains(&self.window) {
+            return fail("`steps` and `every` must be at least 1, and `window` 1 to 100000");
+        }
+        if !(0.0..=1000.0).contains(&self.fresh) {
+            return fail("`fresh` must be 0 to 1000");
         }
         if self.rate <= 0.0 || !(0.0..1.0).contains(&self.rate) || !(0.0..1.0).contains(&self.average) {
             return fail("`rate` must be between 0 and 1 and `average` from 0 to below 1");
@@ -284,6 +304,7 @@ impl Run<'_> {
                 }
                 line.step = self.state.step;
                 line.steps = recipe.steps;
+                line.views = self.state.views;
                 line.seconds = self.started.elapsed().as_secs_f64();
                 self.append(&line)?;
                 observer(std::mem::take(&mut line));
@@ -295,8 +316,8 @@ impl Run<'_> {
 
     fn step(&mut self, batch: loader::Batch, line: &mut Progress) -> Result<(), TrainError> {
         let recipe = self.recipe;
-        let (width, height) = recipe.crop;
-        let images = (batch.pixels, [recipe.batch, 3, height, width]);
+        let Shape { width, height, batch: views, .. } = batch.shape;
+        let images = (batch.pixels, [views, 3, height, width]);
         let pass = model::Pass::forward(&recipe.architecture, &self.state.network, images)?;
         let levels = pass.levels()?;
         let (losses, slopes) = loss::loss(&levels, &batch.boxes, &recipe.class_weights);
@@ -313,6 +334,7 @@ impl Run<'_> {
         let grads = pass.backward(slopes)?;
         let rate = recipe.rate_at(self.state.step);
         self.state.step += 1;
+        self.state.views += views as u64;
         let State { step, network, moments, .. } = &mut self.state;
         let norm = moments.step(&mut network.trained, &grads, rate, *step);
         if !norm.is_finite() || !losses.class.is_finite() || !losses.bbox.is_finite() {
@@ -348,10 +370,9 @@ impl Run<'_> {
             }
             text.push('\n');
         }
-        let views = line.step * self.recipe.batch as u64;
         text.push_str(&format!(
-            "{},{views},{:.0},{:.6},{:.4},{:.4},{:.4},{:.3}",
-            line.step, line.seconds, line.rate, line.class_loss, line.box_loss, line.iou, line.gradient
+            "{},{},{:.0},{:.6},{:.4},{:.4},{:.4},{:.3}",
+            line.step, line.views, line.seconds, line.rate, line.class_loss, line.box_loss, line.iou, line.gradient
         ));
         for q in &line.quality {
             text.push_str(&format!(",{:.4},{:.4}", q.average_precision, q.recall_at_one));

@@ -27,10 +27,9 @@ fn recipe(steps: u64) -> Recipe {
     Recipe {
         seed: 1,
         steps,
-        batch: 4,
-        crop: (64, 64),
+        shapes: vec![Shape { width: 64, height: 64, batch: 4, share: 1.0 }],
         window: 2,
-        views_per_still: 1000,
+        fresh: 0.004,
         rate: 0.01,
         warm_up: 3,
         average: 0.9,
@@ -70,7 +69,8 @@ fn a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one() {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut recipe = recipe(30);
     recipe.every = 10;
-    recipe.views_per_still = 8;
+    recipe.fresh = 0.5;
+    recipe.shapes.push(Shape { width: 96, height: 32, batch: 3, share: 1.0 });
     // Views that return to mistakes are part of the state.
     recipe.augmentation.mined = 0.5;
     let expected = train(&recipe, &Rectangles, whole.path(), false, &mut |_| ()).unwrap();
