@@ -13,7 +13,7 @@ use crate::material::{Cloth, Material, Pattern};
 use crate::math::{fall, fractal, mix, noise, smooth};
 use crate::mesh;
 use crate::person::{Look, Person};
-use crate::raster::{Group, Sheet};
+use crate::raster::{Group, Sheet, Triangle};
 
 /// Turns head coordinates into the person's space: the neck's joint stays where it is.
 #[derive(Clone, Copy)]
@@ -106,14 +106,29 @@ fn shell(
 ) {
     let view = builder.view;
     let drop = face.mouth_open * 0.07;
+    let mut hidden = vec![false; nu * nv];
+    let (base, first) = (builder.geometry.vertices.len(), builder.geometry.triangles.len());
     builder.geometry.grid(part, nu, nv, Sheet::Solid, |i, j| {
         let (longitude, latitude) = direction(i, nu, j, nv);
         let (skin, shift) = face.rest(longitude, latitude);
-        let mut p = moved(longitude, latitude, skin) + shift;
+        let mut p = moved(longitude, latitude, skin);
+        if face.map.is_some() {
+            // A shell that goes under the skin must not come out in a groove.
+            let under = smooth(0.01, 0.028, (skin - p).dot(skin.normalize_or(Vec3::Y)));
+            p += (p - skin) * under;
+            hidden[j * nu + i] = under > 0.95;
+        }
+        p += shift;
         // The jaw drops when the mouth opens; the paint goes with it.
         p.y -= drop * smooth(face.mouth_y + 0.03, face.mouth_y - 0.06, p.y) * smooth(-0.15, 0.1, p.z);
         (view.project(seat.place(p)), skin)
     });
+    if face.map.is_some() {
+        // Nor may what is under the skin all over show in an open mouth.
+        let kept = |triangle: &Triangle| !triangle.corners.iter().all(|corner| hidden[*corner as usize - base]);
+        let shell = builder.geometry.triangles.split_off(first);
+        builder.geometry.triangles.extend(shell.into_iter().filter(kept));
+    }
 }
 
 /// Raises a shell by `thickness` where `depth` is positive and hides it under the skin elsewhere.

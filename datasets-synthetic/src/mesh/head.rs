@@ -13,7 +13,7 @@ use super::shape::Shape;
 use crate::body::Builder;
 use crate::head::{Face, HAIRLINE};
 use crate::material::Material;
-use crate::math::{rgb, smooth};
+use crate::math::{mix, rgb, smooth};
 use crate::raster::{Group, Triangle, Vertex};
 
 const EYES: [&str; 2] = ["helper-l-eye", "helper-r-eye"];
@@ -23,6 +23,8 @@ const SKIN: &str = "body";
 /// Head heights per decimetre, and the head's middle, of the average head.
 const SCALE: f32 = 1.0 / 2.156;
 const MIDDLE: Vec3 = Vec3::new(0.0, 7.338, 0.4765);
+/// Half the width of a face between the ears, on the average head.
+const EAR: f32 = 0.325;
 /// Radius of an eyeball in head heights.
 const EYEBALL: f32 = 0.067;
 
@@ -52,12 +54,16 @@ pub(super) struct Topology {
     local: Vec<Vec3>,
     /// 0 where a vertex goes with the head .. 1 where it goes with the body.
     neck: Vec<f32>,
+    /// 1 where the neck must be inside the torso.
+    foot: Vec<f32>,
     skin: Vec<[u32; 3]>,
     below: Vec<[u32; 3]>,
     ears: Vec<[u32; 3]>,
     inside: Vec<[u32; 3]>,
     teeth: Vec<[u32; 3]>,
     eyes: Vec<[u32; 3]>,
+    /// Vertices of the mouth's and nostrils' inner walls alone.
+    walls: Vec<u32>,
     /// For each triangle of the skin whether annotators call it face.
     face: Vec<bool>,
     chin: Vec<u32>,
@@ -82,6 +88,8 @@ fn is_ear(p: Vec3) -> bool {
 impl Topology {
     pub(super) fn new(file: &str, obj: &Obj, order: &[Option<u32>], rest: &[Vec3]) -> Result<Self, BodiesError> {
         let mut local: Vec<Vec3> = rest.iter().map(|p| (*p - MIDDLE) * SCALE).collect();
+        let neck = local.iter().map(|p| smooth(0.0, 0.36, below_jaw(*p))).collect();
+        let foot = local.iter().map(|p| smooth(-0.4, -0.58, p.y) * smooth(0.02, 0.12, below_jaw(*p))).collect();
         let triangles = |name: &str| -> Result<Vec<[u32; 3]>, BodiesError> {
             let quads = obj.group(file, name)?.iter();
             let kept = quads.filter_map(|quad| {
@@ -106,6 +114,8 @@ impl Topology {
                 skin.push(triangle);
             }
         }
+        let seen: BTreeSet<u32> = skin.iter().flatten().copied().collect();
+        let walls: BTreeSet<u32> = inside.iter().flatten().copied().filter(|wall| !seen.contains(wall)).collect();
         let (mut eyes, mut teeth) = (Vec::new(), Vec::new());
         for name in EYES {
             let eye = triangles(name)?;
@@ -119,8 +129,15 @@ impl Topology {
             }
             eyes.extend(eye);
         }
-        for name in TEETH {
-            teeth.extend(triangles(name)?);
+        for (name, up) in TEETH.into_iter().zip([-1.0, 1.0]) {
+            let row = triangles(name)?;
+            let edge = row.iter().flatten().map(|corner| up * local[*corner as usize].y).fold(f32::MIN, f32::max);
+            for triangle in row {
+                // The crowns; what is farther from the biting edge is gum.
+                let middle = triangle.map(|corner| up * local[corner as usize].y).iter().sum::<f32>() / 3.0;
+                let kind = if middle > edge - 0.05 { &mut teeth } else { &mut inside };
+                kind.push(triangle);
+            }
         }
         let numbers = |triangles: &[[u32; 3]], fits: &dyn Fn(Vec3) -> bool| -> Vec<u32> {
             let all: BTreeSet<u32> = triangles.iter().flatten().copied().collect();
@@ -134,20 +151,24 @@ impl Topology {
         if chin.is_empty() || skull.len() < 50 || eyes.is_empty() || found.iter().any(|p| *p == Vec3::ZERO) {
             return Err(broken(file, "is not the head it should be"));
         }
-        let is_face = |corner: u32| {
-            let p = local[corner as usize];
-            p.y < HAIRLINE && p.z > -0.01
+        // By corners at the neck and the ears; at the hairline, where triangles are large, so that they end there on
+        // the whole.
+        let is_face = |triangle: &[u32; 3]| {
+            let corners = triangle.map(|corner| local[corner as usize]);
+            let edge = corners.iter().all(|p| p.z > 0.03 && p.x.abs() < EAR && below_jaw(*p) < 0.02);
+            edge && corners.iter().map(|p| p.y).sum::<f32>() < 3.0 * (HAIRLINE - 0.03)
         };
-        let face = skin.iter().map(|triangle| triangle.iter().all(|corner| is_face(*corner))).collect();
-        let neck = local.iter().map(|p| smooth(0.0, 0.36, below_jaw(*p))).collect();
+        let face = skin.iter().map(is_face).collect();
         Ok(Self {
             neck,
+            foot,
             skin,
             below,
             ears,
             inside,
             teeth,
             eyes,
+            walls: walls.into_iter().collect(),
             face,
             chin,
             skull,
@@ -225,6 +246,18 @@ fn painted(face: &Face, map: HeadMap) -> Face {
     }
 }
 
+/// Draws the foot of the neck in, so that it ends inside the torso.
+fn slim(point: &mut Vec3, share: f32) {
+    if share > 0.0 {
+        let axis = Vec3::new(0.0, point.y, -0.09);
+        let out = *point - axis;
+        let most = mix(0.32, 0.2, share);
+        if out.length() > most {
+            *point = axis + out * (most / out.length());
+        }
+    }
+}
+
 /// Adds a person's head and neck; `seat` turns head coordinates as the head is turned, `frame` as the body is.
 /// Returns the triangles of the face, and the face as what is worn over it must know it.
 pub(crate) fn build(
@@ -240,6 +273,13 @@ pub(crate) fn build(
     shape.express(face, &mut points);
     for point in &mut points {
         *point = (*point - middle) * scale;
+    }
+    // Inner walls must not come out through the skin of a face that is flatter than most.
+    for wall in &topology.walls {
+        points[*wall as usize].z -= 0.03;
+    }
+    for (point, foot) in points.iter_mut().zip(&topology.foot) {
+        slim(point, *foot);
     }
     let look = painted(face, HeadMap::new(&topology.rest, &topology.cells, &points));
 
@@ -274,7 +314,8 @@ pub(crate) fn build(
             for corner in corners {
                 vertices[corner as usize].normal += normal;
             }
-            if normal.z > 0.0 {
+            // Nearly edge-on ones would add nothing but depths that are mostly rounding.
+            if normal.z > 0.03 * normal.length() {
                 if at == 0 && topology.face[index] {
                     found.push(builder.geometry.triangles.len() as u32);
                 }

@@ -48,8 +48,18 @@ pub(super) fn cells(local: &[Vec3], triangles: &[[u32; 3]]) -> Vec<Cell> {
                 heights.iter().any(|h| *h >= y) && heights.iter().any(|h| *h <= y)
             })
             .collect();
-        let hits: Vec<Option<[(u32, f32); 3]>> =
-            (0..COLUMNS).map(|column| outermost(local, &near, axis(y), ray(column, row).1)).collect();
+        let pole = match row {
+            0 => Some((Vec3::ZERO, Vec3::Y)),
+            _ if row + 1 == ROWS => Some((axis(-0.4), Vec3::NEG_Y)),
+            _ => None,
+        };
+        let hits: Vec<Option<[(u32, f32); 3]>> = match pole {
+            Some((from, direction)) => {
+                let every: Vec<&[u32; 3]> = triangles.iter().filter(|t| local[t[0] as usize].z > -0.2).collect();
+                vec![outermost(local, &every, from, direction); COLUMNS]
+            }
+            None => (0..COLUMNS).map(|column| outermost(local, &near, axis(y), ray(column, row).1)).collect(),
+        };
         for column in 0..COLUMNS {
             let found =
                 |step: &dyn Fn(usize) -> usize| (0..COLUMNS).find_map(|n| hits[step(n)].map(|hit| (n as f32, hit)));

@@ -133,3 +133,45 @@ fn add(points: &mut [Vec3], target: &Target, weight: f32) {
         points[*vertex as usize] += *offset * weight;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use glam::{Mat3, Vec2, Vec3};
+
+    use super::*;
+    use crate::body::Builder;
+    use crate::math::Rng;
+    use crate::person::{Habits, Look, View};
+    use crate::raster::Geometry;
+
+    #[test]
+    fn every_vertex_of_every_head_is_a_head_s_size() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/humans-cc0");
+        let folder = std::env::var_os("VOLET_HUMANS").map_or(folder, PathBuf::from);
+        if !folder.is_dir() {
+            return eprintln!("skipped: ../shared/humans-cc0 is not there");
+        }
+        let bodies = Arc::new(Bodies::load(&folder).expect("the mesh is whole"));
+        for seed in 0..200 {
+            let mut rng = Rng::new(seed);
+            let habits = Habits::draw(&mut rng);
+            let mut look = Look::draw(&mut rng, &habits);
+            // The most a clip's moments ask of a face.
+            look.face.mouth_open = rng.f(0.0, 1.0);
+            look.face.eyes_open = rng.f(0.0, 1.3);
+            look.face.gaze = Vec2::new(rng.normal(), rng.normal());
+            let shape = Shape::draw(&bodies, rng.seed(), look.age, look.male, look.build, look.face.skin);
+            let mut geometry = Geometry::default();
+            let view = View::new(Vec3::ZERO, 1.0, 0.0, 1e6);
+            let mut builder = Builder { geometry: &mut geometry, view, owner: 0, haze: 0.0 };
+            let (face, _) = build(&mut builder, &shape, &look.face, |p| p, Mat3::IDENTITY);
+            assert!(face.len() > 500, "seed {seed}: {} triangles of face", face.len());
+            for vertex in &geometry.vertices {
+                let sound = vertex.pos.is_finite() && vertex.normal.is_finite() && vertex.pos.abs().max_element() < 1.1;
+                assert!(sound, "seed {seed}: {} {}", vertex.pos, vertex.normal);
+            }
+        }
+    }
+}

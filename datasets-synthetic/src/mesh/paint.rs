@@ -113,5 +113,5 @@ pub(crate) fn eye(iris: Vec3, gaze: Vec2, seed: u32, p: Vec3) -> Paint {
     }
     // The upper lid and its lashes shade the ball.
     let occlusion = 0.9 - 0.5 * smooth(0.0, 0.3, p.y) - 0.25 * corner;
-    Paint { colour, occlusion, gloss: 1.4 }
+    Paint { colour, occlusion, gloss: 0.4 }
 }

@@ -37,23 +37,23 @@ const TRAITS: &[(&str, &str, &str, f32)] = &[
     ("eyebrows/eyebrows-angle", "down", "up", 0.4),
     ("eyebrows/eyebrows-trans", "backward", "forward", 0.5),
     ("eyebrows/eyebrows-trans", "down", "up", 0.35),
-    ("nose/nose-base", "down", "up", 0.45),
-    ("nose/nose-curve", "concave", "convex", 0.5),
-    ("nose/nose-flaring", "decr", "incr", 0.5),
-    ("nose/nose-greek", "decr", "incr", 0.45),
-    ("nose/nose-hump", "decr", "incr", 0.5),
-    ("nose/nose-nostrils-angle", "down", "up", 0.5),
-    ("nose/nose-nostrils-width", "decr", "incr", 0.45),
-    ("nose/nose-point", "down", "up", 0.5),
-    ("nose/nose-point-width", "decr", "incr", 0.5),
-    ("nose/nose-scale-depth", "decr", "incr", 0.5),
-    ("nose/nose-scale-horiz", "decr", "incr", 0.45),
-    ("nose/nose-scale-vert", "decr", "incr", 0.35),
+    ("nose/nose-base", "down", "up", 0.3),
+    ("nose/nose-curve", "concave", "convex", 0.32),
+    ("nose/nose-flaring", "decr", "incr", 0.32),
+    ("nose/nose-greek", "decr", "incr", 0.3),
+    ("nose/nose-hump", "decr", "incr", 0.32),
+    ("nose/nose-nostrils-angle", "down", "up", 0.32),
+    ("nose/nose-nostrils-width", "decr", "incr", 0.3),
+    ("nose/nose-point", "down", "up", 0.32),
+    ("nose/nose-point-width", "decr", "incr", 0.32),
+    ("nose/nose-scale-depth", "decr", "incr", 0.32),
+    ("nose/nose-scale-horiz", "decr", "incr", 0.3),
+    ("nose/nose-scale-vert", "decr", "incr", 0.25),
     ("nose/nose-trans", "down", "up", 0.25),
-    ("nose/nose-volume", "decr", "incr", 0.5),
-    ("nose/nose-width1", "decr", "incr", 0.5),
-    ("nose/nose-width2", "decr", "incr", 0.5),
-    ("nose/nose-width3", "decr", "incr", 0.5),
+    ("nose/nose-volume", "decr", "incr", 0.32),
+    ("nose/nose-width1", "decr", "incr", 0.32),
+    ("nose/nose-width2", "decr", "incr", 0.32),
+    ("nose/nose-width3", "decr", "incr", 0.32),
     ("mouth/mouth-angles", "down", "up", 0.4),
     ("mouth/mouth-cupidsbow", "decr", "incr", 0.5),
     ("mouth/mouth-dimples", "in", "out", 0.3),
@@ -295,7 +295,7 @@ impl Shape {
         }
         for _ in 0..rng.i(1, 4) {
             let which = rng.i(0, 2 * ASYMMETRIES.len() as i32 - 1) as u16;
-            weights.push((catalogue.asymmetries + which, rng.f(0.1, 0.6)));
+            weights.push((catalogue.asymmetries + which, rng.f(0.1, 0.45)));
         }
         weights.retain(|(_, weight)| weight.abs() > 0.005);
         Self { bodies: Arc::clone(bodies), weights, seed }
