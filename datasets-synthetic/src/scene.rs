@@ -8,11 +8,13 @@ use crate::background::{self, Canvas};
 use crate::body::{self, Built};
 use crate::camera::{self, Camera};
 use crate::fill::Fill;
+use crate::lens::Lens;
 use crate::light::{self, Light, Setting};
 use crate::math::{Rng, mix};
 use crate::person::{Habits, Legs, Look, Person, Pose, View};
 use crate::props::{self, Prop};
 use crate::raster::{Geometry, Group, NONE, SUB, Visibility};
+use crate::weather::Weather;
 use crate::{Object, ObjectClass, Still};
 
 /// Share of a head's height that the face takes.
@@ -25,6 +27,8 @@ pub(crate) struct Scene {
     pub(crate) canvas: Canvas,
     pub(crate) light: Light,
     pub(crate) camera: Camera,
+    pub(crate) lens: Lens,
+    pub(crate) weather: Weather,
     pub(crate) people: Vec<Person>,
     pub(crate) props: Vec<Prop>,
     pub(crate) grain: u32,
@@ -44,6 +48,7 @@ impl Scene {
         let (canvas, horizon) = place(rng, width, height, true);
         let mut scene = Self::furnish(rng.fork(), canvas, horizon, Vec::new());
         scene.camera = scene.camera.steady();
+        scene.lens = scene.lens.steady();
         scene.props.retain(|prop| !prop.barrier);
         scene.props.truncate(4);
         for prop in &mut scene.props {
@@ -53,7 +58,7 @@ impl Scene {
         (scene, horizon)
     }
 
-    fn furnish(mut rng: Rng, mut canvas: Canvas, horizon: f32, people: Vec<Person>) -> Self {
+    fn furnish(mut rng: Rng, mut canvas: Canvas, horizon: f32, mut people: Vec<Person>) -> Self {
         let (width, height) = (canvas.width as f32, canvas.height as f32);
         let largest = people.iter().map(|p| p.view.unit).fold(0.0, f32::max);
         if rng.chance(0.25) || (largest > 0.25 * height && rng.chance(0.5)) {
@@ -62,11 +67,18 @@ impl Scene {
         let heads = people.iter().map(|p| (p.view.origin.truncate(), p.view.unit)).collect();
         let light = Light::draw(&mut rng, &Setting { size: Vec2::new(width, height), mean: canvas.mean(), heads });
         ambience::apply(&mut rng.fork(), &mut canvas, &light, horizon);
+        let weather = Weather::draw(&mut rng.fork(), &light, width, height);
+        weather.veil(&mut canvas, light.air, horizon);
+        for person in &mut people {
+            person.haze = person.haze.max(0.8 * weather.fog * (1.0 - person.view.unit / largest));
+        }
+        let lens = Lens::draw(&mut rng.fork(), width, height);
+        lens.warp(&mut canvas);
         let props = things(&mut rng, width, height, &people);
         let smallest = people.iter().map(|p| p.view.unit * FACE).fold(f32::INFINITY, f32::min);
         let smallest = if smallest.is_finite() { smallest } else { 30.0 };
         let camera = Camera::draw(&mut rng, canvas.mean(), &light, smallest);
-        Self { canvas, light, camera, people, props, grain: rng.seed() }
+        Self { canvas, light, camera, lens, weather, people, props, grain: rng.seed() }
     }
 
     /// Renders the scene with the people it was drawn with.
@@ -83,12 +95,19 @@ impl Scene {
         for prop in &self.props {
             props::add(&mut geometry, prop);
         }
-        let seen = Visibility::new(&geometry, width, height);
+        self.lens.bend(&mut geometry);
+        let mut seen = Visibility::new(&geometry, width, height);
+        self.lens.mask(&mut seen);
         let mut ground = Canvas { width, height, pixels: self.canvas.pixels.clone() };
-        contact_shadows(&mut ground, people);
+        contact_shadows(&mut ground, people, &self.lens);
         light::composite(&geometry, &seen, &self.light, &mut ground.pixels);
+        self.weather.apply(&mut ground.pixels, width, height, frame);
         let image = self.camera.develop(ground.pixels, width, height, self.grain ^ frame.wrapping_mul(0x9E37_79B9));
-        Still { image, objects: truth(&geometry, &seen, &built) }
+        let mut objects = truth(&geometry, &seen, &built);
+        for object in objects.iter_mut().filter(|object| object.class == ObjectClass::Face) {
+            object.ignore |= camera::drowned(&image, object.bbox);
+        }
+        Still { image, objects }
     }
 }
 
@@ -105,12 +124,12 @@ fn place(rng: &mut Rng, width: usize, height: usize, stand: bool) -> (Canvas, f3
     (canvas, horizon)
 }
 
-fn contact_shadows(canvas: &mut Canvas, people: &[Person]) {
+fn contact_shadows(canvas: &mut Canvas, people: &[Person], lens: &Lens) {
     let (w, h) = (canvas.width as f32, canvas.height as f32);
     for person in people {
         let unit = person.view.unit;
         let tall = person.look.heads - 0.45;
-        let foot = person.view.project(Vec3::new(0.0, -tall, 0.0));
+        let foot = lens.place(person.view.project(Vec3::new(0.0, -tall, 0.0)).truncate());
         if foot.y > h + unit || foot.x < -unit || foot.x > w + unit || person.pose.legs == Legs::Sit {
             continue;
         }
@@ -327,7 +346,12 @@ fn crowd(rng: &mut Rng, w: f32, h: f32, horizon: f32) -> Vec<Person> {
             towards = -1.0;
         }
     }
-    let camera_pitch = if rng.chance(0.3) { rng.f(0.05, 0.7) } else { rng.normal() * 0.1 };
+    // Above doors and on poles, at hip height and on the ground, and most often at eye level.
+    let camera_pitch = match rng.weighted(&[0.28, 0.08, 0.64]) {
+        0 => rng.f(0.05, 0.87),
+        1 => -rng.f(0.1, 0.87),
+        _ => rng.normal() * 0.1,
+    };
     let distance = if rng.chance(0.25) { rng.f(3.5, 8.0) } else { rng.f(8.0, 40.0) };
     let haze = if rng.chance(0.25) { rng.f(0.05, 0.45) } else { 0.0 };
     let shared_yaw = if kind == 3 && rng.chance(0.4) { rng.normal() * 0.6 } else { 0.0 };
@@ -403,5 +427,70 @@ mod tests {
             }
         }
         assert!(seen.len() == 8 && seen.values().all(|count| *count >= 4), "{seen:?}");
+    }
+
+    /// Bounds of the samples that show one of some triangles, in pixels.
+    fn shown(seen: &Visibility, of: impl Fn(u32) -> bool) -> [f32; 4] {
+        let mut bounds = Bounds::default();
+        for (at, _) in seen.triangle.iter().enumerate().filter(|(_, triangle)| of(**triangle)) {
+            let sample = Vec2::new((at % seen.width) as f32, (at / seen.width) as f32);
+            bounds.add(sample / SUB as f32);
+            bounds.add((sample + 1.0) / SUB as f32);
+        }
+        bounds.clipped(1e6, 1e6).unwrap()
+    }
+
+    #[test]
+    fn boxes_stay_on_the_person_through_the_lens() {
+        let size = Vec2::new(320.0, 200.0);
+        let mut rng = Rng::new(5);
+        let habits = Habits::draw(&mut rng);
+        let (mut look, mut pose) = (Look::draw(&mut rng, &habits), Pose::draw(&mut rng, 1.0));
+        look.hat = crate::person::Hat::None;
+        look.hair = crate::person::Hair::None;
+        (pose.head_yaw, pose.head_pitch, pose.head_roll) = (0.1, 0.0, 0.0);
+        for at in [Vec2::new(60.0, 50.0), Vec2::new(270.0, 60.0), Vec2::new(160.0, 40.0)] {
+            let view = View::new(at.extend(0.0), 18.0, 0.0, 20.0);
+            let person = Person { look: look.clone(), pose: pose.clone(), view, haze: 0.0 };
+            let boxes = |bend: f32| {
+                let mut geometry = Geometry::default();
+                let built = vec![body::build(&mut geometry, &person, 0)];
+                Lens::bent(size, bend).bend(&mut geometry);
+                let seen = Visibility::new(&geometry, 320, 200);
+                let objects = truth(&geometry, &seen, &built);
+                let of = |class| objects.iter().find(|object| object.class == class).unwrap().bbox;
+                let (face, whole) = (of(ObjectClass::Face), of(ObjectClass::Person));
+                let pixels = shown(&seen, |triangle| triangle != NONE);
+                for (stated, found) in whole.into_iter().zip(pixels) {
+                    assert!((stated - found).abs() < 1.0, "{whole:?} {pixels:?}");
+                }
+                let pixels = shown(&seen, |triangle| built[0].face.contains(&triangle));
+                for axis in 0..2 {
+                    let (low, high) = (face[axis], face[axis] + face[axis + 2]);
+                    let (from, to) = (pixels[axis], pixels[axis] + pixels[axis + 2]);
+                    assert!(from > low - 1.0 && to < high + 1.0, "{face:?} {pixels:?}");
+                    assert!(to - from > 0.75 * (high - low), "{face:?} {pixels:?}");
+                }
+                face
+            };
+            let (straight, bent) = (boxes(0.0), boxes(1.2));
+            let moved = straight.iter().zip(bent).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(moved > 2.0, "{straight:?} {bent:?}");
+        }
+    }
+
+    #[test]
+    fn what_falls_moves_between_frames_and_glass_does_not() {
+        for seed in 0..150 {
+            let scene = Scene::draw(seed, 64, 48);
+            let flat = |frame| {
+                let mut pixels = vec![Vec3::splat(0.2); 64 * 48];
+                scene.weather.apply(&mut pixels, 64, 48, frame);
+                pixels
+            };
+            let (first, again, later) = (flat(1), flat(1), flat(2));
+            assert!(first == again, "seed {seed}");
+            assert_eq!(first != later, scene.weather.falls(), "seed {seed}");
+        }
     }
 }
