@@ -6,9 +6,9 @@
 //! How a picture comes about, module by module: `scene` decides who and what is where; `background` paints the place
 //! with `fill`s, `ambience` puts it under the scene's light; `person` draws looks and poses; `body` and `worn` turn them
 //! into triangles; `lens` bends those; `raster` finds what each sample sees; `head` and `material` paint surfaces in
-//! their own coordinates (`infrared` repaints them); `light` lights them; `weather` comes between; `camera` spoils the
-//! result as cameras do, with its `sensor` and the `codec`s behind it. The crate knows nothing of detectors, models or
-//! networks.
+//! their own coordinates (`infrared` repaints them); `light` lights them; `motion` smears who hurries; `weather` comes
+//! between; `camera` spoils the result as cameras do, with its `sensor` and the `codec`s behind it. The crate knows
+//! nothing of detectors, models or networks.
 
 mod ambience;
 mod background;
@@ -24,6 +24,7 @@ mod lens;
 mod light;
 mod material;
 mod math;
+mod motion;
 mod person;
 mod props;
 mod raster;
