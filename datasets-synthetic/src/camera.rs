@@ -14,6 +14,9 @@ use crate::sensor::{Finish, LUMA, Sensor};
 /// Share of cameras that leave a picture nearly as the light was.
 const CLEAN: f32 = 0.35;
 
+/// A face whose darkest and brightest parts differ by less than this, of 255, cannot be seen.
+const FAINT: u32 = 12;
+
 /// All settings of one camera; the same for every frame of a clip but for the noise.
 #[derive(Clone)]
 pub(crate) struct Camera {
@@ -196,5 +199,49 @@ impl Camera {
         let curved = p.lerp(p * p * (Vec3::splat(3.0) - 2.0 * p), self.contrast);
         let luma = curved.dot(LUMA);
         Vec3::splat(luma).lerp(curved, self.saturation) * (1.0 - self.lift) + Vec3::splat(self.lift)
+    }
+}
+
+/// Whether next to nothing can be told apart in a box (x, y, width, height): too dark, too bright, lost in fog.
+pub(crate) fn drowned(image: &RgbImage, [x, y, w, h]: [f32; 4]) -> bool {
+    let (x0, x1) = (x as u32, ((x + w) as u32).min(image.width()));
+    let (y0, y1) = (y as u32, ((y + h) as u32).min(image.height()));
+    let (mut low, mut high) = (255, 0);
+    // Means over cells, for noise alone is not something to see.
+    let cell = (((y1.saturating_sub(y0)) / 6).max(1), ((x1.saturating_sub(x0)) / 6).max(1));
+    for top in (y0..y1).step_by(cell.0 as usize) {
+        for left in (x0..x1).step_by(cell.1 as usize) {
+            let (mut sum, mut count) = (0, 0);
+            for row in top..(top + cell.0).min(y1) {
+                for column in left..(left + cell.1).min(x1) {
+                    let [r, g, b] = image.get_pixel(column, row).0.map(u32::from);
+                    sum += 3 * r + 6 * g + b;
+                    count += 10;
+                }
+            }
+            (low, high) = (low.min(sum / count.max(1)), high.max(sum / count.max(1)));
+        }
+    }
+    high < low + FAINT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_in_the_dark_is_nothing_to_see_and_a_pale_patch_is() {
+        let mut image = RgbImage::from_fn(60, 60, |x, y| {
+            let noise = (crate::math::hash(x as i32, y as i32, 3) % 16) as u8;
+            image::Rgb([noise; 3])
+        });
+        assert!(drowned(&image, [5.0, 5.0, 50.0, 50.0]));
+        for x in 20..34 {
+            for y in 20..34 {
+                image.put_pixel(x, y, image::Rgb([50; 3]));
+            }
+        }
+        assert!(!drowned(&image, [5.0, 5.0, 50.0, 50.0]));
+        assert!(drowned(&image, [100.0, 100.0, 10.0, 10.0]));
     }
 }

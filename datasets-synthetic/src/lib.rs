@@ -4,10 +4,12 @@
 //! and from however many threads. No real person's picture went into any of it, and no file
 //! is read but those of the human mesh ([`Bodies`]), where its folder is given.
 //!
-//! How a picture comes about, module by module: `scene` decides who and what is where; `background` paints the
-//! place with `fill`s; `person` draws looks and poses; `body`, `worn` and `mesh` turn them into triangles; `raster` finds what each sample sees;
-//! `head` and `material` paint surfaces in their own coordinates; `light` lights them; `camera` spoils the result as
-//! cameras do, with its `sensor` and the `codec`s behind it. The crate knows nothing of detectors, models or networks.
+//! How a picture comes about, module by module: `scene` decides who and what is where; `background` paints the place
+//! with `fill`s, `ambience` puts it under the scene's light; `person` draws looks and poses; `body`, `worn` and `mesh` turn
+//! them into triangles; `lens` bends those; `raster` finds what each sample sees; `head` and `material` paint surfaces in
+//! their own coordinates (`infrared` repaints them); `light` lights them; `motion` smears who hurries; `weather` comes
+//! between; `camera` spoils the result as cameras do, with its `sensor` and the `codec`s behind it. The crate knows
+//! nothing of detectors, models or networks.
 
 mod ambience;
 mod attributes;
@@ -22,15 +24,18 @@ mod filter;
 mod generator;
 mod head;
 mod infrared;
+mod lens;
 mod light;
 mod material;
 mod math;
 mod mesh;
+mod motion;
 mod person;
 mod props;
 mod raster;
 mod scene;
 mod sensor;
+mod weather;
 mod worn;
 
 pub use attributes::{Attributes, Cover, Glasses, Hair, Hat, Sex};
@@ -64,8 +69,8 @@ pub struct Object {
     pub track_id: u32,
     /// Share (0..=1) of the object's own surface towards the viewer that is neither hidden nor cut off by the picture.
     pub visible: f32,
-    /// Not to be learnt or counted: a face turned away by more than 100 degrees, visible by less than 0.3, or smaller
-    /// than 5 pixels.
+    /// Not to be learnt or counted: a face turned away by more than 100 degrees, visible by less than 0.3, smaller
+    /// than 5 pixels, or lost in darkness, glare or fog.
     pub ignore: bool,
     /// Of a person, and of a person's face.
     #[serde(default, skip_serializing_if = "Option::is_none")]

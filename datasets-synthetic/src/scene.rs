@@ -10,11 +10,14 @@ use crate::background::{self, Canvas};
 use crate::body::{self, Built};
 use crate::camera::{self, Camera};
 use crate::fill::Fill;
+use crate::lens::Lens;
 use crate::light::{self, Light, Setting};
 use crate::math::{Rng, mix};
+use crate::motion::{self, Hurry};
 use crate::person::{Habits, Legs, Look, Person, Pose, View};
 use crate::props::{self, Kind, Marked, Prop, THINGS};
 use crate::raster::{Geometry, Group, NONE, SUB, Visibility};
+use crate::weather::Weather;
 use crate::{Generator, Object, ObjectClass, Still};
 
 /// Share of a head's height that the face takes.
@@ -27,6 +30,9 @@ pub(crate) struct Scene {
     pub(crate) canvas: Canvas,
     pub(crate) light: Light,
     pub(crate) camera: Camera,
+    pub(crate) lens: Lens,
+    pub(crate) weather: Weather,
+    pub(crate) hurries: Vec<Hurry>,
     pub(crate) people: Vec<Person>,
     pub(crate) props: Vec<Prop>,
     pub(crate) grain: u32,
@@ -46,6 +52,7 @@ impl Scene {
         let (canvas, horizon) = place(rng, width, height, true);
         let mut scene = Self::furnish(rng.fork(), canvas, horizon, Vec::new());
         scene.camera = scene.camera.steady();
+        scene.lens = scene.lens.steady();
         scene.props.retain(|prop| !matches!(prop.kind, Kind::Barrier | Kind::Body { .. }));
         scene.props.truncate(4);
         for prop in &mut scene.props {
@@ -55,7 +62,7 @@ impl Scene {
         (scene, horizon)
     }
 
-    fn furnish(mut rng: Rng, mut canvas: Canvas, horizon: f32, people: Vec<Person>) -> Self {
+    fn furnish(mut rng: Rng, mut canvas: Canvas, horizon: f32, mut people: Vec<Person>) -> Self {
         let (width, height) = (canvas.width as f32, canvas.height as f32);
         let largest = people.iter().map(|p| p.view.unit).fold(0.0, f32::max);
         if rng.chance(0.25) || (largest > 0.25 * height && rng.chance(0.5)) {
@@ -64,12 +71,20 @@ impl Scene {
         let heads = people.iter().map(|p| (p.view.origin.truncate(), p.view.unit)).collect();
         let light = Light::draw(&mut rng, &Setting { size: Vec2::new(width, height), mean: canvas.mean(), heads });
         ambience::apply(&mut rng.fork(), &mut canvas, &light, horizon);
+        let weather = Weather::draw(&mut rng.fork(), &light, width, height);
+        weather.veil(&mut canvas, light.air, horizon);
+        for person in &mut people {
+            person.haze = person.haze.max(0.8 * weather.fog * (1.0 - person.view.unit / largest));
+        }
+        let lens = Lens::draw(&mut rng.fork(), width, height);
+        lens.warp(&mut canvas);
+        let hurries = motion::draw(&mut rng.fork(), &people);
         let room = props::Room { width, height, horizon: horizon * height, people: &people };
         let props = props::things(&mut rng, &room);
         let smallest = people.iter().map(|p| p.view.unit * FACE).fold(f32::INFINITY, f32::min);
         let smallest = if smallest.is_finite() { smallest } else { 30.0 };
         let camera = Camera::draw(&mut rng, canvas.mean(), &light, smallest);
-        Self { canvas, light, camera, people, props, grain: rng.seed() }
+        Self { canvas, light, camera, lens, weather, hurries, people, props, grain: rng.seed() }
     }
 
     /// Renders the scene with the people it was drawn with.
@@ -85,13 +100,23 @@ impl Scene {
             people.iter().enumerate().map(|(index, person)| body::build(&mut geometry, person, index as u32)).collect();
         let things: Vec<Marked> =
             (THINGS..).zip(&self.props).flat_map(|(owner, prop)| props::add(&mut geometry, prop, owner)).collect();
-        let seen = Visibility::new(&geometry, width, height);
+        self.lens.bend(&mut geometry);
+        let mut seen = Visibility::new(&geometry, width, height);
+        self.lens.mask(&mut seen);
         let mut ground = Canvas { width, height, pixels: self.canvas.pixels.clone() };
-        contact_shadows(&mut ground, people);
+        contact_shadows(&mut ground, people, &self.lens);
         props::ground_shadows(&mut ground, &self.props);
         light::composite(&geometry, &seen, &self.light, &mut ground.pixels);
+        for hurry in &self.hurries {
+            motion::smear(*hurry, &geometry, &seen, &self.canvas.pixels, &mut ground.pixels);
+        }
+        self.weather.apply(&mut ground.pixels, width, height, frame);
         let image = self.camera.develop(ground.pixels, width, height, self.grain ^ frame.wrapping_mul(0x9E37_79B9));
-        Still { image, objects: truth(&geometry, &seen, people, &built, &things) }
+        let mut objects = truth(&geometry, &seen, people, &built, &things);
+        for object in objects.iter_mut().filter(|object| object.class == ObjectClass::Face) {
+            object.ignore |= camera::drowned(&image, object.bbox);
+        }
+        Still { image, objects }
     }
 }
 
@@ -108,12 +133,12 @@ fn place(rng: &mut Rng, width: usize, height: usize, stand: bool) -> (Canvas, f3
     (canvas, horizon)
 }
 
-fn contact_shadows(canvas: &mut Canvas, people: &[Person]) {
+fn contact_shadows(canvas: &mut Canvas, people: &[Person], lens: &Lens) {
     let (w, h) = (canvas.width as f32, canvas.height as f32);
     for person in people {
         let unit = person.view.unit;
         let tall = person.look.heads - 0.45;
-        let foot = person.view.project(Vec3::new(0.0, -tall, 0.0));
+        let foot = lens.place(person.view.project(Vec3::new(0.0, -tall, 0.0)).truncate());
         if foot.y > h + unit || foot.x < -unit || foot.x > w + unit || person.pose.legs == Legs::Sit {
             continue;
         }
@@ -351,7 +376,12 @@ fn crowd(generator: &Generator, rng: &mut Rng, w: f32, h: f32, horizon: f32) -> 
             towards = -1.0;
         }
     }
-    let camera_pitch = if rng.chance(0.3) { rng.f(0.05, 0.7) } else { rng.normal() * 0.1 };
+    // Above doors and on poles, at hip height and on the ground, and most often at eye level.
+    let camera_pitch = match rng.weighted(&[0.28, 0.08, 0.64]) {
+        0 => rng.f(0.05, 0.87),
+        1 => -rng.f(0.1, 0.87),
+        _ => rng.normal() * 0.1,
+    };
     let distance = if rng.chance(0.25) { rng.f(3.5, 8.0) } else { rng.f(8.0, 40.0) };
     let haze = if rng.chance(0.25) { rng.f(0.05, 0.45) } else { 0.0 };
     let shared_yaw = if kind == 3 && rng.chance(0.4) { rng.normal() * 0.6 } else { 0.0 };
@@ -386,21 +416,4 @@ fn crowd(generator: &Generator, rng: &mut Rng, w: f32, h: f32, horizon: f32) -> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::light::LightKind;
-
-    #[test]
-    fn every_light_occurs_and_infrared_is_grey() {
-        let mut seen = std::collections::HashMap::new();
-        for seed in 0..250 {
-            let scene = Scene::draw(&Generator::default(), seed, 64, 48);
-            *seen.entry(scene.light.kind()).or_insert(0) += 1;
-            if scene.light.kind() == LightKind::Infrared {
-                let image = scene.render().image;
-                assert!(image.pixels().all(|p| p.0[0] == p.0[1] && p.0[1] == p.0[2]), "seed {seed}");
-            }
-        }
-        assert!(seen.len() == 8 && seen.values().all(|count| *count >= 4), "{seen:?}");
-    }
-}
+mod tests;

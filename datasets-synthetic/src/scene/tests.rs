@@ -1,0 +1,83 @@
+//! What must hold of whole scenes: lights, lenses and weather with the truth.
+
+use super::*;
+use crate::light::LightKind;
+
+#[test]
+fn every_light_occurs_and_infrared_is_grey() {
+    let mut seen = std::collections::HashMap::new();
+    for seed in 0..250 {
+        let scene = Scene::draw(seed, 64, 48);
+        *seen.entry(scene.light.kind()).or_insert(0) += 1;
+        if scene.light.kind() == LightKind::Infrared {
+            let image = scene.render().image;
+            assert!(image.pixels().all(|p| p.0[0] == p.0[1] && p.0[1] == p.0[2]), "seed {seed}");
+        }
+    }
+    assert!(seen.len() == 8 && seen.values().all(|count| *count >= 4), "{seen:?}");
+}
+
+/// Bounds of the samples that show one of some triangles, in pixels.
+fn shown(seen: &Visibility, of: impl Fn(u32) -> bool) -> [f32; 4] {
+    let mut bounds = Bounds::default();
+    for (at, _) in seen.triangle.iter().enumerate().filter(|(_, triangle)| of(**triangle)) {
+        let sample = Vec2::new((at % seen.width) as f32, (at / seen.width) as f32);
+        bounds.add(sample / SUB as f32);
+        bounds.add((sample + 1.0) / SUB as f32);
+    }
+    bounds.clipped(1e6, 1e6).unwrap()
+}
+
+#[test]
+fn boxes_stay_on_the_person_through_the_lens() {
+    let size = Vec2::new(320.0, 200.0);
+    let mut rng = Rng::new(5);
+    let habits = Habits::draw(&mut rng);
+    let (mut look, mut pose) = (Look::draw(&mut rng, &habits), Pose::draw(&mut rng, 1.0));
+    look.hat = crate::person::Hat::None;
+    look.hair = crate::person::Hair::None;
+    (pose.head_yaw, pose.head_pitch, pose.head_roll) = (0.1, 0.0, 0.0);
+    for at in [Vec2::new(60.0, 50.0), Vec2::new(270.0, 60.0), Vec2::new(160.0, 40.0)] {
+        let view = View::new(at.extend(0.0), 18.0, 0.0, 20.0);
+        let person = Person { look: look.clone(), pose: pose.clone(), view, haze: 0.0 };
+        let boxes = |bend: f32| {
+            let mut geometry = Geometry::default();
+            let built = vec![body::build(&mut geometry, &person, 0)];
+            Lens::bent(size, bend).bend(&mut geometry);
+            let seen = Visibility::new(&geometry, 320, 200);
+            let objects = truth(&geometry, &seen, &built);
+            let of = |class| objects.iter().find(|object| object.class == class).unwrap().bbox;
+            let (face, whole) = (of(ObjectClass::Face), of(ObjectClass::Person));
+            let pixels = shown(&seen, |triangle| triangle != NONE);
+            for (stated, found) in whole.into_iter().zip(pixels) {
+                assert!((stated - found).abs() < 1.0, "{whole:?} {pixels:?}");
+            }
+            let pixels = shown(&seen, |triangle| built[0].face.contains(&triangle));
+            for axis in 0..2 {
+                let (low, high) = (face[axis], face[axis] + face[axis + 2]);
+                let (from, to) = (pixels[axis], pixels[axis] + pixels[axis + 2]);
+                assert!(from > low - 1.0 && to < high + 1.0, "{face:?} {pixels:?}");
+                assert!(to - from > 0.75 * (high - low), "{face:?} {pixels:?}");
+            }
+            face
+        };
+        let (straight, bent) = (boxes(0.0), boxes(1.2));
+        let moved = straight.iter().zip(bent).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(moved > 2.0, "{straight:?} {bent:?}");
+    }
+}
+
+#[test]
+fn what_falls_moves_between_frames_and_glass_does_not() {
+    for seed in 0..150 {
+        let scene = Scene::draw(seed, 64, 48);
+        let flat = |frame| {
+            let mut pixels = vec![Vec3::splat(0.2); 64 * 48];
+            scene.weather.apply(&mut pixels, 64, 48, frame);
+            pixels
+        };
+        let (first, again, later) = (flat(1), flat(1), flat(2));
+        assert!(first == again, "seed {seed}");
+        assert_eq!(first != later, scene.weather.falls(), "seed {seed}");
+    }
+}
