@@ -43,6 +43,9 @@ impl SampleSource for Synthetic<'_> {
             let class = match o.class {
                 volet_synthetic::ObjectClass::Face => ObjectClass::Face,
                 volet_synthetic::ObjectClass::Person => ObjectClass::Person,
+                volet_synthetic::ObjectClass::Vehicle => ObjectClass::Vehicle,
+                volet_synthetic::ObjectClass::Animal => ObjectClass::Animal,
+                volet_synthetic::ObjectClass::Parcel => ObjectClass::Parcel,
             };
             let class = self.0.classes.iter().position(|c| *c == class)?;
             let [x, y, w, h] = o.bbox;

@@ -37,6 +37,12 @@ pub enum ObjectClass {
     Face,
     /// All visible parts of a person.
     Person,
+    /// A car, van, lorry, bus, motorbike or bicycle: all visible parts.
+    Vehicle,
+    /// A dog, cat, bird, horse or cow: all visible parts.
+    Animal,
+    /// A cardboard box, padded envelope or bag that was delivered: all visible parts.
+    Parcel,
 }
 
 /// The truth about one object in one picture.
@@ -46,12 +52,14 @@ pub struct Object {
     pub class: ObjectClass,
     /// x, y, width, height in pixels, clipped to the picture. A face's box spans hidden parts too.
     pub bbox: [f32; 4],
-    /// The same for the same face, or person, in every frame of a clip; a face's is its person's plus one.
+    /// The same for the same object in every frame of a clip; a face's is its person's plus one. Things, and people and
+    /// faces that are drawn, carved or cut off, count from 2^25 on.
     pub track_id: u32,
     /// Share (0..=1) of the object's own surface towards the viewer that is neither hidden nor cut off by the picture.
     pub visible: f32,
     /// Not to be learnt or counted: a face turned away by more than 100 degrees, visible by less than 0.3, or smaller
-    /// than 5 pixels.
+    /// than 5 pixels; anything else visible by less than 0.1 or smaller than 5 pixels; faces and people on posters and
+    /// screens, statues, dolls, and lone limbs.
     pub ignore: bool,
 }
 
@@ -60,7 +68,7 @@ pub struct Object {
 pub struct Still {
     /// The finished picture.
     pub image: RgbImage,
-    /// Faces and people.
+    /// Faces, people, vehicles, animals and parcels.
     pub objects: Vec<Object>,
 }
 

@@ -5,7 +5,7 @@ use glam::Vec3;
 
 use crate::head::{Face, Paint};
 use crate::math::{Rng, cell, floor, fract, fractal, linear, mix, noise, rgb, smooth};
-use crate::props::Surface;
+use crate::props::{Surface, Tone};
 
 /// A kind of surface.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub(crate) enum Material {
     Thing { colour: Vec3, second: Vec3, pattern: Pattern, scale: f32, gloss: f32, seed: u32 },
     /// Things with more to them.
     Surface(Surface),
+    /// Another surface as print, screen or stone shows it.
+    Toned { of: Box<Material>, tone: Tone },
 }
 
 /// How two colours share a surface.
@@ -135,6 +137,7 @@ impl Material {
         match self {
             Self::Face(face) => face.paint(p),
             Self::Surface(surface) => surface.paint(p, normal),
+            Self::Toned { of, tone } => tone.apply(of.paint(p, normal), p),
             Self::Skin { colour, shade, seed } => {
                 let mottle = noise(p.x * 14.0 + p.z * 9.0, p.y * 14.0, *seed) - 0.5;
                 let occlusion = 1.0 - shade * smooth(-0.75, -0.35, p.y);
