@@ -153,10 +153,12 @@ fn parked_things_keep_their_place_in_a_clip() {
         };
         let (early, late) = (things(0), things(9));
         for (track, object) in &early {
-            // As much of it is seen in both: nobody has come between.
-            let Some(later) = late.get(track).filter(|o| o.visible == object.visible) else { continue };
-            assert_eq!(object.bbox, later.bbox, "seed {seed}");
-            found += 1;
+            let Some(later) = late.get(track) else { continue };
+            // People who pass hide a part of it, but never move it.
+            let ([x, y, w, h], [lx, ly, lw, lh]) = (object.bbox, later.bbox);
+            let same = [(x, lx), (y, ly), (x + w, lx + lw), (y + h, ly + lh)].iter().filter(|(a, b)| a == b).count();
+            assert!(same >= 2 || object.visible.min(later.visible) < 0.5, "seed {seed}: {object:?} {later:?}");
+            found += usize::from(same >= 2);
         }
     }
     assert!(found >= 3, "{found}");
