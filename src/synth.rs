@@ -10,7 +10,7 @@ use image::{ExtendedColorType, ImageEncoder, RgbImage, imageops};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use volet_edge::batch::write_whole;
-use volet_synthetic::{Bodies, Clip, Dataset, Generator, Object, ObjectClass, Place, Still, seed_of};
+use volet_synthetic::{Bodies, Clip, Dataset, Generator, LightKind, Object, ObjectClass, Place, Still, seed_of};
 
 use crate::cli::SynthArgs;
 
@@ -63,7 +63,7 @@ impl<'a> Work<'a> {
         let folder = self.args.out.join("images");
         std::fs::create_dir(&folder).with_context(|| format!("cannot make {folder:?}"))?;
         // What stays in memory of each picture is its truth alone.
-        let made: Vec<Option<Vec<Object>>> = (0..self.args.scenes)
+        let made: Vec<Option<(LightKind, Vec<Object>)>> = (0..self.args.scenes)
             .into_par_iter()
             .map(|index| {
                 if self.stop.load(Ordering::Relaxed) {
@@ -75,13 +75,14 @@ impl<'a> Work<'a> {
                     let small = (index, thumbnail(&made));
                     self.thumbnails.lock().unwrap_or_else(PoisonError::into_inner).push(small);
                 }
-                Ok(Some(made.objects))
+                Ok(Some((made.light, made.objects)))
             })
             .collect::<anyhow::Result<_>>()?;
         let mut set = Dataset::new(format!("volet synth --seed {}", self.args.seed));
         for (index, objects) in (0..).zip(made) {
-            if let Some(objects) = objects {
-                set.add(self.name(index), self.args.size, seed_of(self.args.seed, index), None, &objects);
+            if let Some((light, objects)) = objects {
+                let seed = seed_of(self.args.seed, index);
+                set.add(self.name(index), self.args.size, seed, None, light, &objects);
             }
         }
         self.finish(&set, "annotations.json", "card.md")?;
@@ -102,19 +103,19 @@ impl<'a> Work<'a> {
             let name = format!("clips/{number:04}");
             let folder = self.args.out.join(&name);
             std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
-            let made: Vec<Vec<Object>> = (0..clip.len())
+            let made: Vec<(LightKind, Vec<Object>)> = (0..clip.len())
                 .into_par_iter()
                 .map(|frame| {
                     let made = clip.frame(frame);
                     self.write(&folder, u64::from(frame), &made.image)?;
-                    Ok(made.objects)
+                    Ok((made.light, made.objects))
                 })
                 .collect::<anyhow::Result<_>>()?;
             let video_id = set.clip(&name, seed);
-            for (frame_id, objects) in (0..).zip(made) {
+            for (frame_id, (light, objects)) in (0..).zip(made) {
                 let place = Some(Place { video_id, frame_id });
                 let file = format!("{name}/{}", self.name(u64::from(frame_id)));
-                set.add(file, self.args.size, seed, place, &objects);
+                set.add(file, self.args.size, seed, place, light, &objects);
             }
             clips += 1;
         }
@@ -164,7 +165,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// A small copy with the boxes drawn in: faces green, people blue, what does not count grey.
+/// A small copy with the boxes drawn in: faces green, people blue, things orange, what does not count grey.
 fn thumbnail(made: &Still) -> RgbImage {
     let scale = SHEET.2 as f32 / made.image.width() as f32;
     let height = ((made.image.height() as f32 * scale) as u32).max(1);
@@ -174,6 +175,7 @@ fn thumbnail(made: &Still) -> RgbImage {
             (_, true) => [128, 128, 128],
             (ObjectClass::Face, _) => [0, 230, 0],
             (ObjectClass::Person, _) => [40, 120, 255],
+            _ => [250, 160, 0],
         };
         let [x, y, w, h] = object.bbox.map(|v| v * scale);
         crate::picture::frame(&mut small, &volet_edge::models::BBox::new(x, y, w, h), colour);

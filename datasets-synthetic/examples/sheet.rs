@@ -41,6 +41,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 (_, true) => Rgb([128, 128, 128]),
                 (ObjectClass::Face, _) => Rgb([0, 255, 0]),
                 (ObjectClass::Person, _) => Rgb([40, 120, 255]),
+                (ObjectClass::Vehicle, _) => Rgb([255, 160, 0]),
+                (ObjectClass::Animal, _) => Rgb([255, 0, 255]),
+                (ObjectClass::Parcel, _) => Rgb([0, 255, 255]),
             };
             frame(&mut made.image, object.bbox, colour);
         }

@@ -6,7 +6,7 @@ use std::f32::consts::{PI, TAU};
 use glam::{Vec2, Vec3};
 
 use crate::fill::Fill;
-use crate::math::{Rng, cell, fractal, mix, rgb};
+use crate::math::{Rng, cell, fractal, mix, rgb, smooth};
 
 /// A picture in linear light, row by row.
 pub(crate) struct Canvas {
@@ -63,6 +63,18 @@ impl Canvas {
             let q = Vec2::new(p.x * cos + p.y * sin, p.y * cos - p.x * sin).abs() - half + Vec2::splat(round);
             round - q.max(Vec2::ZERO).length() - q.max_element().min(0.0)
         });
+    }
+
+    /// Takes up to this share of the light from an ellipse that fades towards its edge.
+    pub(crate) fn shade(&mut self, centre: Vec2, radii: Vec2, share: f32) {
+        let (w, h) = (self.width as f32, self.height as f32);
+        let (low, high) = ((centre - radii).max(Vec2::ZERO), (centre + radii).min(Vec2::new(w, h)));
+        for y in low.y as usize..high.y.max(0.0) as usize {
+            for x in low.x as usize..high.x.max(0.0) as usize {
+                let away = ((Vec2::new(x as f32, y as f32) - centre) / radii).length();
+                self.pixels[y * self.width + x] *= 1.0 - share * smooth(1.0, 0.55, away);
+            }
+        }
     }
 
     pub(crate) fn mean(&self) -> Vec3 {

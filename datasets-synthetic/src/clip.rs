@@ -10,12 +10,15 @@ use glam::{Vec2, Vec3};
 
 use crate::math::{Rng, mix, noise, smooth};
 use crate::person::{Arm, Habits, Legs, Look, Person, Pose, View};
+use crate::props::{Kind, Prop, Stand};
 use crate::scene::Scene;
 use crate::sides;
 use crate::{Generator, Still};
 
 /// Walking speed in head heights per second: 1.4 m/s.
 const WALK: f32 = 6.0;
+/// A head height in metres.
+const HEAD: f32 = 0.23;
 /// Ground covered by two steps.
 const STRIDE: f32 = 6.2;
 
@@ -23,6 +26,7 @@ const STRIDE: f32 = 6.2;
 pub struct Clip {
     scene: Scene,
     actors: Vec<Actor>,
+    pets: Vec<Pet>,
     ground: Ground,
     fps: u32,
     frames: u32,
@@ -62,7 +66,7 @@ impl Clip {
         let (width, height) = sides(width, height);
         let fps = fps.max(1);
         let mut rng = Rng::new(seed ^ 0xC11B);
-        let (scene, horizon) = Scene::empty(&mut rng, width, height);
+        let (mut scene, horizon) = Scene::empty(&mut rng, width, height);
         let (w, h) = (width as f32, height as f32);
         let focal = w.max(h) * rng.f(0.8, 1.2);
         let horizon = horizon.clamp(0.12, 0.55);
@@ -77,7 +81,10 @@ impl Clip {
         };
         let seconds = frames as f32 / fps as f32;
         let actors = cast(generator, &mut rng, &ground, w, seconds.max(1.0));
-        Self { scene, actors, ground, fps, frames }
+        let mut own = rng.fork();
+        park(&mut own, &ground, w, &mut scene.props);
+        let pets = (0..own.weighted(&[0.6, 0.3, 0.1])).map(|_| Pet::draw(&mut own, &ground, w)).collect();
+        Self { scene, actors, pets, ground, fps, frames }
     }
 
     /// Number of frames.
@@ -94,7 +101,70 @@ impl Clip {
     pub fn frame(&self, index: u32) -> Still {
         let time = index as f32 / self.fps as f32;
         let people: Vec<Person> = self.actors.iter().map(|actor| actor.at(time, &self.ground)).collect();
-        self.scene.moment(&people, index)
+        let walkers: Vec<Prop> = self.pets.iter().map(|pet| pet.at(time, &self.ground)).collect();
+        self.scene.moment(&people, &walkers, index)
+    }
+}
+
+/// An animal that crosses the picture once, from one side to the other.
+struct Pet {
+    prop: Prop,
+    start: f32,
+    /// Distance from the camera, and speed to the right, in head heights and head heights per second.
+    distance: f32,
+    speed: f32,
+    edge: f32,
+}
+
+impl Pet {
+    fn draw(rng: &mut Rng, ground: &Ground, width: f32) -> Self {
+        let distance = ground.nearest * rng.log(1.2, 4.5);
+        let edge = 0.5 * width / (ground.focal / distance) + 5.0;
+        let speed = WALK * rng.f(0.6, 1.8) * rng.pick(&[-1.0, 1.0]);
+        let prop = Prop { at: Vec3::ZERO, size: 1.0, seed: rng.seed(), kind: Kind::Animal, stand: Stand::default() };
+        Self { prop, start: rng.f(-6.0, 6.0), distance, speed, edge }
+    }
+
+    fn at(&self, time: f32, ground: &Ground) -> Prop {
+        let travelled = (time - self.start) * self.speed;
+        let x = travelled - self.edge * self.speed.signum();
+        let yaw = 0.5 * PI * self.speed.signum();
+        let gait = Some(travelled.abs() / (0.6 * STRIDE) * TAU);
+        ground.put(&self.prop, Vec2::new(x, self.distance), yaw, gait)
+    }
+}
+
+impl Ground {
+    /// A thing that stands at a place (x to the right, distance from the camera, in head heights).
+    fn put(&self, prop: &Prop, place: Vec2, yaw: f32, gait: Option<f32>) -> Prop {
+        let unit = self.focal / place.y.max(0.3 * self.nearest);
+        let at = Vec3::new(
+            self.middle + place.x * unit,
+            self.horizon + (self.height + 0.05) * unit,
+            -place.y * (self.focal / self.nearest),
+        );
+        let stand = Stand {
+            pitch: (self.height / place.y.max(1.0)).atan(),
+            distance: place.y * HEAD,
+            yaw,
+            gait,
+            deep: 3.0 * self.focal / self.nearest,
+        };
+        Prop { at, size: unit / HEAD, stand, ..prop.clone() }
+    }
+}
+
+/// Cars that stand still, and a parcel that lies there.
+fn park(rng: &mut Rng, ground: &Ground, width: f32, props: &mut Vec<Prop>) {
+    let kinds = [(Kind::Vehicle, 0.45, (3.5, 9.0)), (Kind::Vehicle, 0.3, (3.5, 9.0)), (Kind::Parcel, 0.4, (1.1, 3.0))];
+    for (kind, chance, (near, far)) in kinds {
+        if rng.chance(chance) {
+            let distance = ground.nearest * rng.log(near, far);
+            let x = rng.f(-0.45, 0.45) * width / (ground.focal / distance);
+            let prop = Prop { at: Vec3::ZERO, size: 1.0, seed: rng.seed(), kind, stand: Stand::default() };
+            let yaw = 0.5 * PI * rng.i(0, 3) as f32 + 0.3 * rng.normal();
+            props.push(ground.put(&prop, Vec2::new(x, distance), yaw, None));
+        }
     }
 }
 

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::Serialize;
+use strum::VariantArray;
 
-use crate::{Attributes, Object, ObjectClass};
+use crate::{Attributes, LightKind, Object, ObjectClass};
 
 /// Truth of many pictures.
 #[derive(Debug, Default, Serialize)]
@@ -41,6 +42,7 @@ struct Image {
     height: u32,
     /// The still's seed; a frame of a clip has its clip's.
     seed: u64,
+    light: LightKind,
     #[serde(flatten)]
     place: Option<Place>,
 }
@@ -78,15 +80,9 @@ struct Category {
 }
 
 impl ObjectClass {
-    /// Every class, in the order of their category ids from 1.
-    pub const ALL: [Self; 2] = [Self::Face, Self::Person];
-
     /// The class's name in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Face => "face",
-            Self::Person => "person",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -94,7 +90,8 @@ impl Dataset {
     /// An empty data set; `description` goes into the COCO file.
     pub fn new(description: impl Into<String>) -> Self {
         let info = Info { description: description.into(), version: env!("CARGO_PKG_VERSION") };
-        let categories = (1..).zip(ObjectClass::ALL).map(|(id, class)| Category { id, name: class.name() }).collect();
+        let categories =
+            (1..).zip(ObjectClass::VARIANTS).map(|(id, class)| Category { id, name: class.name() }).collect();
         Self { info, categories, ..Self::default() }
     }
 
@@ -112,12 +109,13 @@ impl Dataset {
         (width, height): (u32, u32),
         seed: u64,
         place: Option<Place>,
+        light: LightKind,
         objects: &[Object],
     ) {
         let image_id = self.images.len() as u32 + 1;
-        self.images.push(Image { id: image_id, file_name: file_name.into(), width, height, seed, place });
+        self.images.push(Image { id: image_id, file_name: file_name.into(), width, height, seed, light, place });
         for object in objects {
-            let groups = groups(object).into_iter().collect();
+            let groups = groups(object, light).into_iter().collect();
             self.annotations.push(Annotation {
                 id: self.annotations.len() as u32 + 1,
                 image_id,
@@ -160,7 +158,7 @@ impl Dataset {
             let _ = writeln!(card, "| clips | {} |", self.videos.len());
         }
         card.push_str("\n## Objects\n\n| class | counted | ignored |\n|---|---:|---:|\n");
-        for (id, class) in (1..).zip(ObjectClass::ALL) {
+        for (id, class) in (1..).zip(ObjectClass::VARIANTS) {
             let of_class = || self.annotations.iter().filter(|a| a.category_id == id);
             let ignored = of_class().filter(|a| a.ignore == 1).count();
             let _ = writeln!(card, "| {} | {} | {ignored} |", class.name(), of_class().count() - ignored);
@@ -203,13 +201,17 @@ impl Dataset {
 }
 
 /// Question and answer for everything that faces and people are grouped by.
-fn groups(object: &Object) -> Vec<(&'static str, &'static str)> {
+fn groups(object: &Object, light: LightKind) -> Vec<(&'static str, &'static str)> {
     let bin = |value: f32, edges: &[(f32, &'static str)]| {
         edges.iter().find(|(upper, _)| value < *upper).map_or("more", |(_, name)| *name)
     };
     let sizes = [(8.0, "<8"), (16.0, "8-16"), (32.0, "16-32"), (64.0, "32-64"), (f32::INFINITY, ">=64")];
     let shown = [(0.5, "<0.5"), (0.8, "0.5-0.8"), (f32::INFINITY, ">=0.8")];
-    let mut all = vec![("height", bin(object.bbox[3], &sizes)), ("visible", bin(object.visible, &shown))];
+    let mut all = vec![
+        ("light", light.into()),
+        ("height", bin(object.bbox[3], &sizes)),
+        ("visible", bin(object.visible, &shown)),
+    ];
     if let Some(a) = &object.attributes {
         let ages = [(6.0, "0-5"), (16.0, "6-15"), (40.0, "16-39"), (65.0, "40-64"), (f32::INFINITY, "65-")];
         let turns = [(30.0, "<30"), (60.0, "30-60"), (f32::INFINITY, ">=60")];
@@ -235,7 +237,7 @@ mod tests {
         for seed in 0..12 {
             let made = still(seed, 320, 192);
             faces += made.objects.iter().filter(|o| o.class == ObjectClass::Face && !o.ignore).count();
-            set.add(format!("{seed:06}.png"), made.image.dimensions(), seed, None, &made.objects);
+            set.add(format!("{seed:06}.png"), made.image.dimensions(), seed, None, made.light, &made.objects);
         }
         let json = serde_json::to_value(&set).unwrap();
         assert_eq!(json["images"].as_array().unwrap().len(), 12);

@@ -35,6 +35,8 @@ pub(crate) fn repaint(material: &Material, local: Vec3, paint: &mut Paint) {
         }
         Material::Eye { .. } => mix(0.04, 0.12, luma.sqrt()),
         Material::Surface(surface) => mix(mix(0.1, 0.7, cell(surface.seed as i32, 5, 71)), luma.sqrt(), 0.5),
+        // The inner material has painted already; what is left to do is to lose its colour.
+        Material::Toned { .. } => luma,
         Material::Thing { seed, .. } => mix(mix(0.1, 0.7, cell(*seed as i32, 5, 71)), luma.sqrt(), 0.5),
     };
     paint.colour = Vec3::splat(value);

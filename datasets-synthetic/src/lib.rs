@@ -43,19 +43,38 @@ pub use clip::Clip;
 pub use dataset::{Dataset, Place};
 pub use generator::Generator;
 use image::RgbImage;
+pub use light::LightKind;
 pub use mesh::{Bodies, BodiesError};
 
 /// Smallest and largest accepted picture side in pixels; sizes beyond are brought to the nearest of the two.
 pub const SIDES: std::ops::RangeInclusive<u32> = 16..=4096;
 
 /// What an annotated object is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Debug,
+    serde::Serialize,
+    serde::Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum ObjectClass {
     /// A face from hairline to chin and ear to ear, as WIDER FACE (Yang et al. 2016) draws it; masked ones too.
     Face,
     /// All visible parts of a person.
     Person,
+    /// A car, van, lorry, bus, motorbike or bicycle: all visible parts.
+    Vehicle,
+    /// A dog, cat, bird, horse or cow: all visible parts.
+    Animal,
+    /// A cardboard box, padded envelope or bag that was delivered: all visible parts.
+    Parcel,
 }
 
 /// The truth about one object in one picture.
@@ -65,12 +84,14 @@ pub struct Object {
     pub class: ObjectClass,
     /// x, y, width, height in pixels, clipped to the picture. A face's box spans hidden parts too.
     pub bbox: [f32; 4],
-    /// The same for the same face, or person, in every frame of a clip; a face's is its person's plus one.
+    /// The same for the same object in every frame of a clip; a face's is its person's plus one. Things, and people and
+    /// faces that are drawn, carved or cut off, count from 2^25 on.
     pub track_id: u32,
     /// Share (0..=1) of the object's own surface towards the viewer that is neither hidden nor cut off by the picture.
     pub visible: f32,
     /// Not to be learnt or counted: a face turned away by more than 100 degrees, visible by less than 0.3, smaller
-    /// than 5 pixels, or lost in darkness, glare or fog.
+    /// than 5 pixels, or lost in darkness, glare or fog; anything else visible by less than 0.1 or smaller than 5
+    /// pixels; faces and people on posters and screens, statues, dolls, and lone limbs.
     pub ignore: bool,
     /// Of a person, and of a person's face.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,7 +103,9 @@ pub struct Object {
 pub struct Still {
     /// The finished picture.
     pub image: RgbImage,
-    /// Faces and people.
+    /// What lights it.
+    pub light: LightKind,
+    /// Faces, people, vehicles, animals and parcels.
     pub objects: Vec<Object>,
 }
 

@@ -9,8 +9,10 @@ use crate::math::{Rng, fall, fractal, hsv, linear, mix, rgb, smooth};
 use crate::raster::{Geometry, Group, NONE, SUB, Visibility};
 
 /// The circumstances under which a picture is taken.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum LightKind {
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum LightKind {
     /// A sun or lamp from anywhere, with light from all around.
     Day,
     /// A grey sky and next to no shadows.

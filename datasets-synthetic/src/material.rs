@@ -6,7 +6,7 @@ use glam::{Vec2, Vec3};
 use crate::head::{Face, Paint};
 use crate::math::{Rng, cell, floor, fract, fractal, linear, mix, noise, rgb, smooth};
 use crate::mesh;
-use crate::props::Surface;
+use crate::props::{Surface, Tone};
 
 /// A kind of surface.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub(crate) enum Material {
     Thing { colour: Vec3, second: Vec3, pattern: Pattern, scale: f32, gloss: f32, seed: u32 },
     /// Things with more to them.
     Surface(Surface),
+    /// Another surface as print, screen or stone shows it.
+    Toned { of: Box<Material>, tone: Tone },
 }
 
 /// How two colours share a surface.
@@ -139,6 +141,7 @@ impl Material {
             Self::Face(face) => face.paint(p),
             Self::Eye { iris, gaze, seed } => mesh::eye(*iris, *gaze, *seed, p),
             Self::Surface(surface) => surface.paint(p, normal),
+            Self::Toned { of, tone } => tone.apply(of.paint(p, normal), p),
             Self::Skin { colour, shade, seed } => {
                 let mottle = noise(p.x * 14.0 + p.z * 9.0, p.y * 14.0, *seed) - 0.5;
                 let occlusion = 1.0 - shade * smooth(-0.75, -0.35, p.y);

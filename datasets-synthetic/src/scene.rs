@@ -53,7 +53,8 @@ impl Scene {
         let mut scene = Self::furnish(rng.fork(), canvas, horizon, Vec::new());
         scene.camera = scene.camera.steady();
         scene.lens = scene.lens.steady();
-        scene.props.retain(|prop| !matches!(prop.kind, Kind::Barrier | Kind::Body { .. }));
+        let loose = |kind| matches!(kind, Kind::Small(_) | Kind::Street | Kind::Bush | Kind::Sign(_) | Kind::Effigy);
+        scene.props.retain(|prop| loose(prop.kind));
         scene.props.truncate(4);
         for prop in &mut scene.props {
             // Behind everyone, who have depths of their own below zero.
@@ -89,23 +90,26 @@ impl Scene {
 
     /// Renders the scene with the people it was drawn with.
     pub(crate) fn render(&self) -> Still {
-        self.moment(&self.people, 0)
+        self.moment(&self.people, &[], 0)
     }
 
-    /// Renders the scene with these people, and states the truth about it; `frame` varies the sensor's noise.
-    pub(crate) fn moment(&self, people: &[Person], frame: u32) -> Still {
+    /// Renders the scene with these people, and things that walk, and states the truth about it; `frame` varies the
+    /// sensor's noise.
+    pub(crate) fn moment(&self, people: &[Person], walkers: &[Prop], frame: u32) -> Still {
         let (width, height) = (self.canvas.width, self.canvas.height);
         let mut geometry = Geometry::default();
         let built: Vec<Built> =
             people.iter().enumerate().map(|(index, person)| body::build(&mut geometry, person, index as u32)).collect();
-        let things: Vec<Marked> =
-            (THINGS..).zip(&self.props).flat_map(|(owner, prop)| props::add(&mut geometry, prop, owner)).collect();
+        let things: Vec<Marked> = (THINGS..)
+            .zip(self.props.iter().chain(walkers))
+            .flat_map(|(owner, prop)| props::add(&mut geometry, prop, owner))
+            .collect();
         self.lens.bend(&mut geometry);
         let mut seen = Visibility::new(&geometry, width, height);
         self.lens.mask(&mut seen);
         let mut ground = Canvas { width, height, pixels: self.canvas.pixels.clone() };
         contact_shadows(&mut ground, people, &self.lens);
-        props::ground_shadows(&mut ground, &self.props);
+        props::ground_shadows(&mut ground, self.props.iter().chain(walkers), &self.lens);
         light::composite(&geometry, &seen, &self.light, &mut ground.pixels);
         for hurry in &self.hurries {
             motion::smear(*hurry, &geometry, &seen, &self.canvas.pixels, &mut ground.pixels);
@@ -116,7 +120,7 @@ impl Scene {
         for object in objects.iter_mut().filter(|object| object.class == ObjectClass::Face) {
             object.ignore |= camera::drowned(&image, object.bbox);
         }
-        Still { image, objects }
+        Still { image, light: self.light.kind(), objects }
     }
 }
 

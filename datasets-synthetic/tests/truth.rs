@@ -5,6 +5,9 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 use volet_synthetic::{Clip, Object, ObjectClass, SIDES, Still, still};
 
+/// Track ids of things start here.
+const THINGS: u32 = 1 << 25;
+
 fn check(made: &Still) {
     let (width, height) = (made.image.width() as f32, made.image.height() as f32);
     let mut tracks = HashSet::new();
@@ -114,6 +117,51 @@ fn a_clip_keeps_its_tracks_and_gives_frames_in_any_order() {
         before = now;
     }
     assert!(seen.len() >= 2, "{seen:?}");
+}
+
+/// The share of each class, so that a change of habits is seen; none may be missing, and what is drawn is ignored.
+#[test]
+fn every_class_occurs_and_drawn_faces_are_ignored() {
+    let mut counts: HashMap<ObjectClass, [u32; 2]> = HashMap::new();
+    for seed in 0..200 {
+        let made = still(seed, 320, 192);
+        check(&made);
+        let people = made.objects.iter().any(|o| o.class == ObjectClass::Person && o.track_id < THINGS);
+        for object in &made.objects {
+            counts.entry(object.class).or_default()[usize::from(object.ignore)] += 1;
+            match object.class {
+                ObjectClass::Vehicle | ObjectClass::Animal | ObjectClass::Parcel => assert!(object.track_id >= THINGS),
+                _ if object.track_id >= THINGS => assert!(object.ignore, "seed {seed}: {object:?}"),
+                _ => assert!(people),
+            }
+        }
+    }
+    println!("in 200 pictures, learnt and ignored: {counts:?}");
+    for class in [ObjectClass::Vehicle, ObjectClass::Animal, ObjectClass::Parcel] {
+        assert!(counts.get(&class).is_some_and(|[learnt, _]| *learnt >= 10), "{class:?}: {counts:?}");
+    }
+}
+
+#[test]
+fn parked_things_keep_their_place_in_a_clip() {
+    let mut found = 0;
+    for seed in 0..24 {
+        let clip = Clip::new(seed, 160, 96, 5, 10);
+        let things = |index: u32| -> HashMap<u32, Object> {
+            let made = clip.frame(index);
+            made.objects.into_iter().filter(|o| o.class == ObjectClass::Vehicle).map(|o| (o.track_id, o)).collect()
+        };
+        let (early, late) = (things(0), things(9));
+        for (track, object) in &early {
+            let Some(later) = late.get(track) else { continue };
+            // People who pass hide a part of it, but never move it.
+            let ([x, y, w, h], [lx, ly, lw, lh]) = (object.bbox, later.bbox);
+            let same = [(x, lx), (y, ly), (x + w, lx + lw), (y + h, ly + lh)].iter().filter(|(a, b)| a == b).count();
+            assert!(same >= 2 || object.visible.min(later.visible) < 0.5, "seed {seed}: {object:?} {later:?}");
+            found += usize::from(same >= 2);
+        }
+    }
+    assert!(found >= 3, "{found}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use glam::Vec3;
 
-use super::{Kind, Place, Prop};
+use super::{Kind, Place, Prop, Stand};
 use crate::math::Rng;
 use crate::person::Person;
 
@@ -37,6 +37,10 @@ pub(crate) fn things(rng: &mut Rng, room: &Room<'_>) -> Vec<Prop> {
             _ => limbs(rng, room, deepest, &mut things),
         }
     }
+    standing(rng, room, &mut things);
+    if rng.chance(if empty { 0.25 } else { 0.13 }) {
+        effigies(rng, room, deepest, &mut things);
+    }
     if empty && rng.chance(0.2) {
         bodies(rng, room, &mut things);
     }
@@ -51,7 +55,7 @@ pub(crate) fn things(rng: &mut Rng, room: &Room<'_>) -> Vec<Prop> {
 }
 
 fn prop(at: Vec3, size: f32, kind: Kind, rng: &mut Rng) -> Prop {
-    Prop { at, size, seed: rng.seed(), kind }
+    Prop { at, size, seed: rng.seed(), kind, stand: Stand::default() }
 }
 
 /// A depth behind everyone; smaller things lie farther back.
@@ -178,5 +182,105 @@ fn bodies(rng: &mut Rng, room: &Room<'_>, things: &mut Vec<Prop>) {
         let y = if away { rng.f(0.15, 0.5) * h } else { -size * rng.f(0.85, 1.6) };
         let at = Vec3::new(rng.f(0.05, 0.95) * w, y, 10.0 + size + 60.0 * i as f32);
         things.push(prop(at, size, Kind::Body { away }, rng));
+    }
+}
+
+/// The camera over the ground, as far as things that stand on it are concerned. Lengths in pixels and metres.
+#[derive(Clone, Copy)]
+struct Ground {
+    horizon: f32,
+    focal: f32,
+    /// Height of the camera in metres.
+    camera: f32,
+}
+
+impl Ground {
+    /// Something on the ground at column `x`, so many pixels per metre large there, in a slice of depth.
+    fn place(&self, x: f32, size: f32, kind: Kind, (z, deep): (f32, f32), rng: &mut Rng) -> Prop {
+        let at = Vec3::new(x, self.horizon + self.camera * size, z);
+        let stand = Stand {
+            pitch: (self.camera * size / self.focal).atan().min(1.2),
+            distance: self.focal / size,
+            yaw: heading(rng, kind),
+            gait: None,
+            deep,
+        };
+        Prop { stand, ..prop(at, size, kind, rng) }
+    }
+}
+
+/// Cars mostly show their side, front or back; the rest look anywhere, and animals often at the camera.
+fn heading(rng: &mut Rng, kind: Kind) -> f32 {
+    let half = std::f32::consts::FRAC_PI_2;
+    match kind {
+        Kind::Vehicle => half * rng.i(0, 3) as f32 + rng.normal() * 0.35,
+        Kind::Animal if rng.chance(0.5) => rng.normal() * 0.7,
+        Kind::Parcel => rng.normal() * 0.5,
+        _ => rng.f(-2.0, 2.0) * half,
+    }
+}
+
+/// Head heights to metres.
+const HEAD: f32 = 0.23;
+
+/// Vehicles, animals and parcels that stand among the people and on their ground.
+fn standing(rng: &mut Rng, room: &Room<'_>, things: &mut Vec<Prop>) {
+    let empty = room.people.is_empty();
+    let counts = [
+        (Kind::Vehicle, if rng.chance(if empty { 0.28 } else { 0.2 }) { rng.i(1, 5) } else { 0 }),
+        (Kind::Animal, if rng.chance(if empty { 0.26 } else { 0.15 }) { rng.pick(&[1, 1, 1, 2, 3, 6]) } else { 0 }),
+        (Kind::Parcel, if rng.chance(if empty { 0.22 } else { 0.11 }) { rng.i(1, 4) } else { 0 }),
+    ];
+    let focal = room.width.max(room.height) * rng.f(0.7, 1.4);
+    let mut camera = rng.f(1.0, 3.5);
+    if let Some(person) = room.people.get(rng.i(0, room.people.len() as i32 - 1).max(0) as usize) {
+        let foot = person.view.origin.y + (person.look.heads - 0.45) * person.view.unit;
+        camera = ((foot - room.horizon) * HEAD / person.view.unit).clamp(0.7, 6.0);
+    }
+    let ground = Ground { horizon: room.horizon, focal, camera };
+    for (kind, count) in counts {
+        // Sizes in metres that fit the picture, and the largest that anything is placed at.
+        let (tall, most) = match kind {
+            Kind::Vehicle => (1.5, 0.75),
+            Kind::Animal => (0.5, 0.7),
+            _ => (0.3, 0.5),
+        };
+        let row = rng.chance(0.5).then(|| rng.f(0.0, 1.0));
+        for _ in 0..count {
+            let least = 9.0 / tall;
+            // What stands below the picture's lower edge is not seen.
+            let lowest = (1.12 * room.height - room.horizon) / camera;
+            let largest = (most * room.height / tall).min(lowest.max(least * 1.2));
+            let share = match row {
+                Some(at) => (at + rng.f(-0.1, 0.1)).clamp(0.0, 1.0),
+                None => rng.f(0.0, 1.0),
+            };
+            let size = least * (largest / least).max(1.0).powf(share);
+            let x = rng.f(-0.05, 1.05) * room.width;
+            things.push(ground.place(x, size, kind, slice(room, size), rng));
+        }
+    }
+}
+
+/// A slice of depth between those people who are farther and those who are nearer than a thing of this size.
+fn slice(room: &Room<'_>, size: f32) -> (f32, f32) {
+    let unit = size * HEAD;
+    let (far, near): (Vec<&Person>, Vec<&Person>) = room.people.iter().partition(|p| p.view.unit < unit);
+    let low = far.iter().map(|p| p.view.origin.z + 0.9 * p.view.unit).fold(f32::NEG_INFINITY, f32::max);
+    let high = near.iter().map(|p| p.view.origin.z - 0.9 * p.view.unit).fold(f32::INFINITY, f32::min);
+    match (low.is_finite(), high.is_finite()) {
+        (false, _) => (-1500.0 + size, 30.0),
+        (true, false) => (low + 40.0 + size, 30.0),
+        (true, true) if high > low => (0.5 * (low + high), high - low),
+        _ => (0.5 * (low + high), 1.0),
+    }
+}
+
+fn effigies(rng: &mut Rng, room: &Room<'_>, deepest: f32, things: &mut Vec<Prop>) {
+    for _ in 0..rng.pick(&[1, 1, 2, 3, 6]) {
+        let size = rng.log(0.07, 0.8) * room.height;
+        let z = if rng.chance(0.85) { behind(size) - 100.0 } else { deepest + 3.0 * size };
+        let at = Vec3::new(rng.f(0.0, 1.0) * room.width, rng.f(0.1, 0.85) * room.height, z);
+        things.push(prop(at, size, Kind::Effigy, rng));
     }
 }

@@ -208,7 +208,7 @@ fn bent(
         stations.push((b * (long * t), swell, swell));
     }
     builder.tube(part, around, turn * Vec3::Z, &stations);
-    let knob = (a + b).normalize_or(Vec3::NEG_Z) * -0.35 * joint + turn * Vec3::Z * (0.25 * joint);
+    let knob = (a + b).normalize_or(Vec3::NEG_Z) * -0.22 * joint + turn * Vec3::Z * (0.12 * joint);
     builder.ellipsoid(part, knob, turn, Vec3::new(joint * 0.78, joint * 0.9, joint * 0.85), around.max(12));
     if let Some(cloth) = flesh.cloth.as_ref().filter(|_| rng.chance(0.6)) {
         let part = builder.part(cloth.clone(), Group::Prop);
@@ -243,9 +243,9 @@ fn knees(builder: &mut Builder<'_>, rng: &mut Rng, flesh: &Flesh) {
         builder.tube(part, around, Vec3::X, &stations);
         builder.ellipsoid(
             part,
-            knee + Vec3::new(0.0, -0.02, r * 0.45),
+            knee + Vec3::new(0.0, -0.02, r * 0.3),
             Mat3::IDENTITY,
-            Vec3::new(r * 0.62, r * 0.75, r * 0.65),
+            Vec3::new(r * 0.68, r * 0.9, r * 0.74),
             around,
         );
         if let Some(cloth) = &flesh.cloth {

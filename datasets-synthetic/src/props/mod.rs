@@ -2,23 +2,29 @@
 //! is annotated itself. `layout` says where they occur; the other modules make them. Knows nothing of the people they
 //! are mistaken for or hide.
 
+mod animals;
+mod effigies;
 mod goods;
 mod layout;
 mod limbs;
+mod parcels;
 mod shape;
 mod street;
 mod surface;
+mod vehicles;
 
 use glam::{Mat3, Vec3};
 
 use crate::ObjectClass;
 use crate::background::Canvas;
 use crate::body::Builder;
+use crate::lens::Lens;
 use crate::material::{Cloth, Material};
 use crate::math::Rng;
 use crate::person::View;
-use crate::raster::{Geometry, Group, NONE, Sheet};
+use crate::raster::{Geometry, Group, NONE, Sheet, Vertex};
 
+pub(crate) use effigies::Tone;
 pub(crate) use goods::Place;
 pub(crate) use layout::{Room, things};
 pub(crate) use surface::Surface;
@@ -46,6 +52,11 @@ pub(crate) enum Kind {
     Barrier,
     /// A table's or shelf's board, so many times as wide as high.
     Top(f32),
+    /// A picture, statue or doll of a person.
+    Effigy,
+    Vehicle,
+    Animal,
+    Parcel,
 }
 
 /// One thing; what else it is follows from its seed.
@@ -57,6 +68,21 @@ pub(crate) struct Prop {
     pub(crate) size: f32,
     pub(crate) seed: u32,
     pub(crate) kind: Kind,
+    pub(crate) stand: Stand,
+}
+
+/// How a thing stands on the ground; all zero for what hangs or lies anywhere.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Stand {
+    /// Angle in radians that the camera looks down at it, and the camera's distance in units.
+    pub(crate) pitch: f32,
+    pub(crate) distance: f32,
+    /// Heading in radians; 0 looks at the viewer.
+    pub(crate) yaw: f32,
+    /// Phase of the step in radians of what walks.
+    pub(crate) gait: Option<f32>,
+    /// All depth in pixels it may take, so that it passes through nothing next to it.
+    pub(crate) deep: f32,
 }
 
 /// What is to be said in the truth about one thing.
@@ -74,6 +100,27 @@ pub(crate) fn add(geometry: &mut Geometry, prop: &Prop, owner: u32) -> Vec<Marke
     let mut own = Rng::new(u64::from(prop.seed));
     let rng = &mut own;
     let first = geometry.triangles.len() as u32;
+    let vertices = geometry.vertices.len();
+    let annotated = match prop.kind {
+        Kind::Effigy => return effigies::add(geometry, rng, prop, owner),
+        Kind::Vehicle => Some(ObjectClass::Vehicle),
+        Kind::Animal => Some(ObjectClass::Animal),
+        Kind::Parcel => Some(ObjectClass::Parcel),
+        _ => None,
+    };
+    if let Some(class) = annotated {
+        let view = prop.view();
+        let mut builder = Builder { geometry, view, owner, haze: 0.0 };
+        let turn = Mat3::from_rotation_y(prop.stand.yaw);
+        match class {
+            ObjectClass::Vehicle => vehicles::add(&mut builder, rng, turn),
+            ObjectClass::Animal => animals::add(&mut builder, rng, turn, prop.stand.gait),
+            _ => parcels::add(&mut builder, rng, turn),
+        }
+        flatten(&mut geometry.vertices[vertices..], prop.at.z, prop.stand.deep);
+        let triangles = (first..geometry.triangles.len() as u32).collect();
+        return vec![Marked { owner, class, triangles, ignore: false }];
+    }
     if let Kind::Body { away } = prop.kind {
         let view = View::new(prop.at, prop.size, rng.normal() * 0.15, rng.f(6.0, 30.0));
         limbs::body(geometry, rng, view, owner, away);
@@ -97,7 +144,7 @@ pub(crate) fn add(geometry: &mut Geometry, prop: &Prop, owner: u32) -> Vec<Marke
             street::board(&mut builder, turn, Vec3::ZERO, 0.5 * wide, 0.5, rng);
         }
         Kind::Limb => limbs::add(&mut builder, rng),
-        Kind::Body { .. } => {}
+        Kind::Body { .. } | Kind::Effigy | Kind::Vehicle | Kind::Animal | Kind::Parcel => {}
         Kind::Barrier => barrier(&mut builder, rng),
         Kind::Top(wide) => top(&mut builder, rng, wide),
     }
@@ -142,5 +189,38 @@ fn barrier(builder: &mut Builder<'_>, rng: &mut Rng) {
     });
 }
 
+impl Prop {
+    /// How something on the ground is seen.
+    fn view(&self) -> View {
+        View::new(self.at, self.size, self.stand.pitch, self.stand.distance.max(1.0))
+    }
+}
+
+/// Presses a thing's depth into a slice of this thickness about `middle`.
+fn flatten(vertices: &mut [Vertex], middle: f32, thickness: f32) {
+    let (low, high) = vertices.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), vertex| {
+        (low.min(vertex.pos.z), high.max(vertex.pos.z))
+    });
+    let by = (thickness / (high - low).max(1e-3)).min(1.0);
+    for vertex in vertices {
+        vertex.pos.z = middle + (vertex.pos.z - 0.5 * (low + high)) * by;
+    }
+}
+
 /// Darkens the ground under what stands on it.
-pub(crate) fn ground_shadows(_canvas: &mut Canvas, _props: &[Prop]) {}
+pub(crate) fn ground_shadows<'a>(canvas: &mut Canvas, props: impl Iterator<Item = &'a Prop>, lens: &Lens) {
+    for prop in props {
+        let half = match prop.kind {
+            Kind::Vehicle => Vec3::new(1.0, 0.0, 2.2),
+            Kind::Animal => Vec3::new(0.16, 0.0, 0.4),
+            Kind::Parcel => Vec3::new(0.28, 0.0, 0.24),
+            _ => continue,
+        };
+        let (view, turn) = (prop.view(), Mat3::from_rotation_y(prop.stand.yaw));
+        let corners = [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)]
+            .map(|(x, z)| lens.place(view.project(turn * (half * Vec3::new(x, 0.0, z))).truncate()));
+        let low = corners.into_iter().fold(corners[0], glam::Vec2::min);
+        let high = corners.into_iter().fold(corners[0], glam::Vec2::max);
+        canvas.shade((low + high) * 0.5, ((high - low) * 0.62).max(glam::Vec2::ONE), 0.65);
+    }
+}

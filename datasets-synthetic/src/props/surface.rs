@@ -3,6 +3,8 @@
 
 use glam::Vec3;
 
+use super::effigies::cartoon_ink;
+use super::vehicles::Coach;
 use crate::head::Paint;
 use crate::material::Material;
 use crate::math::{Rng, cell, floor, fract, fractal, linear, mix, noise, rgb, smooth};
@@ -46,8 +48,12 @@ pub(crate) enum Kind {
     Grille,
     /// Food in a pan or on a plate: lumps of all three colours.
     Lumps,
-    /// Short fur with patches of the second colour below this height, stripes of the third.
+    /// Short fur with patches of the second colour where noise (0..1) is above this, stripes of the third.
     Coat(f32, f32),
+    /// A vehicle's body: paint, plate and trim.
+    Bodywork(Coach),
+    /// A painted face.
+    Cartoon,
 }
 
 /// A thing's surface.
@@ -230,6 +236,12 @@ impl Surface {
             }
             Kind::Scenery(w, h) => scenery(p.x / w, p.y / h, self.colours, seed),
             Kind::Carton(w, h, d) => carton(p, Vec3::new(w, h, d), self.colours, seed, &mut gloss),
+            Kind::Bodywork(coach) => return coach.paint(p, self.colours, self.gloss, seed),
+            Kind::Cartoon => match cartoon_ink(p, seed) {
+                (true, _) => b,
+                (_, true) => c,
+                _ => a,
+            },
             Kind::Glow => a * (0.4 + 1.4 * normal.z.max(0.0)),
             Kind::Grille => {
                 let bars = if seed & 1 == 0 {
@@ -252,7 +264,7 @@ impl Surface {
                 normal.y += 0.3 * (noise(p.z * 33.0, p.y * 19.0, seed ^ 2) - 0.5);
                 *normal = normal.normalize_or(Vec3::Z);
                 let n = fractal(p.x * 2.3 + p.z * 1.7, p.y * 2.3, 2, seed ^ 4);
-                let patch = smooth(0.03, -0.03, p.y - low - 0.5 * (n - 0.5));
+                let patch = smooth(low - 0.02, low + 0.02, n);
                 let bars = smooth(0.62, 0.75, noise(p.x * 1.5 + p.z * 9.0, p.y * 2.0 + p.z * 3.0, seed ^ 6));
                 a.lerp(b, patch).lerp(c, bars * stripes) * (0.7 + 0.6 * hair)
             }

@@ -7,7 +7,7 @@ use crate::light::LightKind;
 fn every_light_occurs_and_infrared_is_grey() {
     let mut seen = std::collections::HashMap::new();
     for seed in 0..250 {
-        let scene = Scene::draw(seed, 64, 48);
+        let scene = Scene::draw(&Generator::default(), seed, 64, 48);
         *seen.entry(scene.light.kind()).or_insert(0) += 1;
         if scene.light.kind() == LightKind::Infrared {
             let image = scene.render().image;
@@ -70,7 +70,7 @@ fn boxes_stay_on_the_person_through_the_lens() {
 #[test]
 fn what_falls_moves_between_frames_and_glass_does_not() {
     for seed in 0..150 {
-        let scene = Scene::draw(seed, 64, 48);
+        let scene = Scene::draw(&Generator::default(), seed, 64, 48);
         let flat = |frame| {
             let mut pixels = vec![Vec3::splat(0.2); 64 * 48];
             scene.weather.apply(&mut pixels, 64, 48, frame);
