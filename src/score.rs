@@ -133,10 +133,10 @@ fn bbox([x, y, w, h]: [f32; 4]) -> BBox {
 
 fn height(pixels: f32) -> &'static str {
     match pixels {
-        h if h < 16.0 => "<16",
+        h if h < 16.0 => "00-16",
         h if h < 32.0 => "16-32",
         h if h < 64.0 => "32-64",
-        _ => ">=64",
+        _ => "64-",
     }
 }
 

@@ -200,21 +200,21 @@ impl Dataset {
     }
 }
 
-/// Question and answer for everything that faces and people are grouped by.
+/// Question and answer for everything that faces and people are grouped by; answers sort as they should be read.
 fn groups(object: &Object, light: LightKind) -> Vec<(&'static str, &'static str)> {
     let bin = |value: f32, edges: &[(f32, &'static str)]| {
         edges.iter().find(|(upper, _)| value < *upper).map_or("more", |(_, name)| *name)
     };
-    let sizes = [(8.0, "<8"), (16.0, "8-16"), (32.0, "16-32"), (64.0, "32-64"), (f32::INFINITY, ">=64")];
-    let shown = [(0.5, "<0.5"), (0.8, "0.5-0.8"), (f32::INFINITY, ">=0.8")];
+    let sizes = [(8.0, "00-08"), (16.0, "08-16"), (32.0, "16-32"), (64.0, "32-64"), (f32::INFINITY, "64-")];
+    let shown = [(0.5, "0.3-0.5"), (0.8, "0.5-0.8"), (f32::INFINITY, "0.8-1")];
     let mut all = vec![
         ("light", light.into()),
         ("height", bin(object.bbox[3], &sizes)),
         ("visible", bin(object.visible, &shown)),
     ];
     if let Some(a) = &object.attributes {
-        let ages = [(6.0, "0-5"), (16.0, "6-15"), (40.0, "16-39"), (65.0, "40-64"), (f32::INFINITY, "65-")];
-        let turns = [(30.0, "<30"), (60.0, "30-60"), (f32::INFINITY, ">=60")];
+        let ages = [(6.0, "00-05"), (16.0, "06-15"), (40.0, "16-39"), (65.0, "40-64"), (f32::INFINITY, "65-")];
+        let turns = [(30.0, "00-30"), (60.0, "30-60"), (f32::INFINITY, "60-")];
         all.push(("age", bin(f32::from(a.age), &ages)));
         all.push(("skin", ["1", "2", "3", "4", "5", "6"][usize::from(a.skin.clamp(1, 6)) - 1]));
         all.push(("yaw", bin(a.yaw.abs(), &turns)));
