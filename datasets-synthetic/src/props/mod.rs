@@ -3,6 +3,7 @@
 //! are mistaken for or hide.
 
 mod animals;
+mod coach;
 mod effigies;
 mod goods;
 mod layout;

@@ -3,8 +3,8 @@
 
 use glam::Vec3;
 
+use super::coach::Coach;
 use super::effigies::cartoon_ink;
-use super::vehicles::Coach;
 use crate::head::Paint;
 use crate::material::Material;
 use crate::math::{Rng, cell, floor, fract, fractal, linear, mix, noise, rgb, smooth};
