@@ -12,6 +12,8 @@ mod parcels;
 mod shape;
 mod street;
 mod surface;
+#[cfg(test)]
+mod tests;
 mod vehicles;
 
 use glam::{Mat3, Vec3};

@@ -1,6 +1,8 @@
 //! Cars, vans, lorries, buses, bicycles and motorbikes. One unit is a metre; the origin is on the ground in the middle,
 //! the front looks along z. Knows nothing of where they stand.
 
+use std::f32::consts::FRAC_PI_2;
+
 use glam::{Mat3, Vec3};
 
 use super::coach::SORTS;
@@ -67,7 +69,7 @@ fn car(builder: &mut Builder<'_>, rng: &mut Rng, turn: Mat3) {
             builder.plate(
                 tyre,
                 turn * at,
-                turn * Mat3::from_rotation_y(side * 1.5708),
+                turn * Mat3::from_rotation_y(side * FRAC_PI_2),
                 (coach.wheel, coach.wheel),
                 0.13,
             );
@@ -106,7 +108,7 @@ fn station_rows(outline: &[(f32, f32)], length: f32) -> Vec<f32> {
 
 /// A ring with spokes, upright, across the heading.
 fn spoked(builder: &mut Builder<'_>, tyre: u32, metal: u32, at: Vec3, turn: Mat3, radius: f32, thick: f32) {
-    let axes = turn * Mat3::from_rotation_y(1.5708);
+    let axes = turn * Mat3::from_rotation_y(FRAC_PI_2);
     builder.ring(tyre, at, axes, radius - thick, thick);
     if builder.view.unit > 25.0 {
         for i in 0..7 {
@@ -143,7 +145,7 @@ fn bicycle(builder: &mut Builder<'_>, rng: &mut Rng, turn: Mat3) {
     builder.rod(metal, seat_post, saddle, 0.013);
     let bar = at(1.0, 0.36);
     builder.rod(metal, bar - turn * Vec3::X * 0.28, bar + turn * Vec3::X * 0.28, 0.014);
-    builder.plate(metal, pedals, turn * Mat3::from_rotation_y(1.5708), (0.1, 0.1), 0.015);
+    builder.plate(metal, pedals, turn * Mat3::from_rotation_y(FRAC_PI_2), (0.1, 0.1), 0.015);
     builder.rod(dark, pedals + turn * Vec3::new(0.12, -0.16, 0.05), pedals - turn * Vec3::new(0.12, -0.16, 0.05), 0.02);
     if rng.chance(0.3) {
         let material = Surface::of(Kind::Grille, [rgb(150, 110, 70), Vec3::splat(0.02), Vec3::ZERO], 0.2, rng);
@@ -160,7 +162,7 @@ fn motorbike(builder: &mut Builder<'_>, rng: &mut Rng, turn: Mat3) {
     let at = |y: f32, z: f32| turn * Vec3::new(0.0, y, z);
     for hub in [at(0.32, -0.68), at(0.32, 0.72)] {
         spoked(builder, dark, metal, hub, turn, 0.32, 0.06);
-        builder.plate(metal, hub, turn * Mat3::from_rotation_y(1.5708), (0.12, 0.12), 0.06);
+        builder.plate(metal, hub, turn * Mat3::from_rotation_y(FRAC_PI_2), (0.12, 0.12), 0.06);
     }
     builder.ellipsoid(coat, at(0.86, 0.2), turn, Vec3::new(0.17, 0.15, 0.32), 16);
     builder.ellipsoid(dark, at(0.82, -0.35), turn, Vec3::new(0.15, 0.08, 0.42), 14);
