@@ -13,7 +13,7 @@ fn shown(kind: Kind, size: f32, seeds: u32, check: impl Fn(&Geometry, &Visibilit
         let mut geometry = Geometry::default();
         let marked = add(&mut geometry, &Prop { at, size, seed, kind, stand }, THINGS + seed);
         let seen = Visibility::new(&geometry, SIDE, SIDE);
-        let objects = scene::truth(&geometry, &seen, &[], &marked);
+        let objects = scene::truth(&geometry, &seen, &[], &[], &marked);
         check(&geometry, &seen, &objects);
     }
 }
