@@ -11,15 +11,77 @@ use crate::math::{Rng, cell, floor, fract, fractal, noise, rgb, smooth};
 #[derive(Clone)]
 pub(crate) enum Fill {
     Solid(Vec3),
-    Gradient { from: Vec3, to: Vec3, angle: f32, span: f32, middle: Vec2 },
-    Noise { a: Vec3, b: Vec3, scale: Vec2, octaves: u32, sharp: f32, seed: u32 },
-    Brick { brick: Vec3, mortar: Vec3, size: Vec2, joint: f32, shift: f32, vary: f32, seed: u32 },
-    Windows { wall: Vec3, glass: Vec3, size: Vec2, share: Vec2, lit: f32, seed: u32 },
-    Leaves { dark: Vec3, light: Vec3, size: f32, seed: u32 },
-    Text { paper: Vec3, ink: Vec3, line: f32, seed: u32 },
-    Stripes { a: Vec3, b: Vec3, period: f32, angle: f32, duty: f32 },
-    Wood { a: Vec3, b: Vec3, plank: f32, upright: bool, seed: u32 },
-    Crumbs { ground: Vec3, size: f32, seed: u32, saturation: f32 },
+    Gradient {
+        from: Vec3,
+        to: Vec3,
+        angle: f32,
+        span: f32,
+        middle: Vec2,
+    },
+    Noise {
+        a: Vec3,
+        b: Vec3,
+        scale: Vec2,
+        octaves: u32,
+        sharp: f32,
+        seed: u32,
+    },
+    Brick {
+        brick: Vec3,
+        mortar: Vec3,
+        size: Vec2,
+        joint: f32,
+        shift: f32,
+        vary: f32,
+        seed: u32,
+    },
+    Windows {
+        wall: Vec3,
+        glass: Vec3,
+        size: Vec2,
+        share: Vec2,
+        lit: f32,
+        seed: u32,
+    },
+    Leaves {
+        dark: Vec3,
+        light: Vec3,
+        size: f32,
+        seed: u32,
+    },
+    Text {
+        paper: Vec3,
+        ink: Vec3,
+        line: f32,
+        seed: u32,
+    },
+    Stripes {
+        a: Vec3,
+        b: Vec3,
+        period: f32,
+        angle: f32,
+        duty: f32,
+    },
+    Wood {
+        a: Vec3,
+        b: Vec3,
+        plank: f32,
+        upright: bool,
+        seed: u32,
+    },
+    Crumbs {
+        ground: Vec3,
+        size: f32,
+        seed: u32,
+        saturation: f32,
+    },
+    /// Single leaves, each lit its own way; nothing (black) in the gaps, which take this share.
+    Foliage {
+        green: Vec3,
+        size: f32,
+        gaps: f32,
+        seed: u32,
+    },
 }
 
 impl Fill {
@@ -90,6 +152,34 @@ impl Fill {
                 let tone = cell(board as i32, 3, seed);
                 let grain = noise(along * 0.02 + tone * 50.0, across * 0.45, seed);
                 a.lerp(b, 0.6 * grain + 0.4 * tone)
+            }
+            Self::Foliage { green, size, gaps, seed } => {
+                let (u, v) = (x / size, y / size);
+                let (i, j) = (floor(u), floor(v));
+                // How dense it is here: leaves come in clumps.
+                let clump = noise(u * 0.13, v * 0.13, seed ^ 8);
+                let mut best = (0.0, 0_u32);
+                for (di, dj) in [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)] {
+                    let (ci, cj) = (i + di, j + dj);
+                    let h = crate::math::hash(ci, cj, seed);
+                    let [a, b, c, _] = h.to_le_bytes().map(|byte| f32::from(byte) / 255.0);
+                    let (dx, dy) = (u - ci as f32 - a, v - cj as f32 - b);
+                    let (sin, cos) = (c * TAU).sin_cos();
+                    let (p, q) = (dx * cos + dy * sin, (dy * cos - dx * sin) * 2.0);
+                    let inside = 0.75 - p * p - q * q;
+                    if inside > 0.0 && c + inside * 0.01 > best.0 {
+                        best = (c + inside * 0.01, h);
+                    }
+                }
+                let open = smooth(1.0 - gaps - 0.1, 1.0 - gaps + 0.1, clump);
+                if best.0 <= 0.0 {
+                    return if open > 0.5 { Vec3::ZERO } else { green * 0.08 };
+                }
+                if open > 0.5 && best.0 < 0.6 {
+                    return Vec3::ZERO;
+                }
+                let lit = (best.1 >> 24) as f32 / 255.0;
+                green * (0.2 + 1.2 * lit * lit + 0.25 * clump) + Vec3::splat(0.25) * smooth(0.93, 1.0, lit)
             }
             Self::Crumbs { ground, size, seed, saturation } => {
                 let (i, j) = (floor(x / size), floor(y / size));
@@ -176,6 +266,18 @@ impl Fill {
                 seed,
                 saturation: rng.f(0.1, 1.0),
             },
+        }
+    }
+
+    /// Leaves of about this size in pixels; without `gaps` nothing shows through.
+    pub(crate) fn foliage(size: f32, gaps: Option<f32>, rng: &mut Rng) -> Self {
+        let green =
+            rng.pick(&[rgb(95, 125, 60), rgb(120, 135, 75), rgb(70, 95, 55), rgb(140, 125, 70), rgb(150, 95, 60)]);
+        Self::Foliage {
+            green: green * rng.f(0.4, 1.1),
+            size: size.max(2.0),
+            gaps: gaps.unwrap_or(-1.0),
+            seed: rng.seed(),
         }
     }
 

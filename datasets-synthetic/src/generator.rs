@@ -38,7 +38,7 @@ impl Generator {
     /// Decides what a person is made of, from their own seed: everything else of a picture stays the same.
     pub(crate) fn embody(&self, look: &mut Look) {
         let Some(bodies) = &self.bodies else { return };
-        let mut rng = Rng::new(u64::from(look.face.seed) ^ 0xB0D1E5);
+        let mut rng = Rng::new(u64::from(look.face.seed) ^ 0x00B0_D1E6);
         if rng.chance(self.share) {
             let shape = Shape::draw(bodies, rng.seed(), look.age, look.male, look.build, look.face.skin);
             look.shape = Some(shape);

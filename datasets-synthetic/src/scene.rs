@@ -152,7 +152,13 @@ fn contact_shadows(canvas: &mut Canvas, people: &[Person], lens: &Lens) {
     }
 }
 
-fn truth(geometry: &Geometry, seen: &Visibility, people: &[Person], built: &[Built], things: &[Marked]) -> Vec<Object> {
+pub(crate) fn truth(
+    geometry: &Geometry,
+    seen: &Visibility,
+    people: &[Person],
+    built: &[Built],
+    things: &[Marked],
+) -> Vec<Object> {
     let (w, h) = ((seen.width / SUB) as f32, (seen.height / SUB) as f32);
     let mut bodies = vec![Bounds::default(); built.len()];
     let mut solids: HashMap<u32, Bounds> = HashMap::new();

@@ -1,6 +1,9 @@
 //! People of the human mesh: loading, determinism and the truth about them. Most need ../shared/humans-cc0 beside the
 //! workspace, or its folder in the environment as VOLET_HUMANS; without it they say that they are skipped.
 
+// The helpers of tests are tests to us, but not to the linter.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -24,7 +24,7 @@ const SKIN: &str = "body";
 const SCALE: f32 = 1.0 / 2.156;
 const MIDDLE: Vec3 = Vec3::new(0.0, 7.338, 0.4765);
 /// Half the width of a face between the ears, on the average head.
-const EAR: f32 = 0.325;
+const EAR: f32 = 0.308;
 /// Radius of an eyeball in head heights.
 const EYEBALL: f32 = 0.067;
 
@@ -131,11 +131,17 @@ impl Topology {
         }
         for (name, up) in TEETH.into_iter().zip([-1.0, 1.0]) {
             let row = triangles(name)?;
-            let edge = row.iter().flatten().map(|corner| up * local[*corner as usize].y).fold(f32::MIN, f32::max);
+            let points: Vec<Vec3> = row.iter().flatten().map(|corner| local[*corner as usize]).collect();
             for triangle in row {
-                // The crowns; what is farther from the biting edge is gum.
-                let middle = triangle.map(|corner| up * local[corner as usize].y).iter().sum::<f32>() / 3.0;
-                let kind = if middle > edge - 0.05 { &mut teeth } else { &mut inside };
+                // The crowns' outsides; what is farther from the biting edge at its place in the row is gum, and what
+                // looks inwards is never so bright.
+                let [a, b, c] = triangle.map(|corner| local[corner as usize]);
+                let middle = (a + b + c) / 3.0;
+                let near = points.iter().filter(|p| (**p - middle).with_y(0.0).length() < 0.035);
+                let edge = near.map(|p| up * p.y).fold(f32::MIN, f32::max);
+                let outside = (b - a).cross(c - a).dot(middle.with_y(0.0) - Vec3::new(0.0, 0.0, 0.25)) > 0.0;
+                let crown = outside && up * middle.y > edge - 0.05;
+                let kind = if crown { &mut teeth } else { &mut inside };
                 kind.push(triangle);
             }
         }
@@ -148,7 +154,7 @@ impl Topology {
         let outer: Vec<[u32; 3]> = skin.iter().chain(&below).copied().collect();
         let cells = map::cells(&local, &outer);
         let found = map::places(&cells, &local);
-        if chin.is_empty() || skull.len() < 50 || eyes.is_empty() || found.iter().any(|p| *p == Vec3::ZERO) {
+        if chin.is_empty() || skull.len() < 50 || eyes.is_empty() || found.contains(&Vec3::ZERO) {
             return Err(broken(file, "is not the head it should be"));
         }
         // By corners at the neck and the ears; at the hairline, where triangles are large, so that they end there on
@@ -220,7 +226,7 @@ impl FrontMap {
     }
 
     fn hides(&self, p: Vec3) -> bool {
-        let mouth = p.y > -0.44 && p.y < -0.08 && p.x.abs() < 0.13 && p.z > 0.0;
+        let mouth = p.y > -0.44 && p.y < -0.08 && p.x.abs() < 0.15 && p.z > -0.18;
         mouth
             && Self::cell(p.truncate()).is_some_and(|(x, y)| self.0[y as usize * Self::SIDE + x as usize] > p.z + 0.02)
     }

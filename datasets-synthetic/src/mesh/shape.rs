@@ -247,7 +247,7 @@ pub(crate) struct Shape {
 impl Shape {
     /// Draws a shape; `age` in years, `male` as a share, `build` 1 for the usual girth, `skin` in linear light.
     pub(crate) fn draw(bodies: &Arc<Bodies>, seed: u32, age: f32, male: f32, build: f32, skin: Vec3) -> Self {
-        let mut own = Rng::new(u64::from(seed) ^ 0x0B0D_1E5);
+        let mut own = Rng::new(u64::from(seed) ^ 0x00B0_D1E5);
         let rng = &mut own;
         let catalogue = &bodies.catalogue;
         let mut weights = Vec::new();

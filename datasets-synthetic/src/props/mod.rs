@@ -3,6 +3,7 @@
 //! are mistaken for or hide.
 
 mod animals;
+mod coach;
 mod effigies;
 mod goods;
 mod layout;
@@ -11,6 +12,8 @@ mod parcels;
 mod shape;
 mod street;
 mod surface;
+#[cfg(test)]
+mod tests;
 mod vehicles;
 
 use glam::{Mat3, Vec3};

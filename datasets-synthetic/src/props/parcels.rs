@@ -43,7 +43,7 @@ pub(crate) fn add(builder: &mut Builder<'_>, rng: &mut Rng, turn: Mat3) {
             let part = builder.part(material, Group::Prop);
             let lean = rng.pick(&[-1.45, -0.35, -0.3]);
             let frame = turn * Mat3::from_rotation_x(lean);
-            let (seed, lift) = (rng.seed(), tall * (lean + 1.5708).sin().abs() + 0.02);
+            let (seed, lift) = (rng.seed(), tall * (lean + std::f32::consts::FRAC_PI_2).sin().abs() + 0.02);
             builder.sheet(part, (9, 9), |u, v| {
                 let puff = 0.035 * (1.0 - u.powi(4)) * (1.0 - v.powi(4)) + 0.01 * noise(u * 3.0, v * 3.0, seed);
                 let local = Vec3::new(u * wide, -v * tall, puff);

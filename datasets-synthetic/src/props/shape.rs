@@ -79,11 +79,18 @@ impl Builder<'_> {
 
     /// A flat sheet from `at(u, v)` with u and v in -1..1: leaves, petals, cloth, boards.
     pub(crate) fn sheet(&mut self, part: u32, (nu, nv): (usize, usize), at: impl Fn(f32, f32) -> (Vec3, Vec3)) {
-        let view = self.view;
+        let (view, first) = (self.view, self.geometry.vertices.len());
         self.geometry.grid(part, nu, nv, Sheet::Open, |i, j| {
             let (u, v) = (i as f32 / (nu - 1) as f32 * 2.0 - 1.0, j as f32 / (nv - 1) as f32 * 2.0 - 1.0);
             let (p, local) = at(u, v);
             (view.project(p), local)
         });
+        // A flat sheet has no outside: the side that shows is the one that looks at the viewer.
+        let sheet = &mut self.geometry.vertices[first..];
+        if sheet.iter().map(|vertex| vertex.normal.z).sum::<f32>() < 0.0 {
+            for vertex in sheet {
+                vertex.normal = -vertex.normal;
+            }
+        }
     }
 }

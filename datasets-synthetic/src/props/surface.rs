@@ -3,8 +3,8 @@
 
 use glam::Vec3;
 
+use super::coach::Coach;
 use super::effigies::cartoon_ink;
-use super::vehicles::Coach;
 use crate::head::Paint;
 use crate::material::Material;
 use crate::math::{Rng, cell, floor, fract, fractal, linear, mix, noise, rgb, smooth};
@@ -189,7 +189,7 @@ impl Surface {
                 if r > 0.68 {
                     gloss = 0.1;
                     b * (0.8 + 0.4 * noise(r * 30.0, turn, seed))
-                } else if r < 0.16 || r > 0.6 || spoke {
+                } else if !(0.16..=0.6).contains(&r) || spoke {
                     a
                 } else {
                     b * 0.5
@@ -200,7 +200,7 @@ impl Surface {
                 let r = (x * x + y * y).sqrt();
                 let ink = match seed % 5 {
                     0 => x.abs() < 0.6 && y.abs() < 0.16,
-                    1 => y.abs() < 0.32 && x.abs() < 0.62 && writing(x / 0.55, (y + 0.5) * -1.0, seed) > 0.5,
+                    1 => y.abs() < 0.32 && x.abs() < 0.62 && writing(x / 0.55, -(y + 0.5), seed) > 0.5,
                     2 => (x - y).abs() < 0.17,
                     3 => (y.abs() < 0.5 && x.abs() < 0.12) || (y - 0.3 + x.abs()).abs() < 0.16,
                     _ => (x.abs() - 0.24).powi(2) + (y + 0.1).powi(2) < 0.06,
@@ -297,7 +297,7 @@ fn label(around: f32, v: f32, tall: f32, [paper, ink, other]: [Vec3; 3], seed: u
         1 if x.abs() < 0.25 && (v - 0.7).abs() < 0.035 => ink,
         2 if (v - 0.3).abs() < 0.18 => ink.lerp(paper, writing(along * 4.0, (v - 0.12) / 0.36, seed)),
         3 if fract(along * 2.0 + v) < 0.3 => other,
-        4 if v < 0.15 || v > 0.85 => ink,
+        4 if !(0.15..=0.85).contains(&v) => ink,
         _ => {
             let rows = 2.0 + (seed >> 4 & 3) as f32;
             let big = writing(along * rows * 1.3, v * rows, seed) > 0.5 && (0.1..0.9).contains(&v);

@@ -34,8 +34,8 @@ fn boxes_stay_on_the_person_through_the_lens() {
     let mut rng = Rng::new(5);
     let habits = Habits::draw(&mut rng);
     let (mut look, mut pose) = (Look::draw(&mut rng, &habits), Pose::draw(&mut rng, 1.0));
-    look.hat = crate::person::Hat::None;
-    look.hair = crate::person::Hair::None;
+    look.hat = crate::Hat::None;
+    look.hair = crate::Hair::None;
     (pose.head_yaw, pose.head_pitch, pose.head_roll) = (0.1, 0.0, 0.0);
     for at in [Vec2::new(60.0, 50.0), Vec2::new(270.0, 60.0), Vec2::new(160.0, 40.0)] {
         let view = View::new(at.extend(0.0), 18.0, 0.0, 20.0);
@@ -45,7 +45,7 @@ fn boxes_stay_on_the_person_through_the_lens() {
             let built = vec![body::build(&mut geometry, &person, 0)];
             Lens::bent(size, bend).bend(&mut geometry);
             let seen = Visibility::new(&geometry, 320, 200);
-            let objects = truth(&geometry, &seen, &built);
+            let objects = truth(&geometry, &seen, std::slice::from_ref(&person), &built, &[]);
             let of = |class| objects.iter().find(|object| object.class == class).unwrap().bbox;
             let (face, whole) = (of(ObjectClass::Face), of(ObjectClass::Person));
             let pixels = shown(&seen, |triangle| triangle != NONE);

@@ -1,6 +1,8 @@
 //! Backgrounds: places and patterns without a single face in them, painted flat, layer upon layer.
 //! Knows nothing of people.
 
+mod places;
+
 use std::f32::consts::{PI, TAU};
 
 use glam::{Vec2, Vec3};
@@ -65,6 +67,33 @@ impl Canvas {
         });
     }
 
+    /// As [`Self::rect`], but leaves what is there where the fill is black.
+    fn over(&mut self, x0: f32, y0: f32, x1: f32, y1: f32, fill: &Fill) {
+        let (w, h) = (self.width as f32, self.height as f32);
+        for y in y0.clamp(0.0, h) as usize..y1.clamp(0.0, h) as usize {
+            for x in x0.clamp(0.0, w) as usize..x1.clamp(0.0, w) as usize {
+                let colour = fill.at(x as f32, y as f32);
+                if colour != Vec3::ZERO {
+                    self.pixels[y * self.width + x] = colour;
+                }
+            }
+        }
+    }
+
+    /// Adds a disc of light with a slightly brighter rim, as a lens out of focus makes of a lamp.
+    fn glow(&mut self, centre: Vec2, radius: f32, colour: Vec3) {
+        let (w, h) = (self.width as f32, self.height as f32);
+        let reach = Vec2::splat(radius + 1.0);
+        let (low, high) = ((centre - reach).max(Vec2::ZERO), (centre + reach).min(Vec2::new(w, h)));
+        for y in low.y as usize..high.y.max(0.0) as usize {
+            for x in low.x as usize..high.x.max(0.0) as usize {
+                let away = (Vec2::new(x as f32, y as f32) - centre).length();
+                let cover = (radius - away + 0.5).clamp(0.0, 1.0) * (0.75 + 0.25 * smooth(0.6, 1.0, away / radius));
+                self.pixels[y * self.width + x] += colour * cover;
+            }
+        }
+    }
+
     /// Takes up to this share of the light from an ellipse that fades towards its edge.
     pub(crate) fn shade(&mut self, centre: Vec2, radii: Vec2, share: f32) {
         let (w, h) = (self.width as f32, self.height as f32);
@@ -101,8 +130,8 @@ impl Canvas {
 /// a share of the height.
 pub(crate) fn paint(rng: &mut Rng, canvas: &mut Canvas, stand: bool) -> f32 {
     let kind = match stand {
-        true => rng.weighted(&[0.6, 0.25, 0.15]),
-        false => rng.weighted(&[0.24, 0.24, 0.12, 0.12, 0.1, 0.08, 0.1]),
+        true => [0, 1, 2, 7, 8, 9, 11][rng.weighted(&[0.3, 0.12, 0.1, 0.12, 0.12, 0.16, 0.08])],
+        false => rng.weighted(&[0.13, 0.13, 0.06, 0.09, 0.07, 0.04, 0.07, 0.09, 0.1, 0.09, 0.04, 0.06, 0.04]),
     };
     let horizon = match kind {
         0 => street(rng, canvas),
@@ -111,7 +140,13 @@ pub(crate) fn paint(rng: &mut Rng, canvas: &mut Canvas, stand: bool) -> f32 {
         3 => collage(rng, canvas),
         4 => studio(rng, canvas),
         5 => night(rng, canvas),
-        _ => shelves(rng, canvas),
+        6 => shelves(rng, canvas),
+        7 => places::doorstep(rng, canvas),
+        8 => places::garden(rng, canvas),
+        9 => places::houses(rng, canvas),
+        10 => places::seats(rng, canvas),
+        11 => places::office(rng, canvas),
+        _ => places::lights(rng, canvas),
     };
     let litter = if stand {
         0
@@ -274,9 +309,6 @@ fn street(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
             canvas.rect(rng.f(0.0, 0.1) * w, y, w * rng.f(0.6, 1.0), y + 1.5 + i as f32, &stripe);
         }
     }
-    for _ in 0..rng.i(0, 5) {
-        vehicle(rng, canvas, horizon);
-    }
     for _ in 0..rng.i(0, 6) {
         let base = Vec2::new(rng.f(0.0, w), h * (horizon + rng.f(-0.25, 0.05)));
         let size = h * rng.f(0.06, 0.28);
@@ -292,27 +324,6 @@ fn street(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
         canvas.rect(x, h * rng.f(0.0, horizon), x + rng.f(2.0, 9.0), h * (horizon + rng.f(0.02, 0.3)), &fill);
     }
     horizon
-}
-
-fn vehicle(rng: &mut Rng, canvas: &mut Canvas, horizon: f32) {
-    let (w, h) = (canvas.width as f32, canvas.height as f32);
-    let size = h * rng.f(0.03, 0.14);
-    let at = Vec2::new(rng.f(0.0, w), h * horizon + size * 0.3);
-    let paint = Fill::Solid(rng.colour((0.0, 0.9), (0.1, 0.95)));
-    let glass = Fill::Solid(rng.colour((0.0, 0.4), (0.05, 0.35)));
-    let dark = Fill::Solid(Vec3::splat(0.01));
-    canvas.tilted(at - Vec2::new(0.0, size * 0.55), Vec2::new(size * 1.1, size * 0.5), 0.0, size * 0.3, &paint);
-    canvas.tilted(at - Vec2::new(0.0, size * 0.6), Vec2::new(size * 0.95, size * 0.3), 0.0, size * 0.2, &glass);
-    canvas.tilted(at, Vec2::new(size * 2.0, size * 0.42), 0.0, size * 0.2, &paint);
-    for side in [-1.2, 1.2] {
-        canvas.ellipse(at + Vec2::new(side * size, size * 0.4), Vec2::splat(size * 0.34), 0.0, &dark);
-        canvas.ellipse(
-            at + Vec2::new(side * 1.6 * size, 0.0),
-            Vec2::splat(size * 0.13),
-            0.0,
-            &Fill::Solid(Vec3::splat(0.9)),
-        );
-    }
 }
 
 fn room(rng: &mut Rng, canvas: &mut Canvas) -> f32 {
