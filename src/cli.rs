@@ -231,9 +231,20 @@ pub(crate) struct TrainArgs {
     /// Folder of the CC0 human mesh (docs/detector.md tells where to get it); without it all bodies are made by code.
     #[arg(long, value_name = "DIR")]
     pub(crate) bodies: Option<PathBuf>,
+    /// What computes: cpu; with the features of those names also cuda and wgpu.
+    #[arg(long, default_value = "cpu", value_parser = compute, value_name = "WHAT")]
+    pub(crate) compute: volet_models::train::Compute,
     /// Go on from the last checkpoint.
     #[arg(long)]
     pub(crate) resume: bool,
+}
+
+#[cfg(feature = "train")]
+fn compute(word: &str) -> Result<volet_models::train::Compute, String> {
+    let all = volet_models::train::Compute::ALL;
+    let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+    let found = all.iter().find(|(name, _)| *name == word).map(|(_, compute)| *compute);
+    found.ok_or_else(|| format!("this build has {}; build with --features cuda or wgpu for more", names.join(", ")))
 }
 
 /// Reads a word as the configuration file would.

@@ -1,6 +1,8 @@
 //! The command `volet`: parses, calls a crate, prints.
 
 mod cli;
+#[cfg(feature = "train")]
+mod curve;
 mod demo;
 mod detect;
 mod models;

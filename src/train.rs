@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use volet_models::net::{Architecture, Weights, read_model};
-use volet_models::train::{LabelledBox, Recipe, Sample, SampleSource, detect, train};
+use volet_models::train::{How, LabelledBox, Recipe, Sample, SampleSource, detect, train};
 use volet_models::{BBox, ObjectClass};
 use volet_synthetic::Generator;
 
@@ -22,14 +22,21 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
     let source = Synthetic { architecture: &recipe.architecture, generator };
     eprintln!("{} parameters", recipe.architecture.parameters());
     let bar = indicatif::ProgressBar::new(recipe.steps);
-    let trained = train(&recipe, &source, &args.out, args.resume, &mut |p| {
+    let how = How { resume: args.resume, compute: args.compute };
+    let trained = train(&recipe, &source, &args.out, how, &mut |p| {
         bar.set_position(p.step);
         let quality: Vec<String> =
             p.quality.iter().map(|q| format!("AP {:.3} recall {:.3}", q.average_precision, q.recall_at_one)).collect();
         let line = format!("step {} class {:.3} box {:.3} {}", p.step, p.class_loss, p.box_loss, quality.join(", "));
-        bar.println(line);
-        if let Err(e) = draw(&recipe, &source, &args.out) {
-            tracing::warn!("no sample pictures: {e:#}");
+        // A bar that nobody sees swallows what is printed above it.
+        if bar.is_hidden() {
+            eprintln!("{line}")
+        } else {
+            bar.println(line)
+        }
+        let pictures = draw(&recipe, &source, &args.out).and_then(|()| crate::curve::draw(&args.out));
+        if let Err(e) = pictures {
+            tracing::warn!("no pictures of the run: {e:#}");
         }
     })?;
     bar.finish_and_clear();

@@ -1,4 +1,5 @@
-//! Training of the project's own detector, in burn on the CPU (backend `flex` with autodiff).
+//! Training of the project's own detector, in burn: on the CPU (backend `flex` with autodiff), or on a graphics card
+//! ([`Compute`]).
 //!
 //! A run is a [`Recipe`], a [`SampleSource`] of annotated stills and a folder. The folder holds at any
 //! time: `recipe.toml`, `checkpoint.onnx` (everything that resuming needs), `model.onnx` (the averaged
@@ -8,6 +9,7 @@
 //! Knows no renderer: stills come from a trait. Knows no inference engine: what it exports is ONNX.
 
 mod checkpoint;
+mod compute;
 mod evaluate;
 mod kernels;
 mod loader;
@@ -19,6 +21,7 @@ mod optim;
 mod random;
 mod views;
 
+pub use compute::Compute;
 pub use evaluate::{Quality, detect};
 pub use views::Augmentation;
 
@@ -136,6 +139,15 @@ pub struct Progress {
     pub quality: Vec<Quality>,
 }
 
+/// How to run a recipe; the result of an uninterrupted run does not depend on `resume`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct How {
+    /// Go on from the folder's checkpoint, if it has one.
+    pub resume: bool,
+    /// What computes.
+    pub compute: Compute,
+}
+
 /// A finished run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trained {
@@ -236,7 +248,7 @@ impl Recipe {
     }
 }
 
-/// Trains, or goes on training when `resume` and `out` holds a checkpoint. `observer` is called at each
+/// Trains, or goes on training when `how.resume` and `out` holds a checkpoint. `observer` is called at each
 /// line of the curve. A resumed run may change the recipe except for its architecture; with the recipe
 /// unchanged it ends with the weights of an uninterrupted one.
 ///
@@ -246,13 +258,13 @@ pub fn train(
     recipe: &Recipe,
     source: &dyn SampleSource,
     out: &Path,
-    resume: bool,
+    how: How,
     observer: &mut dyn FnMut(Progress),
 ) -> Result<Trained, TrainError> {
     recipe.check()?;
     std::fs::create_dir_all(out).map_err(|source| TrainError::Io { path: out.to_owned(), source })?;
     let saved = out.join("checkpoint.onnx");
-    let state = match (saved.exists(), resume) {
+    let state = match (saved.exists(), how.resume) {
         (true, false) => return Err(TrainError::Occupied(out.to_owned())),
         (true, true) => State::read(&saved, &recipe.architecture)?,
         (false, _) => State::new(&recipe.architecture, recipe.seed),
@@ -265,13 +277,15 @@ pub fn train(
         let (begin, pool) = (state.step, state.mistakes.clone());
         scope.spawn(move || loader::serve(recipe, source, begin, pool, &found, &to));
         // Both ends here are dropped before the scope waits, so that the loader ends when training fails.
-        Run { recipe, out, state, mistakes, started: Instant::now() }.finish(source, batches, observer)
+        Run { recipe, out, compute: how.compute, state, mistakes, started: Instant::now() }
+            .finish(source, batches, observer)
     })
 }
 
 struct Run<'a> {
     recipe: &'a Recipe,
     out: &'a Path,
+    compute: Compute,
     state: State,
     mistakes: Sender<Vec<Mistake>>,
     started: Instant,
@@ -318,7 +332,7 @@ impl Run<'_> {
         let recipe = self.recipe;
         let Shape { width, height, batch: views, .. } = batch.shape;
         let images = (batch.pixels, [views, 3, height, width]);
-        let pass = model::Pass::forward(&recipe.architecture, &self.state.network, images)?;
+        let pass = model::Pass::forward(&recipe.architecture, &self.state.network, images, self.compute)?;
         let levels = pass.levels()?;
         let (losses, slopes) = loss::loss(&levels, &batch.boxes, &recipe.class_weights);
         let worst = |n: usize| mining::worst(&levels, n, &batch.boxes[n], recipe.architecture.classes.len());

@@ -3,6 +3,7 @@
 //! Knows no loss and no data.
 
 use super::TrainError;
+use super::compute::Compute;
 use super::loss::Level;
 use super::ops::{self, BatchStatistics, EPSILON};
 use super::random::Random;
@@ -87,6 +88,7 @@ impl Network {
 
 /// A training step's forward pass, ready for its gradient.
 pub(super) struct Pass {
+    device: Device,
     leaves: BTreeMap<String, Leaf>,
     outputs: Vec<Tensor<4>>,
     statistics: Vec<(String, BatchStatistics)>,
@@ -103,8 +105,9 @@ impl Pass {
         architecture: &Architecture,
         network: &Network,
         images: (Vec<f32>, [usize; 4]),
+        compute: Compute,
     ) -> Result<Self, NetError> {
-        let device = Device::flex().autodiff();
+        let device = compute.device().autodiff();
         let mut leaves = BTreeMap::new();
         for (name, array) in &network.trained.tensors {
             let data = TensorData::new(array.data.clone(), array.shape.clone());
@@ -127,7 +130,7 @@ impl Pass {
         let x = Tensor::from_data(TensorData::new(images.0, images.1), &device);
         let outputs = pyramid(architecture, x, &mut |conv, inputs| {
             let weight = kernel(conv.weight_name())?;
-            let linear = inputs.into_iter().map(|x| ops::conv(x, weight.clone(), conv.stride));
+            let linear = inputs.into_iter().map(|x| compute.conv(x, weight.clone(), conv.stride));
             if conv.after == After::Bias {
                 let bias = vector(conv.bias_name())?.reshape([1, conv.outputs, 1, 1]);
                 return Ok(linear.map(|y| y + bias.clone()).collect());
@@ -135,9 +138,9 @@ impl Pass {
             let slot = BatchStatistics::default();
             statistics.push((conv.name.clone(), slot.clone()));
             let (gamma, beta) = (vector(format!("{}.gamma", conv.name))?, vector(format!("{}.beta", conv.name))?);
-            Ok(jointly(linear.collect(), |x| ops::norm(x, gamma, beta, conv.after == After::NormRelu, slot)))
+            Ok(jointly(linear.collect(), |x| compute.norm(x, gamma, beta, conv.after == After::NormRelu, slot)))
         })?;
-        Ok(Self { leaves, outputs, statistics })
+        Ok(Self { device, leaves, outputs, statistics })
     }
 
     /// The raw outputs, finest level first.
@@ -149,10 +152,9 @@ impl Pass {
 
     /// The gradient of every trained tensor, by name, given the loss's gradient on the outputs.
     pub(super) fn backward(self, slopes: [Vec<f32>; 3]) -> Result<BTreeMap<String, Vec<f32>>, TrainError> {
-        let device = Device::flex().autodiff();
         let mut pulled: Option<Tensor<1>> = None;
         for (output, slope) in self.outputs.iter().zip(slopes) {
-            let slope = Tensor::<4>::from_data(TensorData::new(slope, output.dims()), &device);
+            let slope = Tensor::<4>::from_data(TensorData::new(slope, output.dims()), &self.device);
             let part = (output.clone() * slope).sum();
             pulled = Some(match pulled {
                 None => part,

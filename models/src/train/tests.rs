@@ -4,6 +4,8 @@ use crate::ObjectClass;
 use crate::net::Stage;
 use tract_onnx::prelude::*;
 
+const RESUME: How = How { resume: true, compute: Compute::Cpu };
+
 /// Bright rectangles ("faces") on a dark, noisy ground.
 struct Rectangles;
 
@@ -58,7 +60,7 @@ fn recipe(steps: u64) -> Recipe {
 fn thirty_steps_learn_two_pictures() {
     let folder = tempfile::tempdir().unwrap();
     let mut lines = Vec::new();
-    train(&recipe(60), &Rectangles, folder.path(), false, &mut |p| lines.push(p)).unwrap();
+    train(&recipe(60), &Rectangles, folder.path(), How::default(), &mut |p| lines.push(p)).unwrap();
     let loss = |p: &Progress| p.class_loss + p.box_loss;
     assert!(loss(&lines[2]) < 0.7 * loss(&lines[0]), "{lines:?}");
     assert!(lines[5].iou > 0.5, "{lines:?}");
@@ -73,7 +75,7 @@ fn a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one() {
     recipe.shapes.push(Shape { width: 96, height: 32, batch: 3, share: 1.0 });
     // Views that return to mistakes are part of the state.
     recipe.augmentation.mined = 0.5;
-    let expected = train(&recipe, &Rectangles, whole.path(), false, &mut |_| ()).unwrap();
+    let expected = train(&recipe, &Rectangles, whole.path(), How::default(), &mut |_| ()).unwrap();
 
     struct Dying;
     impl SampleSource for Dying {
@@ -83,16 +85,19 @@ fn a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one() {
     }
     // The process "dies" after the checkpoint of step 20: the state on disk is all that is left.
     let mut first = Vec::new();
-    train(&recipe, &Dying, parts.path(), false, &mut |p| {
+    train(&recipe, &Dying, parts.path(), How::default(), &mut |p| {
         if p.step == 20 {
             first.push(std::fs::read(parts.path().join("checkpoint.onnx")).unwrap());
         }
     })
     .unwrap();
     std::fs::write(parts.path().join("checkpoint.onnx"), &first[0]).unwrap();
-    let resumed = train(&recipe, &Rectangles, parts.path(), true, &mut |_| ()).unwrap();
+    let resumed = train(&recipe, &Rectangles, parts.path(), RESUME, &mut |_| ()).unwrap();
     assert_eq!(resumed.weights, expected.weights);
-    assert!(matches!(train(&recipe, &Rectangles, parts.path(), false, &mut |_| ()), Err(TrainError::Occupied(_))));
+    assert!(matches!(
+        train(&recipe, &Rectangles, parts.path(), How::default(), &mut |_| ()),
+        Err(TrainError::Occupied(_))
+    ));
 }
 
 #[test]
@@ -101,7 +106,7 @@ fn a_damaged_checkpoint_is_an_error_that_names_the_file() {
     let path = folder.path().join("checkpoint.onnx");
     for bytes in [&b""[..], b"rubbish", &[0xff; 4096]] {
         std::fs::write(&path, bytes).unwrap();
-        let error = train(&recipe(1), &Rectangles, folder.path(), true, &mut |_| ()).unwrap_err();
+        let error = train(&recipe(1), &Rectangles, folder.path(), RESUME, &mut |_| ()).unwrap_err();
         assert!(error.to_string().contains("checkpoint.onnx"), "{error}");
     }
 }
