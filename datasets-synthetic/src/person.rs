@@ -151,12 +151,12 @@ pub(crate) struct Habits {
 impl Habits {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         Self {
-            masks: match rng.weighted(&[0.55, 0.25, 0.2]) {
-                0 => 0.04,
-                1 => 0.3,
-                _ => 0.9,
+            masks: match rng.weighted(&[0.45, 0.3, 0.25]) {
+                0 => 0.05,
+                1 => 0.4,
+                _ => 0.92,
             },
-            hats: if rng.chance(0.2) { 0.7 } else { 0.17 },
+            hats: if rng.chance(0.22) { 0.7 } else { 0.2 },
             winter: rng.chance(0.25),
             sunglasses: if rng.chance(0.15) { 0.5 } else { 0.06 },
             uniform: rng.chance(0.1).then(|| rng.colour((0.2, 0.9), (0.2, 0.9))),
@@ -232,7 +232,7 @@ impl Look {
         let cover = if hat == Hat::Hijab && rng.chance(0.15) {
             Cover::Veil
         } else if rng.chance(habits.masks) {
-            [Cover::Surgical, Cover::Cup, Cover::Fabric, Cover::Scarf][rng.weighted(&[0.6, 0.15, 0.2, 0.05])]
+            [Cover::Surgical, Cover::Cup, Cover::Fabric, Cover::Scarf][rng.weighted(&[0.52, 0.2, 0.23, 0.05])]
         } else {
             Cover::None
         };
@@ -337,7 +337,7 @@ impl Pose {
     /// A pose of someone who mostly faces the camera (`towards` 1) or anywhere (0).
     pub(crate) fn draw(rng: &mut Rng, towards: f32) -> Self {
         let head_yaw = if rng.chance(towards) {
-            rng.normal() * 0.45
+            rng.normal() * 0.55
         } else if rng.chance(0.6) {
             rng.normal() * 1.0
         } else {
@@ -358,12 +358,14 @@ impl Pose {
         if rng.chance(0.08) {
             arms = [Arm::Crossed; 2];
         }
-        let wild = rng.chance(0.15);
+        let wild = rng.chance(0.2);
+        // People look down, at phones and steps, more than they look up.
+        let bowed = if rng.chance(0.25) { rng.f(0.1, 0.6) } else { 0.0 };
         Self {
             body_yaw: head_yaw + rng.normal() * 0.35,
             lean: rng.normal() * 0.08,
             head_yaw,
-            head_pitch: (rng.normal() * if wild { 0.4 } else { 0.17 }).clamp(-0.87, 0.87),
+            head_pitch: (bowed + rng.normal() * if wild { 0.4 } else { 0.17 }).clamp(-0.87, 0.87),
             head_roll: (rng.normal() * if wild { 0.3 } else { 0.12 }).clamp(-0.61, 0.61),
             arms,
             fist: [rng.f(0.0, 1.0), rng.f(0.0, 1.0)],
