@@ -14,6 +14,9 @@ use crate::mesh::{self, HeadMap};
 /// Highest and lowest y of the region that counts as face: hairline and chin.
 pub(crate) const HAIRLINE: f32 = 0.31;
 
+/// How far the face reaches round the head, radians to each side of its middle: to the ears.
+pub(crate) const FACE_LONGITUDE: f32 = 1.5;
+
 /// Everything that tells one face from another and one moment of it from the next.
 #[derive(Clone, Debug)]
 pub(crate) struct Face {
@@ -190,11 +193,6 @@ impl Face {
             Some(map) => map.at(longitude, latitude),
             None => (self.surface(longitude, latitude), Vec3::ZERO),
         }
-    }
-
-    /// Whether a surface point belongs to the region that annotators call the face.
-    pub(crate) fn is_face(longitude: f32, point: Vec3) -> bool {
-        point.y < HAIRLINE && longitude.abs() < 1.5
     }
 
     /// The skin, and everything painted on it, at a point of the surface.

@@ -32,6 +32,8 @@ pub(crate) enum Group {
     Body,
     /// Things.
     Prop,
+    /// Where something is, drawn or not: never seen, followed by lenses, measured for the truth.
+    Outline,
 }
 
 pub(crate) struct Part {
@@ -171,6 +173,9 @@ impl Visibility {
             triangle: vec![NONE; width * height],
         };
         for (index, triangle) in geometry.triangles.iter().enumerate() {
+            if geometry.parts[triangle.part as usize].group == Group::Outline {
+                continue;
+            }
             buffer.draw(index as u32, geometry.corner_positions(triangle));
         }
         buffer

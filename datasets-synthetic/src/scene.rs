@@ -210,7 +210,8 @@ pub(crate) fn truth(
             _ => solids.get(&thing.owner).copied().unwrap_or_default(),
         };
         let Some(bbox) = bounds.clipped(w, h) else { continue };
-        let visible = visible_share(geometry, seen, thing.triangles.iter().copied(), thing.owner, false);
+        let face = thing.class == ObjectClass::Face;
+        let visible = visible_share(geometry, seen, thing.triangles.iter().copied(), thing.owner, face);
         if visible > 0.0 {
             let ignore = thing.ignore || visible < 0.1 || bbox[2].min(bbox[3]) < 5.0;
             let track_id = thing.owner * 2 + u32::from(thing.class == ObjectClass::Face);
@@ -276,7 +277,8 @@ fn visible_share(
     let (mut whole, mut shown) = (0.0, 0.0);
     for index in triangles {
         let triangle = &geometry.triangles[index as usize];
-        if !towards_viewer(geometry, triangle.corners) {
+        let outline = geometry.parts[triangle.part as usize].group == Group::Outline;
+        if (outline && !face) || !towards_viewer(geometry, triangle.corners) {
             continue;
         }
         let [a, b, c] = geometry.corner_positions(triangle);

@@ -8,7 +8,7 @@ use glam::{Mat3, Vec3};
 
 use crate::attributes::{Cover, Glasses, Hair, Hat};
 use crate::body::{Builder, body_frame};
-use crate::head::Face;
+use crate::head::{FACE_LONGITUDE, Face, HAIRLINE};
 use crate::material::{Cloth, Material, Pattern};
 use crate::math::{fall, fractal, mix, noise, smooth};
 use crate::mesh;
@@ -58,27 +58,35 @@ pub(crate) fn head(builder: &mut Builder<'_>, person: &Person) -> (Vec<u32>, f32
         return (face, towards);
     }
 
-    let first = builder.geometry.triangles.len();
-    let base = builder.geometry.vertices.len() as u32;
     let part = builder.part(Material::Face(Box::new(look.face.clone())), Group::Head);
     shell(builder, &seat, part, &look.face, (nu, nv), |_, _, p| p);
-    let last = builder.geometry.triangles.len();
-    let mut face = Vec::new();
-    for index in first..last {
-        let corners = builder.geometry.triangles[index].corners;
-        let inside = corners.iter().all(|corner| {
-            let at = (corner - base) as usize;
-            let (longitude, _) = direction(at % nu, nu, at / nu, nv);
-            Face::is_face(longitude, builder.geometry.vertices[*corner as usize].local)
-        });
-        if inside {
-            face.push(index as u32);
-        }
-    }
-
+    let face = outline(builder, &seat, &look.face);
     neck_and_ears(builder, &seat, person);
     worn(builder, &seat, person, (nu, nv));
     (face, towards)
+}
+
+/// The region that annotators call the face, hairline to chin and ear to ear, in as many triangles at any size, so
+/// that its box does not depend on how finely the head is drawn.
+fn outline(builder: &mut Builder<'_>, seat: &Seat, face: &Face) -> Vec<u32> {
+    const POINTS: (usize, usize) = (17, 15);
+    let view = builder.view;
+    let part = builder.part(Material::Skin { colour: face.skin, shade: 0.0, seed: 0 }, Group::Outline);
+    let first = builder.geometry.triangles.len();
+    let hairline = (2.0 * HAIRLINE).asin();
+    builder.geometry.grid(part, POINTS.0, POINTS.1, Sheet::Open, |i, j| {
+        let longitude = FACE_LONGITUDE * (2.0 * i as f32 / (POINTS.0 - 1) as f32 - 1.0);
+        let latitude = mix(hairline, -1.5, j as f32 / (POINTS.1 - 1) as f32);
+        let p = open_jaw(face, face.surface(longitude, latitude));
+        (view.project(seat.place(p)), p)
+    });
+    (first as u32..builder.geometry.triangles.len() as u32).collect()
+}
+
+/// The jaw drops when the mouth opens; the paint goes with it.
+fn open_jaw(face: &Face, p: Vec3) -> Vec3 {
+    let drop = face.mouth_open * 0.07 * smooth(face.mouth_y + 0.03, face.mouth_y - 0.06, p.y);
+    p - Vec3::Y * (drop * smooth(-0.15, 0.1, p.z))
 }
 
 /// What grows on a head or is worn on it.
@@ -105,7 +113,6 @@ fn shell(
     moved: impl Fn(f32, f32, Vec3) -> Vec3,
 ) {
     let view = builder.view;
-    let drop = face.mouth_open * 0.07;
     let mut hidden = vec![false; nu * nv];
     let (base, first) = (builder.geometry.vertices.len(), builder.geometry.triangles.len());
     builder.geometry.grid(part, nu, nv, Sheet::Solid, |i, j| {
@@ -119,9 +126,7 @@ fn shell(
             hidden[j * nu + i] = under > 0.95;
         }
         p += shift;
-        // The jaw drops when the mouth opens; the paint goes with it.
-        p.y -= drop * smooth(face.mouth_y + 0.03, face.mouth_y - 0.06, p.y) * smooth(-0.15, 0.1, p.z);
-        (view.project(seat.place(p)), skin)
+        (view.project(seat.place(open_jaw(face, p))), skin)
     });
     if face.map.is_some() {
         // Nor may what is under the skin all over show in an open mouth.

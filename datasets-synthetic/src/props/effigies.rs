@@ -197,7 +197,7 @@ fn mannequin(geometry: &mut Geometry, rng: &mut Rng, prop: &Prop, owner: u32) ->
     let headed = rng.chance(0.7);
     let all = &geometry.parts;
     let mut kept = geometry.triangles.split_off(first);
-    kept.retain(|triangle| !matches!(all[triangle.part as usize].group, Group::Head | Group::Hair));
+    kept.retain(|triangle| !matches!(all[triangle.part as usize].group, Group::Head | Group::Hair | Group::Outline));
     geometry.triangles.append(&mut kept);
     for part in &mut geometry.parts[parts..] {
         if matches!(part.material, Material::Skin { .. }) {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::light::LightKind;
+use crate::material::Material;
 
 #[test]
 fn every_light_occurs_and_infrared_is_grey() {
@@ -52,7 +53,15 @@ fn boxes_stay_on_the_person_through_the_lens() {
             for (stated, found) in whole.into_iter().zip(pixels) {
                 assert!((stated - found).abs() < 1.0, "{whole:?} {pixels:?}");
             }
-            let pixels = shown(&seen, |triangle| built[0].face.contains(&triangle));
+            let pixels = shown(&seen, |triangle| {
+                let Some(triangle) = geometry.triangles.get(triangle as usize) else { return false };
+                let skin = matches!(geometry.parts[triangle.part as usize].material, Material::Face(_));
+                let inside = |corner: &u32| {
+                    let p = geometry.vertices[*corner as usize].local;
+                    p.y < crate::head::HAIRLINE && p.z > 0.05
+                };
+                skin && triangle.corners.iter().all(inside)
+            });
             for axis in 0..2 {
                 let (low, high) = (face[axis], face[axis] + face[axis + 2]);
                 let (from, to) = (pixels[axis], pixels[axis] + pixels[axis + 2]);
@@ -79,5 +88,33 @@ fn what_falls_moves_between_frames_and_glass_does_not() {
         let (first, again, later) = (flat(1), flat(1), flat(2));
         assert!(first == again, "seed {seed}");
         assert_eq!(first != later, scene.weather.falls(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_face_has_the_shape_of_its_box_at_every_size() {
+    let mut rng = Rng::new(6);
+    let habits = Habits::draw(&mut rng);
+    let (look, mut pose) = (Look::draw(&mut rng, &habits), Pose::draw(&mut rng, 1.0));
+    (pose.head_yaw, pose.head_pitch, pose.head_roll) = (0.0, 0.0, 0.0);
+    let shape = |unit: f32| {
+        let view = View::new(Vec3::new(300.0, 300.0, 0.0), unit, 0.0, 20.0);
+        let person = Person { look: look.clone(), pose: pose.clone(), view, haze: 0.0 };
+        let mut geometry = Geometry::default();
+        let built = vec![body::build(&mut geometry, &person, 0)];
+        let seen = Visibility::new(&geometry, 600, 600);
+        let objects = truth(&geometry, &seen, std::slice::from_ref(&person), &built, &[]);
+        let [_, y, w, h] = objects.iter().find(|o| o.class == ObjectClass::Face).unwrap().bbox;
+        ((300.0 - y) / unit, w / h, h / unit)
+    };
+    let large = shape(200.0);
+    assert!((0.27..0.34).contains(&large.0) && (0.7..0.95).contains(&large.1), "{large:?}");
+    for unit in [8.0, 11.0, 17.0, 23.0, 28.0, 30.0, 36.0, 44.0, 80.0] {
+        let small = shape(unit);
+        let near = |a: f32, b: f32| (a / b - 1.0).abs() < 0.02;
+        assert!(
+            near(small.0, large.0) && near(small.1, large.1) && near(small.2, large.2),
+            "{unit}: {small:?} {large:?}"
+        );
     }
 }

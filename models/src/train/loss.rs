@@ -77,7 +77,7 @@ pub(super) fn loss(levels: &[Level; 3], boxes: &[Vec<LabelledBox>], weights: &[f
                 for (class, &weight) in weights.iter().enumerate() {
                     let at = base + class * cells + cell;
                     let positive = owner.is_some_and(|o| o.class == class);
-                    if !positive && ignored(boxes, class, centre) {
+                    if !positive && ignored(boxes, class, centre, stride) {
                         continue;
                     }
                     let target = positive.then_some(quality.max(0.05));
@@ -92,9 +92,11 @@ pub(super) fn loss(levels: &[Level; 3], boxes: &[Vec<LabelledBox>], weights: &[f
     (total, grads)
 }
 
-fn ignored(boxes: &[LabelledBox], class: usize, (x, y): (f32, f32)) -> bool {
-    boxes.iter().any(|b| {
-        b.ignore && b.class == class && x >= b.bbox.x && x < b.bbox.right() && y >= b.bbox.y && y < b.bbox.bottom()
+/// Whether a cell looks at an ignored box: its centre is in the box, or the box, smaller than a cell, is in it.
+fn ignored(boxes: &[LabelledBox], class: usize, (x, y): (f32, f32), stride: f32) -> bool {
+    boxes.iter().filter(|b| b.ignore && b.class == class).any(|b| {
+        let (cx, cy) = b.bbox.center();
+        (x - cx).abs() <= b.bbox.w.max(stride) / 2.0 && (y - cy).abs() <= b.bbox.h.max(stride) / 2.0
     })
 }
 
@@ -270,5 +272,21 @@ mod tests {
         let (losses, grads) = loss(&levels, &[vec![whole]], &[1.0]);
         assert_eq!(losses.positives, 0);
         assert!(grads.iter().flatten().all(|g| *g == 0.0));
+    }
+
+    #[test]
+    fn an_ignored_box_smaller_than_a_cell_still_excuses_one_at_every_level() {
+        let mut random = Random::new(8);
+        let levels = levels(1, &mut random);
+        for _ in 0..200 {
+            let (w, h) = (random.between(2.0, 6.0), random.between(2.0, 6.0));
+            let mut tiny = face(random.between(0.0, 90.0), random.between(0.0, 58.0), w, h);
+            tiny.ignore = true;
+            let (_, grads) = loss(&levels, &[vec![tiny]], &[1.0]);
+            for (level, grads) in levels.iter().zip(grads) {
+                let cells = level.height * level.width;
+                assert!(grads[..cells].contains(&0.0), "{tiny:?} is learnt as nothing");
+            }
+        }
     }
 }

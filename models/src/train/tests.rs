@@ -142,3 +142,41 @@ fn tract_computes_what_burn_computes() {
         assert!(worst < 1e-4, "level {level} differs by {worst}");
     }
 }
+
+/// Runs only in builds for a card, which must then have one (a software Vulkan will do).
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+#[test]
+fn a_pass_elsewhere_is_a_pass_on_the_processor() {
+    let architecture = recipe(1).architecture;
+    let network = model::Network::new(&architecture, 7);
+    let mut random = Random::new(3);
+    let pixels: Vec<f32> = (0..2 * 3 * 64 * 64).map(|_| random.between(-2.0, 2.0)).collect();
+    let run = |compute: Compute| {
+        let images = (pixels.clone(), [2, 3, 64, 64]);
+        let pass = model::Pass::forward(&architecture, &network, images, compute).unwrap();
+        let levels = pass.levels().unwrap();
+        let slopes = levels.each_ref().map(|l| l.data.iter().map(|v| v * 0.1).collect());
+        let mut statistics = network.statistics.clone();
+        pass.update_statistics(&mut statistics);
+        (levels.map(|l| l.data), pass.backward(slopes).unwrap(), statistics)
+    };
+    let near = |a: &[f32], b: &[f32], what: &str| {
+        assert_eq!(a.len(), b.len(), "{what}");
+        let size = b.iter().map(|v| v.abs()).fold(0.0, f32::max);
+        let worst = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= 2e-3 * size.max(1e-3), "{what}: {worst} of {size}");
+    };
+    let (levels, grads, statistics) = run(Compute::Cpu);
+    for (name, compute) in Compute::ALL.iter().filter(|(_, c)| *c != Compute::Cpu) {
+        let (theirs, their_grads, their_statistics) = run(*compute);
+        for (a, b) in theirs.iter().zip(&levels) {
+            near(a, b, name);
+        }
+        for (tensor, grad) in &grads {
+            near(&their_grads[tensor], grad, &format!("{name} gradient of {tensor}"));
+        }
+        for (tensor, array) in &statistics.tensors {
+            near(&their_statistics.tensors[tensor].data, &array.data, &format!("{name} {tensor}"));
+        }
+    }
+}
