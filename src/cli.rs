@@ -140,10 +140,10 @@ pub(crate) struct ScoreArgs {
     #[arg(long, default_value = "face", value_name = "CLASS")]
     pub(crate) class: ObjectClass,
     /// Least overlap (IoU) of a find with its truth.
-    #[arg(long, default_value_t = 0.3, value_name = "IOU")]
+    #[arg(long, default_value_t = 0.3, value_parser = share, value_name = "IOU")]
     pub(crate) iou: f32,
     /// False positives per picture at which recall is told.
-    #[arg(long, default_value_t = 1.0, value_name = "RATE")]
+    #[arg(long, default_value_t = 1.0, value_parser = rate, value_name = "RATE")]
     pub(crate) fppi: f32,
     /// Print JSON.
     #[arg(long)]
@@ -153,10 +153,10 @@ pub(crate) struct ScoreArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SynthArgs {
     /// How many stills.
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=100_000_000), value_name = "N")]
     pub(crate) scenes: u64,
     /// How many clips.
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=100_000), value_name = "N")]
     pub(crate) clips: u64,
     /// The same seed gives the same pictures.
     #[arg(long, default_value_t = 1, value_name = "S")]
@@ -237,6 +237,9 @@ pub(crate) struct TrainArgs {
     /// Go on from the last checkpoint.
     #[arg(long)]
     pub(crate) resume: bool,
+    /// With --resume: go on although the pictures are no longer those the run began with.
+    #[arg(long)]
+    pub(crate) other_pictures: bool,
 }
 
 #[cfg(feature = "train")]
@@ -252,6 +255,17 @@ fn serde_word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, String> {
     let value: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
         serde::de::IntoDeserializer::into_deserializer(word);
     T::deserialize(value).map_err(|e| e.to_string())
+}
+
+fn share(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|v| *v > 0.0 && *v <= 1.0)
+        .ok_or_else(|| "a number above 0 and up to 1 is needed".to_owned())
+}
+
+fn rate(text: &str) -> Result<f32, String> {
+    text.parse().ok().filter(|v| *v > 0.0 && *v <= 1e6).ok_or_else(|| "a number above 0 is needed".to_owned())
 }
 
 fn size(text: &str) -> Result<(u32, u32), String> {

@@ -40,7 +40,7 @@ fn picture(text: &str) -> anyhow::Result<String> {
             .x_label_area_size(40)
             .y_label_area_size(48)
             .build_cartesian_2d(0.0..last, 0.0f32..1.0)?;
-        chart.configure_mesh().x_desc("views").y_desc("held-out synthetic pictures").draw()?;
+        chart.configure_mesh().x_desc("views").y_desc("loss; quality on held-out synthetic pictures").draw()?;
         for ((column, name), colour) in drawn.zip(COLOURS.iter().cycle()) {
             let points = rows.iter().filter_map(|r| Some((*r.get(views)?, *r.get(column)?)));
             let points = points.filter(|(x, y)| x.is_finite() && y.is_finite());

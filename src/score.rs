@@ -1,6 +1,6 @@
 //! `volet score`: COCO truth and COCO results in, figures out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use volet_edge::models::BBox;
 use volet_models::score::{FoundBox, GroupRecall, Scores, TrueBox};
+use volet_synthetic::height_group;
 
 use crate::cli::ScoreArgs;
 
@@ -77,22 +78,29 @@ pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<ExitCode> {
         args.class.name()
     );
     let wanted = |id: u64| category.is_none_or(|c| c == id);
-    let mut pictures: HashMap<u64, (Vec<TrueBox>, Vec<FoundBox>)> =
+    let mut pictures: BTreeMap<u64, (Vec<TrueBox>, Vec<FoundBox>)> =
         truth.images.iter().map(|i| (i.id, Default::default())).collect();
-    for a in truth.annotations.iter().filter(|a| wanted(a.category_id)) {
+    for a in truth.annotations.into_iter().filter(|a| wanted(a.category_id)) {
         let Some((boxes, _)) = pictures.get_mut(&a.image_id) else {
             anyhow::bail!("{:?}: an annotation is of picture {}, which is not listed", args.coco, a.image_id);
         };
-        let mut groups: Vec<_> = a.groups.clone().into_iter().collect();
-        if !a.groups.contains_key("height") {
-            groups.push(("height".to_owned(), height(a.bbox[3]).to_owned()));
+        let listed = a.groups.contains_key("height");
+        let mut groups: Vec<_> = a.groups.into_iter().collect();
+        if !listed {
+            groups.push(("height".to_owned(), height_group(a.bbox[3]).to_owned()));
         }
         boxes.push(TrueBox { bbox: bbox(a.bbox), ignore: a.ignore != 0 || a.iscrowd != 0, groups });
     }
     for f in found.iter().filter(|f| wanted(f.category_id)) {
-        if let Some((_, boxes)) = pictures.get_mut(&f.image_id) {
-            boxes.push((bbox(f.bbox), f.score));
-        }
+        let Some((_, boxes)) = pictures.get_mut(&f.image_id) else {
+            anyhow::bail!(
+                "{:?}: a result is of picture {}, which {:?} does not list",
+                args.results,
+                f.image_id,
+                args.coco
+            );
+        };
+        boxes.push((bbox(f.bbox), f.score));
     }
     let scores = Scores::new(pictures.values().map(|(t, f)| (&t[..], &f[..])), args.iou);
     let report = Report {
@@ -129,15 +137,6 @@ fn print(r: &Report) {
 
 fn bbox([x, y, w, h]: [f32; 4]) -> BBox {
     BBox::new(x, y, w, h)
-}
-
-fn height(pixels: f32) -> &'static str {
-    match pixels {
-        h if h < 16.0 => "00-16",
-        h if h < 32.0 => "16-32",
-        h if h < 64.0 => "32-64",
-        _ => "64-",
-    }
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {

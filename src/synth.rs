@@ -9,13 +9,13 @@ use anyhow::Context;
 use image::{ExtendedColorType, ImageEncoder, RgbImage, imageops};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
-use volet_edge::batch::write_whole;
+use volet_edge::batch::{write_whole, write_whole_with};
 use volet_synthetic::{Bodies, Clip, Dataset, Generator, LightKind, Object, ObjectClass, Place, Still, seed_of};
 
 use crate::cli::SynthArgs;
 
 const FPS: u32 = 15;
-/// Pictures on the contact sheet: columns, rows, and the width of each in pixels.
+/// Pictures on the contact sheet: columns, rows, and the longer side of each in pixels.
 const SHEET: (u32, u32, u32) = (4, 6, 320);
 
 pub(crate) fn run(args: &SynthArgs) -> anyhow::Result<ExitCode> {
@@ -62,32 +62,41 @@ impl<'a> Work<'a> {
     fn stills(&self) -> anyhow::Result<Dataset> {
         let folder = self.args.out.join("images");
         std::fs::create_dir(&folder).with_context(|| format!("cannot make {folder:?}"))?;
-        // What stays in memory of each picture is its truth alone.
+        // What stays in memory of each picture is its truth alone. One that cannot be written ends the work, and what
+        // is whole by then keeps its truth.
+        let failed = Mutex::new(None);
         let made: Vec<Option<(LightKind, Vec<Object>)>> = (0..self.args.scenes)
             .into_par_iter()
             .map(|index| {
                 if self.stop.load(Ordering::Relaxed) {
-                    return Ok(None);
+                    return None;
                 }
                 let made = self.generator.still(seed_of(self.args.seed, index), self.args.size.0, self.args.size.1);
-                self.write(&folder, index, &made.image)?;
+                if let Err(e) = self.write(&folder, index, &made.image) {
+                    self.stop.store(true, Ordering::Relaxed);
+                    failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
+                    return None;
+                }
                 if index < u64::from(SHEET.0 * SHEET.1) {
                     let small = (index, thumbnail(&made));
                     self.thumbnails.lock().unwrap_or_else(PoisonError::into_inner).push(small);
                 }
-                Ok(Some((made.light, made.objects)))
+                Some((made.light, made.objects))
             })
-            .collect::<anyhow::Result<_>>()?;
+            .collect();
         let mut set = Dataset::new(format!("volet synth --seed {}", self.args.seed));
-        for (index, objects) in (0..).zip(made) {
-            if let Some((light, objects)) = objects {
+        for (index, made) in (0..).zip(made) {
+            if let Some((light, objects)) = made {
                 let seed = seed_of(self.args.seed, index);
                 set.add(self.name(index), self.args.size, seed, None, light, &objects);
             }
         }
         self.finish(&set, "annotations.json", "card.md")?;
         write_whole(&self.args.out.join("sheet.png"), &png(&self.sheet())?)?;
-        Ok(set)
+        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(e) => Err(e.context(format!("{} pictures are whole, with their truth", set.len()))),
+            None => Ok(set),
+        }
     }
 
     fn clips(&self) -> anyhow::Result<usize> {
@@ -103,16 +112,20 @@ impl<'a> Work<'a> {
             let name = format!("clips/{number:04}");
             let folder = self.args.out.join(&name);
             std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
-            let made: Vec<(LightKind, Vec<Object>)> = (0..clip.len())
+            let made: Vec<Option<(LightKind, Vec<Object>)>> = (0..clip.len())
                 .into_par_iter()
                 .map(|frame| {
+                    if self.stop.load(Ordering::Relaxed) {
+                        return Ok(None);
+                    }
                     let made = clip.frame(frame);
                     self.write(&folder, u64::from(frame), &made.image)?;
-                    Ok((made.light, made.objects))
+                    Ok(Some((made.light, made.objects)))
                 })
                 .collect::<anyhow::Result<_>>()?;
             let video_id = set.clip(&name, seed);
-            for (frame_id, (light, objects)) in (0..).zip(made) {
+            for (frame_id, made) in (0..).zip(made) {
+                let Some((light, objects)) = made else { continue };
                 let place = Some(Place { video_id, frame_id });
                 let file = format!("{name}/{}", self.name(u64::from(frame_id)));
                 set.add(file, self.args.size, seed, place, light, &objects);
@@ -146,7 +159,7 @@ impl<'a> Work<'a> {
             ("size", format!("{width} x {height} pixels")),
             ("bodies", bodies),
         ];
-        write_whole(&self.args.out.join(truth), &serde_json::to_vec(set)?)?;
+        write_whole_with(&self.args.out.join(truth), |file| Ok(serde_json::to_writer(file, set)?))?;
         write_whole(&self.args.out.join(card), set.card(&facts).as_bytes())?;
         Ok(())
     }
@@ -154,11 +167,11 @@ impl<'a> Work<'a> {
     fn sheet(&self) -> RgbImage {
         let mut all = std::mem::take(&mut *self.thumbnails.lock().unwrap_or_else(PoisonError::into_inner));
         all.sort_by_key(|(index, _)| *index);
-        let height = all.first().map_or(1, |(_, t)| t.height());
+        let (width, height) = all.first().map_or((1, 1), |(_, t)| t.dimensions());
         let rows = (all.len() as u32).div_ceil(SHEET.0).max(1);
-        let mut sheet = RgbImage::new(SHEET.0 * SHEET.2, rows * height);
+        let mut sheet = RgbImage::new(SHEET.0 * width, rows * height);
         for (at, (_, small)) in (0..).zip(&all) {
-            let (x, y) = (at % SHEET.0 * SHEET.2, at / SHEET.0 * height);
+            let (x, y) = (at % SHEET.0 * width, at / SHEET.0 * height);
             imageops::replace(&mut sheet, small, i64::from(x), i64::from(y));
         }
         sheet
@@ -167,9 +180,10 @@ impl<'a> Work<'a> {
 
 /// A small copy with the boxes drawn in: faces green, people blue, things orange, what does not count grey.
 fn thumbnail(made: &Still) -> RgbImage {
-    let scale = SHEET.2 as f32 / made.image.width() as f32;
-    let height = ((made.image.height() as f32 * scale) as u32).max(1);
-    let mut small = imageops::thumbnail(&made.image, SHEET.2, height);
+    let (width, height) = made.image.dimensions();
+    let scale = SHEET.2 as f32 / width.max(height) as f32;
+    let side = |pixels: u32| ((pixels as f32 * scale) as u32).max(1);
+    let mut small = imageops::thumbnail(&made.image, side(width), side(height));
     for object in &made.objects {
         let colour = match (object.class, object.ignore) {
             (_, true) => [128, 128, 128],

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<ExitCode> {
     let source = Synthetic { architecture: &recipe.architecture, generator };
     eprintln!("{} parameters", recipe.architecture.parameters());
     let bar = indicatif::ProgressBar::new(recipe.steps);
-    let how = How { resume: args.resume, compute: args.compute };
+    let how = How { resume: args.resume, compute: args.compute, other_source: args.other_pictures };
     let trained = train(&recipe, &source, &args.out, how, &mut |p| {
         bar.set_position(p.step);
         let quality: Vec<String> =
@@ -55,7 +55,7 @@ impl SampleSource for Synthetic<'_> {
         let boxes = still.objects.iter().filter_map(|o| {
             let class = self.architecture.classes.iter().position(|c| c.name() == o.class.name())?;
             let [x, y, w, h] = o.bbox;
-            Some(LabelledBox { class, bbox: BBox::new(x, y, w, h), ignore: o.ignore || o.visible < 0.3 })
+            Some(LabelledBox { class, bbox: BBox::new(x, y, w, h), ignore: o.ignore })
         });
         let boxes = boxes.collect();
         Sample { width: still.image.width(), height: still.image.height(), rgb: still.image.into_raw(), boxes }

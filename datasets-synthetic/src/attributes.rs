@@ -38,6 +38,8 @@ pub enum Hair {
     Bun,
     /// Tied at the back, hanging.
     Tail,
+    /// Under a hood, a turban or a headscarf.
+    Hidden,
 }
 
 /// What is worn on the head.
@@ -78,7 +80,7 @@ pub enum Cover {
     Cup,
     /// A mask of cloth.
     Fabric,
-    /// A scarf over chin or mouth.
+    /// A scarf over the mouth.
     Scarf,
     /// A veil below the eyes.
     Veil,
@@ -99,7 +101,7 @@ pub enum Glasses {
     Goggles,
 }
 
-/// The truth about a person beyond where they are.
+/// The truth about a person beyond where they are: what can be seen, not what is under it.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Attributes {
     /// Years, 2 to 90.
@@ -119,11 +121,12 @@ pub struct Attributes {
     pub glasses: Glasses,
     /// A beard or moustache that shows.
     pub beard: bool,
-    /// Where the head points, degrees: 0 looks at the camera's plane, positive to the picture's right, -180 to 180.
+    /// Where the face points as the camera sees it, degrees: 0 straight at it, positive to the picture's right, -180
+    /// to 180.
     pub yaw: f32,
-    /// Degrees; positive looks down.
+    /// Degrees, -90 to 90; positive looks down, as faces do to a camera that hangs high.
     pub pitch: f32,
-    /// Degrees; positive leans to the picture's left.
+    /// Degrees, -180 to 180; positive leans to the picture's left.
     pub roll: f32,
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use strum::VariantArray;
 
 use crate::{Attributes, LightKind, Object, ObjectClass};
@@ -17,6 +17,7 @@ pub struct Dataset {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     videos: Vec<Video>,
     images: Vec<Image>,
+    #[serde(serialize_with = "rows")]
     annotations: Vec<Annotation>,
     categories: Vec<Category>,
 }
@@ -56,8 +57,16 @@ pub struct Place {
     pub frame_id: u32,
 }
 
-#[derive(Debug, Serialize)]
+/// Kept small: sets hold millions of them. What a file says beyond this is worked out while it is written.
+#[derive(Debug)]
 struct Annotation {
+    image_id: u32,
+    light: LightKind,
+    object: Object,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
     id: u32,
     image_id: u32,
     category_id: u32,
@@ -68,9 +77,25 @@ struct Annotation {
     track_id: u32,
     visible: f32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    attributes: Option<Attributes>,
+    attributes: Option<&'a Attributes>,
     /// Answers to every question that reports group by.
     groups: BTreeMap<&'static str, &'static str>,
+}
+
+fn rows<S: Serializer>(annotations: &[Annotation], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq((1..).zip(annotations).map(|(id, Annotation { image_id, light, object })| Row {
+        id,
+        image_id: *image_id,
+        category_id: object.class as u32 + 1,
+        bbox: object.bbox,
+        area: object.bbox[2] * object.bbox[3],
+        iscrowd: 0,
+        ignore: u8::from(object.ignore),
+        track_id: object.track_id,
+        visible: object.visible,
+        attributes: object.attributes.as_ref(),
+        groups: groups(object, *light).into_iter().collect(),
+    }))
 }
 
 #[derive(Debug, Serialize)]
@@ -114,22 +139,8 @@ impl Dataset {
     ) {
         let image_id = self.images.len() as u32 + 1;
         self.images.push(Image { id: image_id, file_name: file_name.into(), width, height, seed, light, place });
-        for object in objects {
-            let groups = groups(object, light).into_iter().collect();
-            self.annotations.push(Annotation {
-                id: self.annotations.len() as u32 + 1,
-                image_id,
-                category_id: object.class as u32 + 1,
-                bbox: object.bbox,
-                area: object.bbox[2] * object.bbox[3],
-                iscrowd: 0,
-                ignore: u8::from(object.ignore),
-                track_id: object.track_id,
-                visible: object.visible,
-                attributes: object.attributes,
-                groups,
-            });
-        }
+        let annotations = objects.iter().map(|object| Annotation { image_id, light, object: object.clone() });
+        self.annotations.extend(annotations);
     }
 
     /// Pictures so far.
@@ -158,12 +169,13 @@ impl Dataset {
             let _ = writeln!(card, "| clips | {} |", self.videos.len());
         }
         card.push_str("\n## Objects\n\n| class | counted | ignored |\n|---|---:|---:|\n");
-        for (id, class) in (1..).zip(ObjectClass::VARIANTS) {
-            let of_class = || self.annotations.iter().filter(|a| a.category_id == id);
-            let ignored = of_class().filter(|a| a.ignore == 1).count();
+        for class in ObjectClass::VARIANTS {
+            let of_class = || self.annotations.iter().filter(|a| a.object.class == *class);
+            let ignored = of_class().filter(|a| a.object.ignore).count();
             let _ = writeln!(card, "| {} | {} | {ignored} |", class.name(), of_class().count() - ignored);
         }
-        let faces: Vec<&Annotation> = self.annotations.iter().filter(|a| a.category_id == 1 && a.ignore == 0).collect();
+        let counted = |a: &&Annotation| a.object.class == ObjectClass::Face && !a.object.ignore;
+        let faces: Vec<&Annotation> = self.annotations.iter().filter(counted).collect();
         let mut per_image: BTreeMap<u32, usize> = BTreeMap::new();
         for face in &faces {
             *per_image.entry(face.image_id).or_default() += 1;
@@ -181,7 +193,7 @@ impl Dataset {
             let _ = writeln!(card, "| {name} | {count} | {:.3} |", count as f32 / self.images.len().max(1) as f32);
         }
         let mut shares: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
-        for (question, answer) in faces.iter().flat_map(|f| &f.groups) {
+        for (question, answer) in faces.iter().flat_map(|f| groups(&f.object, f.light)) {
             *shares.entry(question).or_default().entry(answer).or_default() += 1;
         }
         card.push_str("\n## Faces by attribute\n\nShares of the faces that count.\n\n");
@@ -194,9 +206,20 @@ impl Dataset {
         }
         card.push_str("\n## Limits\n\nSkin is given in sixths of the renderer's own range, sex as a habit of drawn ");
         card.push_str("shape; neither is a statement about real populations. Attributes are drawn, not sampled from ");
-        card.push_str("any census. A face turned away by more than 100 degrees, visible by less than 0.3, or smaller ");
-        card.push_str("than 5 pixels is marked `ignore`.\n");
+        card.push_str("any census. What is visible by less than 0.3 or smaller than 5 pixels, a face turned away by ");
+        card.push_str("more than 100 degrees or lost in darkness, glare or fog, and everything drawn on posters or ");
+        card.push_str("cut in stone is marked `ignore`.\n");
         card
+    }
+}
+
+/// The group of a box of this height in pixels, as every report has it.
+pub fn height_group(pixels: f32) -> &'static str {
+    match pixels {
+        h if h < 16.0 => "00-16",
+        h if h < 32.0 => "16-32",
+        h if h < 64.0 => "32-64",
+        _ => "64-",
     }
 }
 
@@ -205,11 +228,10 @@ fn groups(object: &Object, light: LightKind) -> Vec<(&'static str, &'static str)
     let bin = |value: f32, edges: &[(f32, &'static str)]| {
         edges.iter().find(|(upper, _)| value < *upper).map_or("more", |(_, name)| *name)
     };
-    let sizes = [(8.0, "00-08"), (16.0, "08-16"), (32.0, "16-32"), (64.0, "32-64"), (f32::INFINITY, "64-")];
     let shown = [(0.5, "0.3-0.5"), (0.8, "0.5-0.8"), (f32::INFINITY, "0.8-1")];
     let mut all = vec![
         ("light", light.into()),
-        ("height", bin(object.bbox[3], &sizes)),
+        ("height", height_group(object.bbox[3])),
         ("visible", bin(object.visible, &shown)),
     ];
     if let Some(a) = &object.attributes {

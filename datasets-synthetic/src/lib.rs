@@ -40,7 +40,7 @@ mod worn;
 
 pub use attributes::{Attributes, Cover, Glasses, Hair, Hat, Sex};
 pub use clip::Clip;
-pub use dataset::{Dataset, Place};
+pub use dataset::{Dataset, Place, height_group};
 pub use generator::Generator;
 use image::RgbImage;
 pub use light::LightKind;
@@ -89,9 +89,9 @@ pub struct Object {
     pub track_id: u32,
     /// Share (0..=1) of the object's own surface towards the viewer that is neither hidden nor cut off by the picture.
     pub visible: f32,
-    /// Not to be learnt or counted: a face turned away by more than 100 degrees, visible by less than 0.3, smaller
-    /// than 5 pixels, or lost in darkness, glare or fog; anything else visible by less than 0.1 or smaller than 5
-    /// pixels; faces and people on posters and screens, statues, dolls, and lone limbs.
+    /// Not to be learnt or counted: what is visible by less than 0.3 or smaller than 5 pixels; a face turned away by
+    /// more than 100 degrees, or lost in darkness, glare or fog; faces and people on posters and screens, statues,
+    /// dolls, and lone limbs.
     pub ignore: bool,
     /// Of a person, and of a person's face.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,18 +116,10 @@ fn sides(width: u32, height: u32) -> (usize, usize) {
 
 /// The seed of picture or clip `index` of a set with this seed; below 2^53, so that JSON readers keep it whole.
 pub fn seed_of(set: u64, index: u64) -> u64 {
-    let mut state = set;
-    for part in [index, 0x5EED] {
-        // SplitMix64 (Steele et al. 2014).
-        state = (state ^ part.wrapping_mul(0xD6E8_FEB8_6659_FD93)).wrapping_add(0x9E37_79B9_7F4A_7C15);
-        state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        state ^= state >> 31;
-    }
-    state >> 11
+    let mut rng = math::Rng::new(set ^ index.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    (u64::from(rng.seed()) << 21) ^ u64::from(rng.seed())
 }
 
-/// Makes one training picture; sides are brought into [`SIDES`]. Runs on the calling thread only.
 /// Makes one training picture with the built-in bodies: [`Generator::still`] of the default generator.
 pub fn still(seed: u64, width: u32, height: u32) -> Still {
     Generator::default().still(seed, width, height)

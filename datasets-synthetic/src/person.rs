@@ -107,6 +107,9 @@ impl View {
     }
 }
 
+/// Pixels per head below which the frames of glasses are not drawn.
+pub(crate) const SMALLEST_FRAMES: f32 = 18.0;
+
 #[derive(Clone)]
 pub(crate) struct Person {
     pub(crate) look: Look,
@@ -116,22 +119,42 @@ pub(crate) struct Person {
 }
 
 impl Person {
+    /// How the head is turned, in the person's space.
+    pub(crate) fn head_turn(&self) -> Mat3 {
+        let pose = &self.pose;
+        Mat3::from_rotation_y(pose.head_yaw)
+            * Mat3::from_rotation_x(pose.head_pitch)
+            * Mat3::from_rotation_z(pose.head_roll)
+    }
+
     /// What the truth says about them.
     pub(crate) fn attributes(&self) -> Attributes {
-        let (look, pose) = (&self.look, &self.pose);
-        let degrees = |radians: f32| (radians.to_degrees() + 180.0).rem_euclid(360.0) - 180.0;
+        let look = &self.look;
+        let turn = self.view.turn * self.head_turn();
+        let (face, up) = (turn * Vec3::Z, turn * Vec3::Y);
+        let cover = match look.cover {
+            Cover::Scarf if look.cover_low => Cover::None,
+            cover => cover,
+        };
+        let bearded = look.face.beard > 0.0 || look.face.moustache > 0.0;
         Attributes {
             age: look.age.clamp(0.0, 120.0) as u8,
             sex: if look.male > 0.5 { Sex::Male } else { Sex::Female },
             skin: 6 - (look.tone * 6.0).clamp(0.0, 5.0) as u8,
-            hair: look.hair,
+            hair: match look.hat {
+                Hat::Hijab | Hat::Turban | Hat::Hood => Hair::Hidden,
+                _ => look.hair,
+            },
             hat: look.hat,
-            cover: look.cover,
-            glasses: look.glasses,
-            beard: look.face.beard > 0.0 || look.face.moustache > 0.0,
-            yaw: degrees(pose.head_yaw),
-            pitch: degrees(pose.head_pitch),
-            roll: degrees(pose.head_roll),
+            cover,
+            glasses: match look.glasses {
+                Glasses::Clear if self.view.unit < SMALLEST_FRAMES => Glasses::None,
+                glasses => glasses,
+            },
+            beard: bearded && cover == Cover::None,
+            yaw: face.x.atan2(face.z).to_degrees(),
+            pitch: (-face.y).clamp(-1.0, 1.0).asin().to_degrees(),
+            roll: (-up.x).atan2(up.y).to_degrees(),
         }
     }
 }

@@ -25,6 +25,9 @@ pub(crate) const FACE: f32 = 0.81;
 /// Smallest face, in pixels of height, that is placed on purpose.
 const SMALLEST: f32 = 8.0;
 
+/// Of what shows less of itself than this share, nobody is asked to find it.
+const LEAST: f32 = 0.3;
+
 /// Everything that makes a picture but the moment.
 pub(crate) struct Scene {
     pub(crate) canvas: Canvas,
@@ -189,7 +192,7 @@ pub(crate) fn truth(
             let visible = visible_share(geometry, seen, person.face.iter().copied(), owner, true);
             let away = person.towards < -0.174;
             let small = bbox[2].min(bbox[3]) < 5.0;
-            let ignore = away || small || visible < 0.3;
+            let ignore = away || small || visible < LEAST;
             // A head seen from behind has no face at all.
             if person.towards > -0.5 && visible > 0.0 {
                 let track_id = owner * 2 + 1;
@@ -198,7 +201,7 @@ pub(crate) fn truth(
         }
         if let Some(bbox) = bodies[index].clipped(w, h) {
             let visible = visible_share(geometry, seen, person.all.clone(), owner, false);
-            let ignore = visible < 0.1 || bbox[2].min(bbox[3]) < 5.0;
+            let ignore = visible < LEAST || bbox[2].min(bbox[3]) < 5.0;
             let track_id = owner * 2;
             objects.push(Object { class: ObjectClass::Person, bbox, track_id, visible, ignore, attributes });
         }
@@ -213,7 +216,7 @@ pub(crate) fn truth(
         let face = thing.class == ObjectClass::Face;
         let visible = visible_share(geometry, seen, thing.triangles.iter().copied(), thing.owner, face);
         if visible > 0.0 {
-            let ignore = thing.ignore || visible < 0.1 || bbox[2].min(bbox[3]) < 5.0;
+            let ignore = thing.ignore || visible < LEAST || bbox[2].min(bbox[3]) < 5.0;
             let track_id = thing.owner * 2 + u32::from(thing.class == ObjectClass::Face);
             objects.push(Object { class: thing.class, bbox, track_id, visible, ignore, attributes: None });
         }

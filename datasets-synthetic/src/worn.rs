@@ -12,7 +12,7 @@ use crate::head::{FACE_LONGITUDE, Face, HAIRLINE};
 use crate::material::{Cloth, Material, Pattern};
 use crate::math::{fall, fractal, mix, noise, smooth};
 use crate::mesh;
-use crate::person::{Look, Person};
+use crate::person::{Look, Person, SMALLEST_FRAMES};
 use crate::raster::{Group, Sheet, Triangle};
 
 /// Turns head coordinates into the person's space: the neck's joint stays where it is.
@@ -40,10 +40,8 @@ fn direction(i: usize, nu: usize, j: usize, nv: usize) -> (f32, f32) {
 
 /// Builds head, hair and everything worn; returns the face's triangles and how far it looks towards the viewer.
 pub(crate) fn head(builder: &mut Builder<'_>, person: &Person) -> (Vec<u32>, f32) {
-    let (look, pose) = (&person.look, &person.pose);
-    let turn = Mat3::from_rotation_y(pose.head_yaw)
-        * Mat3::from_rotation_x(pose.head_pitch)
-        * Mat3::from_rotation_z(pose.head_roll);
+    let look = &person.look;
+    let turn = person.head_turn();
     let seat = Seat { turn };
     let towards = (builder.view.turn * turn * Vec3::Z).z;
     let unit = builder.view.unit;
@@ -371,7 +369,7 @@ fn glasses(builder: &mut Builder<'_>, seat: &Seat, look: &Look) {
             });
         }
     }
-    if view.unit < 18.0 {
+    if view.unit < SMALLEST_FRAMES {
         return;
     }
     let part = builder.part(thing(look.frame, 1.0), Group::Head);

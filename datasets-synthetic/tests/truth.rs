@@ -178,13 +178,3 @@ proptest! {
         check(&still(seed, width, height));
     }
 }
-
-#[test]
-fn speed_is_printed() {
-    let start = std::time::Instant::now();
-    let count = 12;
-    for seed in 0..count {
-        still(seed, 640, 384);
-    }
-    println!("{:.1} ms a still at 640x384", start.elapsed().as_secs_f64() * 1e3 / count as f64);
-}

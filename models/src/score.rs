@@ -23,11 +23,11 @@ pub type FoundBox = (BBox, f32);
 
 /// All that was true and found in some pictures, matched at one IoU.
 #[derive(Clone, Debug)]
-pub struct Scores {
+pub struct Scores<'a> {
     /// Matches, surest first.
     marks: Vec<Mark>,
     /// Of every true box that counts.
-    groups: Vec<Vec<(String, String)>>,
+    groups: Vec<&'a [(String, String)]>,
     pictures: usize,
 }
 
@@ -51,9 +51,9 @@ pub struct GroupRecall {
     pub high: f32,
 }
 
-impl Scores {
+impl<'a> Scores<'a> {
     /// Matches what was found in each picture (`pictures`: its truth and its finds, in any order) at `iou`.
-    pub fn new<'a>(pictures: impl IntoIterator<Item = (&'a [TrueBox], &'a [FoundBox])>, iou: f32) -> Self {
+    pub fn new<'b>(pictures: impl IntoIterator<Item = (&'a [TrueBox], &'b [FoundBox])>, iou: f32) -> Self {
         let mut scores = Self { marks: Vec::new(), groups: Vec::new(), pictures: 0 };
         for (truth, found) in pictures {
             scores.add(truth, found, iou);
@@ -62,12 +62,12 @@ impl Scores {
         scores
     }
 
-    fn add(&mut self, truth: &[TrueBox], found: &[FoundBox], iou: f32) {
+    fn add(&mut self, truth: &'a [TrueBox], found: &[FoundBox], iou: f32) {
         self.pictures += 1;
         let mut number = vec![None; truth.len()];
         for (n, t) in number.iter_mut().zip(truth).filter(|(_, t)| !t.ignore) {
             *n = Some(self.groups.len());
-            self.groups.push(t.groups.clone());
+            self.groups.push(&t.groups);
         }
         let mut order: Vec<&FoundBox> = found.iter().collect();
         order.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -138,11 +138,11 @@ impl Scores {
     /// Recall by question and answer where `rate` false positives are made per picture.
     pub fn recall_by_group(&self, rate: f32) -> BTreeMap<String, BTreeMap<String, GroupRecall>> {
         let mut counts: BTreeMap<&str, BTreeMap<&str, (usize, usize)>> = BTreeMap::new();
-        for (question, answer) in self.groups.iter().flatten() {
+        for (question, answer) in self.groups.iter().copied().flatten() {
             counts.entry(question).or_default().entry(answer).or_default().0 += 1;
         }
         for truth in self.hits_at(rate) {
-            for (question, answer) in &self.groups[truth] {
+            for (question, answer) in self.groups[truth] {
                 counts.entry(question).or_default().entry(answer).or_default().1 += 1;
             }
         }

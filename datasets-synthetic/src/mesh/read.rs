@@ -43,12 +43,19 @@ pub(super) struct Obj {
     groups: BTreeMap<String, Vec<[u32; 4]>>,
 }
 
+/// More vertices or faces than this are another mesh, or a trap: work grows with their product.
+const LARGEST: usize = 40_000;
+
 impl Obj {
     pub(super) fn parse(file: &str, text: &str) -> Result<Self, BodiesError> {
         let mut obj = Self { vertices: Vec::new(), groups: BTreeMap::new() };
         let mut group = String::new();
+        let mut faces = 0;
         for (at, line) in text.lines().enumerate() {
             let torn = || broken(file, format!("line {} is torn", at + 1));
+            if obj.vertices.len().max(faces) > LARGEST {
+                return Err(broken(file, format!("has more than {LARGEST} vertices or faces; the real one has fewer")));
+            }
             let mut words = line.split_ascii_whitespace();
             match words.next() {
                 Some("v") => obj.vertices.push(point(&mut words).ok_or_else(torn)?),
@@ -60,6 +67,7 @@ impl Obj {
                         let number: u32 = number.parse().map_err(|_| torn())?;
                         *corner = number.checked_sub(1).ok_or_else(torn)?;
                     }
+                    faces += 1;
                     obj.groups.entry(group.clone()).or_default().push(corners);
                 }
                 _ => {}

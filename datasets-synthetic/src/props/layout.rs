@@ -229,7 +229,7 @@ fn standing(rng: &mut Rng, room: &Room<'_>, things: &mut Vec<Prop>) {
     let counts = [
         (Kind::Vehicle, if rng.chance(if empty { 0.28 } else { 0.2 }) { rng.i(1, 5) } else { 0 }),
         (Kind::Animal, if rng.chance(if empty { 0.26 } else { 0.15 }) { rng.pick(&[1, 1, 1, 2, 3, 6]) } else { 0 }),
-        (Kind::Parcel, if rng.chance(if empty { 0.22 } else { 0.11 }) { rng.i(1, 4) } else { 0 }),
+        (Kind::Parcel, if rng.chance(if empty { 0.3 } else { 0.2 }) { rng.i(1, 4) } else { 0 }),
     ];
     let focal = room.width.max(room.height) * rng.f(0.7, 1.4);
     let mut camera = rng.f(1.0, 3.5);

@@ -308,8 +308,9 @@ fn feet(builder: &mut Builder<'_>, rng: &mut Rng, flesh: &Flesh) {
     }
 }
 
-/// A body whose head is out of the picture or turned away, often bare; the triangles are its owner's.
-pub(crate) fn body(geometry: &mut Geometry, rng: &mut Rng, view: View, owner: u32, away: bool) {
+/// A body whose head is out of the picture or turned away, often bare; the triangles are its owner's. Returns its
+/// face's, for a wide lens may bring it back in.
+pub(crate) fn body(geometry: &mut Geometry, rng: &mut Rng, view: View, owner: u32, away: bool) -> Vec<u32> {
     let habits = Habits::draw(rng);
     let look = Look::draw(rng, &habits);
     let mut pose = Pose::draw(rng, 1.0);
@@ -321,9 +322,9 @@ pub(crate) fn body(geometry: &mut Geometry, rng: &mut Rng, view: View, owner: u3
     let bare = rng.chance(0.6);
     let person = Person { look, pose, view, haze: 0.0 };
     let first = geometry.parts.len();
-    body::build(geometry, &person, owner);
+    let face = body::build(geometry, &person, owner).face;
     if !bare {
-        return;
+        return face;
     }
     // The first cloth after the head is the torso's; sleeves and collars go with it.
     let top = person.look.top.seed;
@@ -342,4 +343,5 @@ pub(crate) fn body(geometry: &mut Geometry, rng: &mut Rng, view: View, owner: u3
         let wide = person.look.build;
         builder.ellipsoid(dark, frame * Vec3::new(x * wide, y, z * wide), frame, Vec3::new(r, r, 0.05), 9);
     }
+    face
 }

@@ -126,9 +126,11 @@ pub(crate) fn add(geometry: &mut Geometry, prop: &Prop, owner: u32) -> Vec<Marke
     }
     if let Kind::Body { away } = prop.kind {
         let view = View::new(prop.at, prop.size, rng.normal() * 0.15, rng.f(6.0, 30.0));
-        limbs::body(geometry, rng, view, owner, away);
+        let face = limbs::body(geometry, rng, view, owner, away);
         let triangles = (first..geometry.triangles.len() as u32).collect();
-        return vec![Marked { owner, class: ObjectClass::Person, triangles, ignore: true }];
+        let person = Marked { owner, class: ObjectClass::Person, triangles, ignore: true };
+        let face = Marked { owner, class: ObjectClass::Face, triangles: face, ignore: true };
+        return if away { vec![person] } else { vec![person, face] };
     }
     let limb = prop.kind == Kind::Limb;
     let pitch = match prop.kind {

@@ -233,11 +233,25 @@ pub fn run(
 /// # Errors
 /// The disk refused; nothing is left under the target's name.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), BatchError> {
+    write_whole_with(path, |file| file.write_all(bytes))
+}
+
+/// As [`write_whole`], with what `write` writes.
+///
+/// # Errors
+/// The file could not be written; what was there before is unchanged.
+pub fn write_whole_with(
+    path: &Path,
+    write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>,
+) -> Result<(), BatchError> {
     use std::io::Write;
     let io = |source| BatchError::Io { path: path.to_owned(), source };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().permissions(permissions()).tempfile_in(folder).map_err(io)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(io)?;
+    let mut buffered = std::io::BufWriter::new(&mut file);
+    write(&mut buffered).and_then(|()| buffered.flush()).map_err(io)?;
+    drop(buffered);
+    file.as_file().sync_all().map_err(io)?;
     file.persist(path).map_err(|e| io(e.error))?;
     Ok(())
 }

@@ -21,18 +21,21 @@ pub(super) struct State {
     pub(super) average: Network,
     pub(super) moments: Moments,
     pub(super) mistakes: Pool,
+    /// Fingerprint of the source of stills; none before a run has seen one.
+    pub(super) source: Option<String>,
 }
 
 const STEP: &str = "volet.step";
 const VIEWS: &str = "volet.views";
 const ARCHITECTURE: &str = "volet.architecture";
+const SOURCE: &str = "volet.source";
 const MISTAKES: &str = "volet.mistakes";
 
 impl State {
     pub(super) fn new(architecture: &Architecture, seed: u64) -> Self {
         let network = Network::new(architecture, seed);
         let moments = Moments::new(&network.trained);
-        Self { step: 0, views: 0, average: network.clone(), network, moments, mistakes: Pool::default() }
+        Self { step: 0, views: 0, average: network.clone(), network, moments, mistakes: Pool::default(), source: None }
     }
 
     pub(super) fn write(&self, path: &Path, architecture: &Architecture) -> Result<(), TrainError> {
@@ -47,6 +50,7 @@ impl State {
                 entry(VIEWS, self.views.to_string()),
                 entry(ARCHITECTURE, describe(architecture)?),
                 entry(MISTAKES, self.mistakes.to_text()),
+                entry(SOURCE, self.source.clone().unwrap_or_default()),
             ],
             graph: Some(pb::GraphProto { initializer, ..Default::default() }),
             ..Default::default()
@@ -69,7 +73,8 @@ impl State {
         let mistakes = Pool::from_text(entry(MISTAKES).unwrap_or_default());
         let mistakes = mistakes.ok_or_else(|| fail("its list of mistakes is damaged".to_owned()))?;
         let all = Weights::from_model(&model).map_err(|e| fail(e.to_string()))?;
-        let mut state = Self { step, views, mistakes, ..Self::new(architecture, 0) };
+        let source = entry(SOURCE).filter(|s| !s.is_empty()).map(str::to_owned);
+        let mut state = Self { step, views, mistakes, source, ..Self::new(architecture, 0) };
         for (prefix, weights) in state.parts_mut() {
             for (name, tensor) in &mut weights.tensors {
                 let found = all.get(&format!("{prefix}{name}"), &tensor.shape);

@@ -3,7 +3,8 @@
 use super::ops::{self, BatchStatistics};
 use burn::tensor::{Device, Tensor};
 
-/// What computes training steps. The same recipe gives the same weights on the same one, not across them.
+/// What computes training steps. On the processor the same recipe gives the same weights; cards may add in another
+/// order from run to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Compute {
     /// The processor: burn's `flex` backend with the fused operations of this crate.

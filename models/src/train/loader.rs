@@ -50,8 +50,8 @@ pub(super) fn serve(
         while start < first(recipe, step) {
             window.pop_front();
             start += 1;
-            pool.forget(start);
         }
+        pool.forget(start, step);
         while window.len() < recipe.window.max(1) {
             window.push_back(source.sample(still_seed(recipe, 0, start + window.len() as u64)));
         }
@@ -87,7 +87,11 @@ fn batch(recipe: &Recipe, window: &VecDeque<Sample>, start: u64, pool: &Pool, st
     let mut batch = Batch { shape, pixels, boxes: Vec::new(), origins: Vec::new() };
     for i in 0..shape.batch {
         let mut random = Random::of(recipe.seed, &[3, step, i as u64]);
-        let mistake = if random.chance(how.mined) { pool.pick(step, start, &mut random) } else { None };
+        let mistake = if random.chance(how.mined) {
+            pool.pick(step, start..start + window.len() as u64, &mut random)
+        } else {
+            None
+        };
         let (index, towards) = match mistake {
             Some(m) => (m.still, Some((m.x, m.y))),
             None => (start + random.below(window.len()) as u64, None),

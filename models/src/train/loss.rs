@@ -192,7 +192,7 @@ fn giou(stride: f32, column: usize, row: usize, v: [f32; 4], truth: &BBox) -> (f
         let distance = stride * v[i].clamp(low, high).exp();
         let sign = if i < 2 { -1.0 } else { 1.0 };
         let mut d = [0.0; 4];
-        // Beyond the clamp the slope is kept where it leads back inside (a straight-through estimate).
+        // Beyond the clamp the slope is kept, so that it can lead back inside (a straight-through estimate).
         d[i] = sign * distance;
         Dual(centre[i % 2] + sign * distance, d)
     };

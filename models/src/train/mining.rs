@@ -7,13 +7,16 @@ use super::LabelledBox;
 use super::loss::{Level, decode};
 use super::random::Random;
 use crate::net::STRIDES;
+use std::ops::Range;
 
 /// Steps between finding a mistake and using it: one more than the loader can be ahead of the network.
 pub(super) const LAG: u64 = super::loader::AHEAD as u64 + 2;
 /// A cell with at least this score has found something.
 const SURE: f32 = 0.25;
-/// A find that overlaps no box of its class by this much is a mistake.
-const NEAR: f32 = 0.3;
+/// A find that overlaps no box of its class by this much is a mistake; one that overlaps more is a bad box.
+const NEAR: f32 = 0.1;
+/// Steps after which a mistake is forgotten: the network has changed.
+const MEMORY: u64 = 500;
 
 /// A place in a still, in its pixels, where a view of that step held a false positive of the first class.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,15 +37,17 @@ impl Pool {
         self.0.extend(found);
     }
 
-    /// Drops mistakes in stills before `first`, which no view will show again.
-    pub(super) fn forget(&mut self, first: u64) {
-        self.0.retain(|m| m.still >= first);
+    /// Drops mistakes in stills before `first` and those too old for `step`, which no view will go back to.
+    pub(super) fn forget(&mut self, first: u64, step: u64) {
+        self.0.retain(|m| m.still >= first && m.step + MEMORY >= step);
     }
 
-    /// One that step `step` may use, if there is any; stills before `first` are gone.
-    pub(super) fn pick(&self, step: u64, first: u64, random: &mut Random) -> Option<Mistake> {
+    /// One that step `step` may use, if there is any, in one of the stills `stills`.
+    pub(super) fn pick(&self, step: u64, stills: Range<u64>, random: &mut Random) -> Option<Mistake> {
         let old = self.0.partition_point(|m| m.step + LAG <= step);
-        let usable: Vec<&Mistake> = self.0[..old].iter().filter(|m| m.still >= first).collect();
+        let recent = self.0.partition_point(|m| m.step + MEMORY < step);
+        let usable = self.0[recent.min(old)..old].iter().filter(|m| stills.contains(&m.still));
+        let usable: Vec<&Mistake> = usable.collect();
         (!usable.is_empty()).then(|| *usable[random.below(usable.len())])
     }
 
@@ -106,10 +111,14 @@ mod tests {
         assert_eq!(Pool::from_text("1 2 3"), None);
         let mut random = Random::new(1);
         for _ in 0..50 {
-            assert_eq!(pool.pick(29, 6, &mut random), Some(mistake(2, 9)));
+            assert_eq!(pool.pick(29, 6..10, &mut random), Some(mistake(2, 9)));
         }
-        assert_eq!(pool.pick(LAG, 0, &mut random), None);
-        pool.forget(10);
+        assert_eq!(pool.pick(LAG, 0..10, &mut random), None);
+        assert_eq!(pool.pick(2 + MEMORY, 6..9, &mut random), None, "in stills that the window has");
+        assert_eq!(pool.pick(30 + MEMORY, 0..10, &mut random), Some(mistake(30, 9)), "the others are too old");
+        pool.forget(6, 3 + MEMORY);
+        assert_eq!(pool.to_text().lines().count(), 1);
+        pool.forget(10, 31);
         assert_eq!(pool, Pool::default());
     }
 

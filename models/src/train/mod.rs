@@ -139,13 +139,15 @@ pub struct Progress {
     pub quality: Vec<Quality>,
 }
 
-/// How to run a recipe; the result of an uninterrupted run does not depend on `resume`.
+/// How to run a recipe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct How {
     /// Go on from the folder's checkpoint, if it has one.
     pub resume: bool,
     /// What computes.
     pub compute: Compute,
+    /// Go on although the source makes other stills than the run began with.
+    pub other_source: bool,
 }
 
 /// A finished run.
@@ -179,6 +181,13 @@ pub enum TrainError {
         /// Why.
         why: String,
     },
+    /// The stills are not those of the run so far.
+    #[error(
+        "{}: the run so far saw other pictures (another renderer, or other bodies); give the same, or say that they may \
+         change",
+        .0.display()
+    )]
+    OtherSource(PathBuf),
     /// The folder already holds a run.
     #[error("{} already holds a run; resume it, or choose another folder", .0.display())]
     Occupied(PathBuf),
@@ -264,22 +273,45 @@ pub fn train(
     recipe.check()?;
     std::fs::create_dir_all(out).map_err(|source| TrainError::Io { path: out.to_owned(), source })?;
     let saved = out.join("checkpoint.onnx");
-    let state = match (saved.exists(), how.resume) {
+    let mut state = match (saved.exists(), how.resume) {
         (true, false) => return Err(TrainError::Occupied(out.to_owned())),
         (true, true) => State::read(&saved, &recipe.architecture)?,
         (false, _) => State::new(&recipe.architecture, recipe.seed),
     };
+    let fingerprint = fingerprint(source);
+    if state.source.as_ref().is_some_and(|s| *s != fingerprint) {
+        if !how.other_source {
+            return Err(TrainError::OtherSource(saved));
+        }
+        // What was found in other pictures is nowhere in these.
+        state.mistakes = mining::Pool::default();
+    }
+    state.source = Some(fingerprint);
     let text = toml::to_string(recipe).map_err(|e| TrainError::Recipe(e.to_string()))?;
     write_atomically(&out.join("recipe.toml"), text.as_bytes())?;
     std::thread::scope(|scope| {
         let (to, batches) = sync_channel(loader::AHEAD);
         let (mistakes, found) = channel();
         let (begin, pool) = (state.step, state.mistakes.clone());
-        scope.spawn(move || loader::serve(recipe, source, begin, pool, &found, &to));
-        // Both ends here are dropped before the scope waits, so that the loader ends when training fails.
-        Run { recipe, out, compute: how.compute, state, mistakes, started: Instant::now() }
-            .finish(source, batches, observer)
+        let loader = scope.spawn(move || loader::serve(recipe, source, begin, pool, &found, &to));
+        let run = Run { recipe, out, compute: how.compute, state, mistakes, started: Instant::now() };
+        // Both ends are dropped before the loader is joined, so that it ends when training fails.
+        let trained = run.finish(source, batches, observer);
+        loader.join().map_err(|_| TrainError::Source).and(trained)
     })
+}
+
+/// Tells sources apart by what they make.
+fn fingerprint(source: &dyn SampleSource) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for seed in [3, 11] {
+        let sample = source.sample(seed);
+        hasher.update(&sample.rgb);
+        for b in &sample.boxes {
+            hasher.update(format!("{b:?}").as_bytes());
+        }
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 struct Run<'a> {
@@ -366,7 +398,7 @@ impl Run<'_> {
     /// Writes checkpoint and model; returns the model's weights.
     fn save(&mut self) -> Result<Weights, TrainError> {
         let recipe = self.recipe;
-        self.state.mistakes.forget(loader::first(recipe, self.state.step));
+        self.state.mistakes.forget(loader::first(recipe, self.state.step), self.state.step);
         let folded = self.state.average.fold(&recipe.architecture)?;
         let model = recipe.architecture.to_onnx(recipe.export, &folded)?;
         self.state.write(&self.out.join("checkpoint.onnx"), &recipe.architecture)?;

@@ -11,9 +11,9 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
+#[cfg(any(test, feature = "cuda", feature = "wgpu"))]
+use burn::tensor::{activation, module::conv2d, ops::ConvOptions};
 use std::sync::{Arc, Mutex};
 
 use super::kernels;
@@ -41,12 +41,14 @@ pub(super) trait BlockOps: Backend {
 }
 
 /// Convolution of `[N, C, H, W]` by `[O, C, k, k]`, padding `k / 2`, no bias; burn's own, on any device.
+#[cfg(any(test, feature = "cuda", feature = "wgpu"))]
 pub(super) fn plain_conv(x: Tensor<4>, weight: Tensor<4>, stride: usize) -> Tensor<4> {
     let pad = weight.dims()[2] / 2;
     conv2d(x, weight, None, ConvOptions::new([stride, stride], [pad, pad], [1, 1], 1))
 }
 
 /// What [`norm`] computes, of burn's own operations, on any device.
+#[cfg(any(test, feature = "cuda", feature = "wgpu"))]
 pub(super) fn plain_norm(
     x: Tensor<3>,
     gamma: Tensor<1>,

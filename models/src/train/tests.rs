@@ -4,7 +4,7 @@ use crate::ObjectClass;
 use crate::net::Stage;
 use tract_onnx::prelude::*;
 
-const RESUME: How = How { resume: true, compute: Compute::Cpu };
+const RESUME: How = How { resume: true, compute: Compute::Cpu, other_source: false };
 
 /// Bright rectangles ("faces") on a dark, noisy ground.
 struct Rectangles;
@@ -57,7 +57,7 @@ fn recipe(steps: u64) -> Recipe {
 }
 
 #[test]
-fn thirty_steps_learn_two_pictures() {
+fn sixty_steps_learn_two_pictures() {
     let folder = tempfile::tempdir().unwrap();
     let mut lines = Vec::new();
     train(&recipe(60), &Rectangles, folder.path(), How::default(), &mut |p| lines.push(p)).unwrap();
@@ -71,33 +71,82 @@ fn a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one() {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut recipe = recipe(30);
     recipe.every = 10;
-    recipe.fresh = 0.5;
+    // Stills stay long enough for mistakes to be used.
+    (recipe.window, recipe.fresh) = (8, 0.1);
     recipe.shapes.push(Shape { width: 96, height: 32, batch: 3, share: 1.0 });
     // Views that return to mistakes are part of the state.
     recipe.augmentation.mined = 0.5;
     let expected = train(&recipe, &Rectangles, whole.path(), How::default(), &mut |_| ()).unwrap();
 
-    struct Dying;
-    impl SampleSource for Dying {
-        fn sample(&self, seed: u64) -> Sample {
-            Rectangles.sample(seed)
-        }
-    }
     // The process "dies" after the checkpoint of step 20: the state on disk is all that is left.
     let mut first = Vec::new();
-    train(&recipe, &Dying, parts.path(), How::default(), &mut |p| {
+    train(&recipe, &Rectangles, parts.path(), How::default(), &mut |p| {
         if p.step == 20 {
             first.push(std::fs::read(parts.path().join("checkpoint.onnx")).unwrap());
         }
     })
     .unwrap();
     std::fs::write(parts.path().join("checkpoint.onnx"), &first[0]).unwrap();
+    let state = State::read(&parts.path().join("checkpoint.onnx"), &recipe.architecture).unwrap();
+    let drawn = (0..50).filter_map(|seed| state.mistakes.pick(21, 2..10, &mut Random::new(seed))).count();
+    assert!(drawn > 0, "no mistake is at hand after the resume: the test proves less than it says");
     let resumed = train(&recipe, &Rectangles, parts.path(), RESUME, &mut |_| ()).unwrap();
     assert_eq!(resumed.weights, expected.weights);
     assert!(matches!(
         train(&recipe, &Rectangles, parts.path(), How::default(), &mut |_| ()),
         Err(TrainError::Occupied(_))
     ));
+}
+
+#[test]
+fn a_run_goes_on_with_its_own_pictures_or_says_so() {
+    struct Others;
+    impl SampleSource for Others {
+        fn sample(&self, seed: u64) -> Sample {
+            Rectangles.sample(seed ^ 1)
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    train(&recipe(2), &Rectangles, folder.path(), How::default(), &mut |_| ()).unwrap();
+    let again = |how| train(&recipe(4), &Others, folder.path(), how, &mut |_| ());
+    assert!(matches!(again(RESUME), Err(TrainError::OtherSource(_))));
+    again(How { other_source: true, ..RESUME }).unwrap();
+    // From then on these are its own.
+    train(&recipe(6), &Others, folder.path(), RESUME, &mut |_| ()).unwrap();
+}
+
+#[test]
+fn a_source_that_panics_is_an_error_and_a_smaller_window_is_not() {
+    struct Bomb(std::sync::atomic::AtomicU32);
+    impl SampleSource for Bomb {
+        fn sample(&self, seed: u64) -> Sample {
+            assert!(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 6, "a planted panic");
+            Rectangles.sample(seed)
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut recipe = recipe(40);
+    (recipe.window, recipe.fresh, recipe.augmentation.mined) = (8, 0.1, 0.5);
+    let bomb = Bomb(std::sync::atomic::AtomicU32::new(0));
+    let error = train(&recipe, &bomb, folder.path(), How::default(), &mut |_| ()).unwrap_err();
+    assert!(matches!(error, TrainError::Source), "{error}");
+    train(&recipe, &Rectangles, folder.path(), RESUME, &mut |_| ()).unwrap();
+    (recipe.steps, recipe.window) = (50, 2);
+    train(&recipe, &Rectangles, folder.path(), RESUME, &mut |_| ()).unwrap();
+}
+
+#[test]
+fn every_recipe_of_the_project_can_be_run() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let recipe: Recipe =
+            toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+        recipe.check().unwrap();
+        seen += 1;
+    }
+    assert!(seen > 0);
 }
 
 #[test]
