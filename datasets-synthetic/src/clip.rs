@@ -260,6 +260,7 @@ fn cast(generator: &Generator, rng: &mut Rng, ground: &Ground, width: f32, secon
     let add = |rng: &mut Rng, actors: &mut Vec<Actor>, way: Vec<(f32, Vec2)>, standing: f32, talks: bool| {
         let (mut look, mut pose) = (Look::draw(rng, &habits), Pose::draw(rng, 1.0));
         generator.embody(&mut look);
+        look.one_head = true;
         pose.head_pitch *= 0.5;
         let person = Person { look, pose, view: View::new(Vec3::ZERO, 1.0, 0.0, 20.0), haze: 0.0 };
         let swing = rng.f(0.15, 0.9);

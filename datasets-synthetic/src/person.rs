@@ -43,6 +43,8 @@ pub(crate) struct Look {
     pub(crate) age: f32,
     /// 0 female .. 1 male, in shape.
     pub(crate) male: f32,
+    /// The same kind of head at every size, as people in clips need: they come nearer.
+    pub(crate) one_head: bool,
     /// The shape of a person made of the mesh.
     pub(crate) shape: Option<Shape>,
 }
@@ -351,6 +353,7 @@ impl Look {
             gloves: habits.winter && rng.chance(0.35),
             age,
             male,
+            one_head: false,
             shape: None,
         }
     }
