@@ -87,7 +87,7 @@ fn a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one() {
     })
     .unwrap();
     std::fs::write(parts.path().join("checkpoint.onnx"), &first[0]).unwrap();
-    let state = State::read(&parts.path().join("checkpoint.onnx"), &recipe.architecture).unwrap();
+    let state = checkpoint::State::read(&parts.path().join("checkpoint.onnx"), &recipe.architecture).unwrap();
     let drawn = (0..50).filter_map(|seed| state.mistakes.pick(21, 2..10, &mut Random::new(seed))).count();
     assert!(drawn > 0, "no mistake is at hand after the resume: the test proves less than it says");
     let resumed = train(&recipe, &Rectangles, parts.path(), RESUME, &mut |_| ()).unwrap();
