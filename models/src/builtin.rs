@@ -5,7 +5,7 @@ use crate::manifest::{Manifest, ManifestError};
 
 /// Manifest and weights of each built-in detector; the first is the default.
 const BUILT_IN: [(&str, &[u8]); 1] =
-    [(include_str!("../weights/volet-preview.toml"), include_bytes!("../weights/volet-preview.onnx"))];
+    [(include_str!("../weights/volet-1.toml"), include_bytes!("../weights/volet-1.onnx"))];
 
 /// Kinds of networks that are known, each with a manifest of one of them.
 const KINDS: [(&str, &str); 5] = [
