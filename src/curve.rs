@@ -47,7 +47,12 @@ fn picture(text: &str) -> anyhow::Result<String> {
             let label = chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
             label.label(*name).legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
         }
-        let labels = chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK).draw();
+        let labels = chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::LowerLeft)
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK)
+            .draw();
         labels?;
         area.present()?;
     }
