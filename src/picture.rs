@@ -1,4 +1,4 @@
-//! Boxes drawn into pictures for people to look at.
+//! Boxes drawn into pictures for people to look at. Knows nothing of where they come from.
 
 use image::{Rgb, RgbImage};
 use volet_edge::models::BBox;

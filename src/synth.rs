@@ -26,10 +26,13 @@ pub(crate) fn run(args: &SynthArgs) -> anyhow::Result<ExitCode> {
     let mut entries = std::fs::read_dir(out).with_context(|| format!("cannot read {out:?}"))?;
     anyhow::ensure!(entries.next().is_none(), "{out:?} is not empty; choose a new folder");
     let work = Work::new(args)?;
-    let stills = if args.scenes > 0 { work.stills()? } else { Dataset::new("") };
+    let stills = if args.scenes > 0 { work.stills()? } else { 0 };
     let clips = if args.clips > 0 { work.clips()? } else { 0 };
     work.bar.finish_and_clear();
-    println!("{} pictures and {clips} clips in {}", stills.len(), out.display());
+    println!("{stills} pictures and {clips} clips in {}", out.display());
+    if let Some(e) = work.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(e.context("not all could be made; what is there is whole, and its truth is beside it"));
+    }
     let stopped = work.stop.load(Ordering::Relaxed);
     if stopped {
         eprintln!("volet: stopped early; what is there is whole, and its truth is beside it");
@@ -49,91 +52,81 @@ struct Work<'a> {
     bar: ProgressBar,
     stop: &'static AtomicBool,
     thumbnails: Mutex<Vec<(u64, RgbImage)>>,
+    /// Why the first picture that could not be written could not.
+    failed: Mutex<Option<anyhow::Error>>,
 }
+
+type Truth = (LightKind, Vec<Object>);
 
 impl<'a> Work<'a> {
     fn new(args: &'a SynthArgs) -> anyhow::Result<Self> {
         let stop = crate::stop::watch()?;
         let bar = ProgressBar::new(args.scenes + args.clips * u64::from(args.clip_frames));
         bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} pictures, {per_sec}, {eta} left")?);
-        Ok(Self { args, generator: generator(args.bodies.as_deref())?, bar, stop, thumbnails: Mutex::default() })
+        let generator = generator(args.bodies.as_deref())?;
+        Ok(Self { args, generator, bar, stop, thumbnails: Mutex::default(), failed: Mutex::default() })
     }
 
-    fn stills(&self) -> anyhow::Result<Dataset> {
+    fn stills(&self) -> anyhow::Result<usize> {
         let folder = self.args.out.join("images");
         std::fs::create_dir(&folder).with_context(|| format!("cannot make {folder:?}"))?;
-        // What stays in memory of each picture is its truth alone. One that cannot be written ends the work, and what
-        // is whole by then keeps its truth.
-        let failed = Mutex::new(None);
-        let made: Vec<Option<(LightKind, Vec<Object>)>> = (0..self.args.scenes)
-            .into_par_iter()
-            .map(|index| {
-                if self.stop.load(Ordering::Relaxed) {
-                    return None;
-                }
-                let made = self.generator.still(seed_of(self.args.seed, index), self.args.size.0, self.args.size.1);
-                if let Err(e) = self.write(&folder, index, &made.image) {
-                    self.stop.store(true, Ordering::Relaxed);
-                    failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
-                    return None;
-                }
-                if index < u64::from(SHEET.0 * SHEET.1) {
-                    let small = (index, thumbnail(&made));
-                    self.thumbnails.lock().unwrap_or_else(PoisonError::into_inner).push(small);
-                }
-                Some((made.light, made.objects))
-            })
-            .collect();
-        let mut set = Dataset::new(format!("volet synth --seed {}", self.args.seed));
-        for (index, made) in (0..).zip(made) {
-            if let Some((light, objects)) = made {
-                let seed = seed_of(self.args.seed, index);
-                set.add(self.name(index), self.args.size, seed, None, light, &objects);
+        let (width, height) = self.args.size;
+        let seed = |index| seed_of(self.args.seed, index);
+        let made = self.render(&folder, self.args.scenes, |index| {
+            let made = self.generator.still(seed(index), width, height);
+            if index < u64::from(SHEET.0 * SHEET.1) {
+                let small = (index, thumbnail(&made));
+                self.thumbnails.lock().unwrap_or_else(PoisonError::into_inner).push(small);
             }
+            made
+        });
+        let mut set = Dataset::new(format!("volet synth --seed {}", self.args.seed));
+        for (index, truth) in made {
+            set.add(self.name(index), self.args.size, seed(index), None, truth.0, &truth.1);
         }
         self.finish(&set, "annotations.json", "card.md")?;
         write_whole(&self.args.out.join("sheet.png"), &png(&self.sheet())?)?;
-        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(e) => Err(e.context(format!("{} pictures are whole, with their truth", set.len()))),
-            None => Ok(set),
-        }
+        Ok(set.len())
     }
 
-    fn clips(&self) -> anyhow::Result<usize> {
+    fn clips(&self) -> anyhow::Result<u64> {
         let (width, height) = self.args.size;
         let mut set = Dataset::new(format!("volet synth --clips --seed {}", self.args.seed));
         let mut clips = 0;
-        for number in 0..self.args.clips {
-            if self.stop.load(Ordering::Relaxed) {
-                break;
-            }
-            let seed = seed_of(self.args.seed, u64::MAX - number);
+        while clips < self.args.clips && !self.stop.load(Ordering::Relaxed) {
+            let seed = seed_of(self.args.seed, u64::MAX - clips);
             let clip = Clip::with(&self.generator, seed, width, height, FPS, self.args.clip_frames);
-            let name = format!("clips/{number:04}");
+            let name = format!("clips/{clips:04}");
             let folder = self.args.out.join(&name);
             std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
-            let made: Vec<Option<(LightKind, Vec<Object>)>> = (0..clip.len())
-                .into_par_iter()
-                .map(|frame| {
-                    if self.stop.load(Ordering::Relaxed) {
-                        return Ok(None);
-                    }
-                    let made = clip.frame(frame);
-                    self.write(&folder, u64::from(frame), &made.image)?;
-                    Ok(Some((made.light, made.objects)))
-                })
-                .collect::<anyhow::Result<_>>()?;
+            let made = self.render(&folder, u64::from(clip.len()), |frame| clip.frame(frame as u32));
             let video_id = set.clip(&name, seed);
-            for (frame_id, made) in (0..).zip(made) {
-                let Some((light, objects)) = made else { continue };
-                let place = Some(Place { video_id, frame_id });
-                let file = format!("{name}/{}", self.name(u64::from(frame_id)));
-                set.add(file, self.args.size, seed, place, light, &objects);
+            for (frame, truth) in made {
+                let place = Some(Place { video_id, frame_id: frame as u32 });
+                set.add(format!("{name}/{}", self.name(frame)), self.args.size, seed, place, truth.0, &truth.1);
             }
             clips += 1;
         }
         self.finish(&set, "clips.json", "clips-card.md")?;
         Ok(clips)
+    }
+
+    /// Makes and writes pictures `0..count` into `folder`; what stays in memory of each is its truth alone. One that
+    /// cannot be written ends the work as Ctrl-C does: what is whole by then keeps its truth.
+    fn render(&self, folder: &Path, count: u64, one: impl Fn(u64) -> Still + Sync) -> Vec<(u64, Truth)> {
+        let made = (0..count).into_par_iter().filter_map(|index| {
+            if self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            let made = one(index);
+            if let Err(e) = self.write(folder, index, &made.image) {
+                self.stop.store(true, Ordering::Relaxed);
+                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
+                return None;
+            }
+            Some((index, (made.light, made.objects)))
+        });
+        made.collect()
     }
 
     fn name(&self, index: u64) -> String {

@@ -1,3 +1,5 @@
+//! What must hold of things in the truth: boxes around what is seen of them, drawn faces ignored, nothing else stated.
+
 use super::*;
 use crate::head::HAIRLINE;
 use crate::raster::{SUB, Visibility};
@@ -56,7 +58,7 @@ fn drawn_faces_lie_in_boxes_to_be_ignored() {
             if !face || local.iter().any(|p| p.z < 0.12 || !(-0.25..HAIRLINE - 0.05).contains(&p.y)) {
                 continue;
             }
-            let covered = objects.iter().any(|o| o.class == ObjectClass::Face && inside(o.bbox, 1.5, sample, seen));
+            let covered = objects.iter().any(|o| o.class == ObjectClass::Face && inside(o.bbox, 1.0, sample, seen));
             let at = (sample % seen.width / SUB, sample / seen.width / SUB);
             assert!(covered, "a drawn face at {at:?}, {local:?}, outside {objects:?}");
         }

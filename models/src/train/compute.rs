@@ -1,4 +1,4 @@
-//! Where a training step is computed, and by which operations.
+//! Where a training step is computed, and by which operations. Knows nothing of networks and losses.
 
 use super::ops::{self, BatchStatistics};
 use burn::tensor::{Device, Tensor};
