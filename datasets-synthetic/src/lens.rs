@@ -12,6 +12,8 @@ use crate::raster::{Geometry, NONE, SUB, Visibility};
 
 /// The widest angle from the axis, in radians, that a lens here sees.
 const WIDEST: f32 = 1.45;
+/// Nothing is widened more than at 70 degrees.
+const MOST_WIDENED: f32 = 3.0;
 
 /// One lens before one picture.
 #[derive(Clone)]
@@ -130,6 +132,26 @@ impl Lens {
         }
     }
 
+    /// Widens what was drawn straight on around `middle`, away from the axis, as a pinhole sees round things off its axis
+    /// (by one over the cosine of their angle). Without it the bending would press people at the rim flat: a fisheye shows
+    /// them at .76 of their breadth at 70 degrees, not at .3.
+    pub(crate) fn widen(&self, geometry: &mut Geometry, first: usize, middle: Vec2) {
+        if self.bend > 0.0 {
+            for vertex in &mut geometry.vertices[first..] {
+                let q = self.widened(vertex.pos.truncate(), middle);
+                vertex.pos = q.extend(vertex.pos.z);
+            }
+        }
+    }
+
+    /// Where [`widen`](Self::widen) puts a point of a thing.
+    pub(crate) fn widened(&self, p: Vec2, middle: Vec2) -> Vec2 {
+        let away = (middle - self.middle) / self.radius;
+        let by = (1.0 + (away.length() * self.bend).powi(2)).sqrt().min(MOST_WIDENED);
+        let outwards = away.normalize_or_zero();
+        p + outwards * ((p - middle).dot(outwards) * (by - 1.0))
+    }
+
     /// Bends everything that is to be rasterised.
     pub(crate) fn bend(&self, geometry: &mut Geometry) {
         if self.is_straight() {
@@ -169,6 +191,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A ball far off the axis of an equidistant lens is pressed to sin(angle)/angle of its breadth, no flatter.
+    #[test]
+    fn a_ball_at_the_rim_stays_nearly_round() {
+        let lens = Lens::bent(Vec2::new(640.0, 384.0), 2.0);
+        let middle = Vec2::new(620.0, 192.0);
+        let bent = |by: Vec2| lens.place(lens.widened(middle + by, middle));
+        let broad = bent(Vec2::X).distance(bent(-Vec2::X));
+        let tall = bent(Vec2::Y).distance(bent(-Vec2::Y));
+        let angle = (300.0 / lens.radius * 2.0).atan();
+        assert!((broad / tall - angle.sin() / angle).abs() < 0.01, "{broad} {tall}");
     }
 
     #[test]

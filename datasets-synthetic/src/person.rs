@@ -185,9 +185,15 @@ impl Habits {
             winter: rng.chance(0.25),
             sunglasses: if rng.chance(0.15) { 0.5 } else { 0.06 },
             uniform: rng.chance(0.1).then(|| rng.colour((0.2, 0.9), (0.2, 0.9))),
-            skin: rng.chance(0.35).then(|| rng.f(0.0, 1.0)),
+            skin: rng.chance(0.35).then(|| draw_tone(rng)),
         }
     }
+}
+
+/// A tone of skin. Dark ones are drawn more often: they carry less contrast in dim pictures, and a network that sees all
+/// tones equally often finds them less often.
+fn draw_tone(rng: &mut Rng) -> f32 {
+    rng.f(0.0, 1.0).powf(1.5)
 }
 
 fn hair_colour(rng: &mut Rng, age: f32) -> Vec3 {
@@ -220,7 +226,7 @@ impl Look {
         let male = if rng.chance(0.5) { rng.f(0.6, 1.0) } else { rng.f(0.0, 0.4) };
         let tone = match habits.skin {
             Some(tone) => (tone + 0.12 * rng.normal()).clamp(0.0, 1.0),
-            None => rng.f(0.0, 1.0),
+            None => draw_tone(rng),
         };
         let skin = skin_tone(rng, tone);
         let hair = hair_colour(rng, age);
@@ -362,7 +368,10 @@ impl Look {
 impl Pose {
     /// A pose of someone who mostly faces the camera (`towards` 1) or anywhere (0).
     pub(crate) fn draw(rng: &mut Rng, towards: f32) -> Self {
-        let head_yaw = if rng.chance(towards) {
+        let head_yaw = if towards > 0.0 && rng.chance(0.15) {
+            // From the side: too rare otherwise for anyone to learn a profile, let alone one with a mask.
+            rng.pick(&[-1.0, 1.0]) * rng.f(0.8, 1.75)
+        } else if rng.chance(towards) {
             rng.normal() * 0.55
         } else if rng.chance(0.6) {
             rng.normal() * 1.0

@@ -101,11 +101,23 @@ impl Scene {
     pub(crate) fn moment(&self, people: &[Person], walkers: &[Prop], frame: u32) -> Still {
         let (width, height) = (self.canvas.width, self.canvas.height);
         let mut geometry = Geometry::default();
-        let built: Vec<Built> =
-            people.iter().enumerate().map(|(index, person)| body::build(&mut geometry, person, index as u32)).collect();
+        let built: Vec<Built> = (0..)
+            .zip(people)
+            .map(|(owner, person)| {
+                let first = geometry.vertices.len();
+                let built = body::build(&mut geometry, person, owner);
+                self.lens.widen(&mut geometry, first, person.view.origin.truncate());
+                built
+            })
+            .collect();
         let things: Vec<Marked> = (THINGS..)
             .zip(self.props.iter().chain(walkers))
-            .flat_map(|(owner, prop)| props::add(&mut geometry, prop, owner))
+            .flat_map(|(owner, prop)| {
+                let first = geometry.vertices.len();
+                let marked = props::add(&mut geometry, prop, owner);
+                self.lens.widen(&mut geometry, first, prop.at.truncate());
+                marked
+            })
             .collect();
         self.lens.bend(&mut geometry);
         let mut seen = Visibility::new(&geometry, width, height);
@@ -145,7 +157,8 @@ fn contact_shadows(canvas: &mut Canvas, people: &[Person], lens: &Lens) {
     for person in people {
         let unit = person.view.unit;
         let tall = person.look.heads - 0.45;
-        let foot = lens.place(person.view.project(Vec3::new(0.0, -tall, 0.0)).truncate());
+        let foot = person.view.project(Vec3::new(0.0, -tall, 0.0)).truncate();
+        let foot = lens.place(lens.widened(foot, person.view.origin.truncate()));
         if foot.y > h + unit || foot.x < -unit || foot.x > w + unit || person.pose.legs == Legs::Sit {
             continue;
         }
@@ -307,7 +320,7 @@ fn crowd(generator: &Generator, rng: &mut Rng, w: f32, h: f32, horizon: f32) -> 
     let mut places: Vec<(f32, f32, f32)> = Vec::new();
     let smallest = SMALLEST / FACE;
     let unit_for = |share: f32| (share * h / FACE).max(smallest);
-    let kind = rng.weighted(&[0.13, 0.15, 0.19, 0.19, 0.08, 0.14, 0.12]);
+    let kind = rng.weighted(&[0.13, 0.14, 0.18, 0.19, 0.1, 0.14, 0.12]);
     let mut towards: f32 = 0.8;
     match kind {
         0 => {
@@ -367,11 +380,12 @@ fn crowd(generator: &Generator, rng: &mut Rng, w: f32, h: f32, horizon: f32) -> 
         }
         4 => {
             // A webcam or a door camera.
-            for _ in 0..rng.i(1, 3) {
-                let unit = unit_for(rng.log(0.12, 0.42));
+            let near = rng.chance(0.35);
+            for _ in 0..rng.i(1, if near { 2 } else { 3 }) {
+                let unit = unit_for(if near { rng.log(0.3, 0.9) } else { rng.log(0.12, 0.42) });
                 places.push((rng.f(0.15, 0.85) * w, h * rng.f(0.25, 0.6), unit));
             }
-            towards = 0.95;
+            towards = if near { 0.7 } else { 0.95 };
         }
         5 => {
             // Anyone anywhere.

@@ -41,7 +41,7 @@ pub(crate) fn things(rng: &mut Rng, room: &Room<'_>) -> Vec<Prop> {
     if rng.chance(if empty { 0.25 } else { 0.13 }) {
         effigies(rng, room, deepest, &mut things);
     }
-    if empty && rng.chance(0.2) {
+    if rng.chance(if empty { 0.25 } else { 0.05 }) {
         bodies(rng, room, &mut things);
     }
     if rng.chance(0.22) {

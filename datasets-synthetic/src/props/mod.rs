@@ -223,7 +223,8 @@ pub(crate) fn ground_shadows<'a>(canvas: &mut Canvas, props: impl Iterator<Item 
         };
         let (view, turn) = (prop.view(), Mat3::from_rotation_y(prop.stand.yaw));
         let corners = [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)]
-            .map(|(x, z)| lens.place(view.project(turn * (half * Vec3::new(x, 0.0, z))).truncate()));
+            .map(|(x, z)| view.project(turn * (half * Vec3::new(x, 0.0, z))).truncate())
+            .map(|p| lens.place(lens.widened(p, prop.at.truncate())));
         let low = corners.into_iter().fold(corners[0], glam::Vec2::min);
         let high = corners.into_iter().fold(corners[0], glam::Vec2::max);
         canvas.shade((low + high) * 0.5, ((high - low) * 0.62).max(glam::Vec2::ONE), 0.65);
