@@ -3,7 +3,7 @@
 use std::error::Error;
 
 const ROOT: &str = "proto";
-const FILES: [&str; 2] = ["proto/volet/v1/model.proto", "proto/volet/v1/round.proto"];
+const FILES: [&str; 3] = ["proto/volet/v1/model.proto", "proto/volet/v1/round.proto", "proto/volet/v1/secagg.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={ROOT}");

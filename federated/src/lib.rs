@@ -23,6 +23,7 @@
 
 mod ids;
 mod privacy;
+pub mod secagg;
 
 pub use ids::{CohortSize, IdError, RoundId, SiteId, TaskId};
 pub use privacy::{ClipNorm, NoiseMultiplier, PrivacyError, Rho};

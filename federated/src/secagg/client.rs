@@ -1,0 +1,276 @@
+//! The site's side: one state per step, each consumed by the next. A step that is refused ends the round for the site;
+//! so does a restart, and both are nothing but one more dropout to the others.
+//!
+//! What no state allows, however the server behaves: to reveal both shares of one neighbour, to reveal anything for a set
+//! of survivors that a quorum did not sign, or for one smaller than the terms' minimum.
+
+use std::collections::BTreeMap;
+
+use volet_proto::v1;
+use x25519_dalek::{PublicKey, StaticSecret};
+use zeroize::Zeroizing;
+
+use super::keys::{self, Authority, Batch, Identity, Statement};
+use super::mask;
+use super::members::Members;
+use super::pack::pack;
+use super::roster::Roster;
+use super::shamir::{Seed, Share};
+use super::terms::Terms;
+use super::{Contribution, Refusal};
+
+/// What keys of pairwise masks are derived under.
+pub(super) const PAIRWISE: &str = "volet 2026-11 secure aggregation: pairwise mask";
+/// What the key of a site's own mask is derived under.
+pub(super) const OWN: &str = "volet 2026-11 secure aggregation: own mask";
+/// What the X25519 secret of pairwise masks is derived under.
+pub(super) const MASK_SECRET: &str = "volet 2026-11 secure aggregation: mask secret";
+const CHANNEL_SECRET: &str = "volet 2026-11 secure aggregation: channel secret";
+const CHANNEL: &str = "volet 2026-11 secure aggregation: channel";
+/// Bytes of what is sealed to a neighbour: two shares.
+const SEALED: usize = 64;
+
+/// A site that has said that it takes part.
+pub struct Advertised {
+    terms: Terms,
+    authority: Authority,
+    identity: Identity,
+    channel: StaticSecret,
+    mask: StaticSecret,
+    mask_seed: Seed,
+    own_seed: Seed,
+    sent: v1::Advertisement,
+}
+
+/// A site that has shared its secrets with its neighbours.
+pub struct Shared {
+    round: InRound,
+    own_seed: Seed,
+    mask: StaticSecret,
+    /// By neighbour: the key of what it seals to this site.
+    inbound: BTreeMap<u32, Zeroizing<[u8; 32]>>,
+}
+
+/// A site whose masked vector is on its way.
+pub struct Masked {
+    round: InRound,
+    sharers: Members,
+    held: BTreeMap<u32, (Share, Share)>,
+}
+
+/// A site that has signed whom it was told to have survived.
+pub struct Signed {
+    masked: Masked,
+    survivors: Members,
+}
+
+/// What stays the same for the rest of a round.
+struct InRound {
+    terms: Terms,
+    identity: Identity,
+    roster: Roster,
+    index: u32,
+}
+
+impl Advertised {
+    /// Starts a round: keys for this round alone, and the message that announces them.
+    ///
+    /// # Errors
+    /// [`Refusal::Entropy`]: the operating system gives no random bytes.
+    pub fn start(terms: Terms, authority: Authority, identity: Identity) -> Result<(Self, v1::Advertisement), Refusal> {
+        let (own_seed, mask_seed, channel_seed) = (Seed::random()?, Seed::random()?, Seed::random()?);
+        let mask = StaticSecret::from(mask_seed.key(MASK_SECRET));
+        let channel = StaticSecret::from(channel_seed.key(CHANNEL_SECRET));
+        let (mask_key, channel_key) = (PublicKey::from(&mask), PublicKey::from(&channel));
+        let commitment = commit(&own_seed);
+        let claims: [&[u8]; 4] = [&terms.digest(), channel_key.as_bytes(), mask_key.as_bytes(), &commitment];
+        let sent = v1::Advertisement {
+            identity: identity.public().to_vec(),
+            enrolment: identity.enrolment().to_vec(),
+            channel_key: channel_key.as_bytes().to_vec(),
+            mask_key: mask_key.as_bytes().to_vec(),
+            commitment: commitment.to_vec(),
+            signature: identity.sign(Statement::TakesPart, &claims).to_vec(),
+        };
+        let message = sent.clone();
+        Ok((Self { terms, authority, identity, channel, mask, mask_seed, own_seed, sent }, message))
+    }
+
+    /// Checks the roster and shares this site's two seeds with its neighbours.
+    ///
+    /// # Errors
+    /// A [`Refusal`] for a roster that is too small, out of order, not wholly enrolled and signed, or that does not hold
+    /// this site's own keys.
+    pub fn share(self, message: &v1::Roster) -> Result<(Shared, v1::ShareUpload), Refusal> {
+        let roster = Roster::read(message, &self.terms, &self.authority)?;
+        let own = roster.index(&self.identity.public());
+        let index = own.filter(|&i| message.members.get(i as usize) == Some(&self.sent)).ok_or(Refusal::NotMyKeys)?;
+        let neighbours = roster.graph.neighbours(index);
+        let threshold = roster.parameters.threshold();
+        let own_shares = self.own_seed.split(threshold, &neighbours)?;
+        let mask_shares = self.mask_seed.split(threshold, &neighbours)?;
+        let mut inbound = BTreeMap::new();
+        let mut upload = v1::ShareUpload::default();
+        for ((&neighbour, own), mask) in neighbours.iter().zip(&own_shares).zip(&mask_shares) {
+            let member = roster.members.get(neighbour as usize).ok_or(Refusal::Malformed(neighbour))?;
+            // One agreement, and a key for each direction.
+            let key = keys::agree(&self.channel, &member.channel, CHANNEL, &roster.digest, &[]);
+            let key = Zeroizing::new(key.ok_or(Refusal::Forged(neighbour))?);
+            let outbound = Zeroizing::new(directed(&key, index, neighbour));
+            let plain = Zeroizing::new([own.to_bytes(), mask.to_bytes()].concat());
+            let sealed = keys::seal(&outbound, &plain).ok_or(Refusal::Malformed(neighbour))?;
+            upload.shares.push(v1::SealedShares { member: neighbour, sealed });
+            inbound.insert(neighbour, Zeroizing::new(directed(&key, neighbour, index)));
+        }
+        let round = InRound { terms: self.terms, identity: self.identity, roster, index };
+        Ok((Shared { round, own_seed: self.own_seed, mask: self.mask, inbound }, upload))
+    }
+}
+
+impl Shared {
+    /// Takes the neighbours' shares and masks this site's vector, whose values count modulo the terms' modulus.
+    ///
+    /// A neighbour that sealed garbage to this site, or nothing, only loses a keeper of its shares.
+    ///
+    /// # Errors
+    /// A [`Refusal`] where fewer sites shared than the terms ask for, or this one is said not to have, or the vector has
+    /// another length than agreed.
+    pub fn mask(
+        self,
+        message: &v1::ShareDelivery,
+        contribution: Contribution,
+    ) -> Result<(Masked, v1::MaskedVector), Refusal> {
+        let Self { round, own_seed, mask: secret, inbound } = self;
+        let (terms, roster) = (&round.terms, &round.roster);
+        let mut vector = contribution.into_residues();
+        if vector.len() != terms.dimension() {
+            return Err(Refusal::Length { have: vector.len(), need: terms.dimension() });
+        }
+        let sharers = Members::read(&message.sharers, roster.members.len()).ok_or(Refusal::Bitmap)?;
+        round.enough("sites that shared", &sharers)?;
+        let mut held = BTreeMap::new();
+        for sealed in &message.shares {
+            let Some(key) = inbound.get(&sealed.member).filter(|_| sharers.contains(sealed.member)) else {
+                return Err(Refusal::Stranger(sealed.member));
+            };
+            let open = keys::open(key, &sealed.sealed).map(Zeroizing::new);
+            let shares = open.filter(|plain| plain.len() == SEALED).and_then(|plain| {
+                let (own, mask) = plain.split_at(SEALED / 2);
+                Some((Share::read(own)?, Share::read(mask)?))
+            });
+            if let Some(shares) = shares {
+                held.insert(sealed.member, shares);
+            }
+        }
+        mask::add(&mut vector, &Zeroizing::new(own_seed.key(OWN)));
+        for &neighbour in inbound.keys().filter(|&&n| sharers.contains(n)) {
+            let member = roster.members.get(neighbour as usize).ok_or(Refusal::Malformed(neighbour))?;
+            let key = keys::agree(&secret, &member.mask, PAIRWISE, &roster.digest, &[]);
+            let key = Zeroizing::new(key.ok_or(Refusal::Forged(neighbour))?);
+            if round.index < neighbour { mask::add(&mut vector, &key) } else { mask::subtract(&mut vector, &key) }
+        }
+        let packed = pack(&vector, terms.modulus());
+        Ok((Masked { round, sharers, held }, v1::MaskedVector { packed }))
+    }
+}
+
+impl Masked {
+    /// Signs the set of survivors that the server names.
+    ///
+    /// # Errors
+    /// A [`Refusal`] where they are fewer than the terms ask for, not all among those who shared, or without this site.
+    pub fn sign(self, message: &v1::Survivors) -> Result<(Signed, v1::SurvivorsSignature), Refusal> {
+        let round = &self.round;
+        let survivors = Members::read(&message.members, round.roster.members.len()).ok_or(Refusal::Bitmap)?;
+        round.enough("survivors", &survivors)?;
+        if !survivors.within(&self.sharers) || !survivors.contains(round.index) {
+            return Err(Refusal::Survivors);
+        }
+        let digest = survival(&round.roster, &self.sharers, &survivors);
+        let signature = round.identity.sign(Statement::Survived, &[&digest]).to_vec();
+        let message = v1::SurvivorsSignature { member: round.index, signature };
+        Ok((Signed { survivors, masked: self }, message))
+    }
+}
+
+impl Signed {
+    /// Reveals one share for each neighbour, once a quorum is seen to have signed the same survivors.
+    ///
+    /// # Errors
+    /// A [`Refusal`] where the signatures are too few, doubled, of no survivor, or do not hold.
+    pub fn reveal(self, proof: &v1::SurvivorsProof) -> Result<v1::Reveal, Refusal> {
+        let Self { masked: Masked { round, sharers, held }, survivors } = self;
+        let digest = survival(&round.roster, &sharers, &survivors);
+        check_quorum(&round.roster, &survivors, &digest, proof)?;
+        let mut reveal = v1::Reveal::default();
+        for (&neighbour, (own, mask)) in &held {
+            let (list, share) = if survivors.contains(neighbour) {
+                (&mut reveal.own_masks, own)
+            } else {
+                (&mut reveal.mask_keys, mask)
+            };
+            list.push(v1::Share { member: neighbour, value: share.to_bytes().to_vec() });
+        }
+        Ok(reveal)
+    }
+}
+
+impl InRound {
+    fn enough(&self, what: &'static str, set: &Members) -> Result<(), Refusal> {
+        let (have, need) = (set.len(), self.terms.minimum().get() as usize);
+        let itself = set.contains(self.index);
+        if have < need || !itself { Err(Refusal::TooFew { what, have, need }) } else { Ok(()) }
+    }
+}
+
+/// What a site publishes of its own mask's seed, so that a false share of it shows.
+pub(super) fn commit(seed: &Seed) -> [u8; 32] {
+    seed.key("volet 2026-11 secure aggregation: commitment to own mask")
+}
+
+/// What survivors sign: who shared matters too, or a server could tell each half that the other half never shared.
+pub(super) fn survival(roster: &Roster, sharers: &Members, survivors: &Members) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("volet 2026-11 secure aggregation: survivors");
+    hasher.update(&roster.digest).update(&sharers.write()).update(&survivors.write());
+    *hasher.finalize().as_bytes()
+}
+
+/// Whether a quorum of survivors signed this.
+pub(super) fn check_quorum(
+    roster: &Roster,
+    survivors: &Members,
+    digest: &[u8; 32],
+    proof: &v1::SurvivorsProof,
+) -> Result<(), Refusal> {
+    let need = roster.parameters.quorum();
+    let mut signers = Members::none(roster.members.len());
+    let mut batch = Batch::default();
+    let mut order = Vec::new();
+    for claim in proof.signatures.iter().take(roster.members.len()) {
+        let member = roster.members.get(claim.member as usize).filter(|_| survivors.contains(claim.member));
+        let signature = <[u8; 64]>::try_from(claim.signature.as_slice());
+        let (Some(member), Ok(signature)) = (member, signature) else { return Err(Refusal::Stranger(claim.member)) };
+        if !signers.add(claim.member) {
+            return Err(Refusal::Stranger(claim.member));
+        }
+        batch.add(&member.identity, Statement::Survived.message(&[digest]), &signature);
+        order.push(claim.member);
+        // More than a quorum prove nothing more.
+        if signers.len() == need {
+            break;
+        }
+    }
+    if signers.len() < need {
+        return Err(Refusal::TooFew { what: "signatures under the survivors", have: signers.len(), need });
+    }
+    match batch.first_false() {
+        Some(position) => Err(Refusal::Forged(order.get(position).copied().unwrap_or(u32::MAX))),
+        None => Ok(()),
+    }
+}
+
+fn directed(key: &[u8; 32], from: u32, to: u32) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    hasher.update(&from.to_le_bytes()).update(&to.to_le_bytes());
+    *hasher.finalize().as_bytes()
+}

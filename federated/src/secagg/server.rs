@@ -1,0 +1,229 @@
+//! The server's side: one round, driven by messages and by whoever decides that a step has lasted long enough.
+//!
+//! Vectors are added up as they arrive and never kept: memory grows with the dimension, not with the sites. A message that
+//! makes no sense is [`Rejected`] and changes nothing; the round goes on without its sender.
+
+use std::collections::BTreeMap;
+
+use volet_proto::v1;
+
+use super::client::{check_quorum, survival};
+use super::keys::{Authority, Batch};
+use super::members::Members;
+use super::pack::{add_packed, packed_len};
+use super::roster::{Member, Roster};
+use super::shamir::Share;
+use super::terms::Terms;
+use super::unmask::{self, Reveals};
+use super::{Abort, Delivery, Rejected, SecureSum, Sum, ToServer, ToSite};
+
+/// Bytes of two sealed shares: 64, and the tag.
+const SEALED: usize = 80;
+
+/// One round of SecAgg+ at the server.
+pub struct Server {
+    terms: Terms,
+    authority: Authority,
+    phase: Phase,
+}
+
+enum Phase {
+    Advertising { members: BTreeMap<[u8; 32], Member>, most: usize },
+    Sharing { roster: Roster, sharers: Members, mail: BTreeMap<u32, Vec<v1::SealedShares>> },
+    Masking { roster: Roster, sharers: Members, arrived: Members, sum: Vec<u32> },
+    Signing { held: Box<Summed>, signatures: BTreeMap<u32, Vec<u8>> },
+    Unmasking { held: Box<Summed>, reveals: Reveals },
+    Over,
+}
+
+/// A masked sum and all that is needed to open it.
+pub(super) struct Summed {
+    pub(super) roster: Roster,
+    pub(super) sharers: Members,
+    pub(super) survivors: Members,
+    pub(super) sum: Vec<u32>,
+}
+
+impl Server {
+    /// A round that takes at most `most` sites.
+    pub fn new(terms: Terms, authority: Authority, most: usize) -> Self {
+        Self { terms, authority, phase: Phase::Advertising { members: BTreeMap::new(), most } }
+    }
+
+    fn advertise(&mut self, from: &[u8; 32], message: &v1::Advertisement) -> Result<(), Rejected> {
+        let Phase::Advertising { members, most } = &mut self.phase else { return Err(Rejected::OutOfTurn) };
+        let member = Member::read(message).filter(|m| m.identity.as_bytes() == from).ok_or(Rejected::Malformed)?;
+        if members.contains_key(from) {
+            return Err(Rejected::Twice);
+        }
+        if members.len() >= *most {
+            return Err(Rejected::Full);
+        }
+        let mut batch = Batch::default();
+        member.claims(&mut batch, &self.authority, &self.terms.digest());
+        match batch.first_false() {
+            Some(0) => Err(Rejected::NotEnrolled),
+            Some(_) => Err(Rejected::Malformed),
+            None => {
+                members.insert(*from, member);
+                Ok(())
+            }
+        }
+    }
+
+    fn share(&mut self, from: &[u8; 32], message: &v1::ShareUpload) -> Result<(), Rejected> {
+        let Phase::Sharing { roster, sharers, mail } = &mut self.phase else { return Err(Rejected::OutOfTurn) };
+        let sender = roster.index(from).ok_or(Rejected::Stranger)?;
+        let neighbours = roster.graph.neighbours(sender);
+        let addressed = message.shares.iter().map(|s| s.member);
+        if !addressed.eq(neighbours) || message.shares.iter().any(|s| s.sealed.len() != SEALED) {
+            return Err(Rejected::Malformed);
+        }
+        if !sharers.add(sender) {
+            return Err(Rejected::Twice);
+        }
+        for share in &message.shares {
+            let sealed = v1::SealedShares { member: sender, sealed: share.sealed.clone() };
+            mail.entry(share.member).or_default().push(sealed);
+        }
+        Ok(())
+    }
+
+    fn masked(&mut self, from: &[u8; 32], message: &v1::MaskedVector) -> Result<(), Rejected> {
+        let Phase::Masking { roster, sharers, arrived, sum } = &mut self.phase else {
+            return Err(Rejected::OutOfTurn);
+        };
+        let sender = roster.index(from).filter(|&s| sharers.contains(s)).ok_or(Rejected::Stranger)?;
+        if arrived.contains(sender) {
+            return Err(Rejected::Twice);
+        }
+        if !add_packed(sum, &message.packed, self.terms.modulus()) {
+            let need = packed_len(sum.len(), self.terms.modulus());
+            return Err(Rejected::Length { have: message.packed.len(), need });
+        }
+        arrived.add(sender);
+        Ok(())
+    }
+
+    fn signed(&mut self, from: &[u8; 32], message: v1::SurvivorsSignature) -> Result<(), Rejected> {
+        let Phase::Signing { held, signatures } = &mut self.phase else { return Err(Rejected::OutOfTurn) };
+        let sender = held.roster.index(from).filter(|&s| held.survivors.contains(s)).ok_or(Rejected::Stranger)?;
+        if message.member != sender || message.signature.len() != 64 {
+            return Err(Rejected::Malformed);
+        }
+        if signatures.contains_key(&sender) {
+            return Err(Rejected::Twice);
+        }
+        signatures.insert(sender, message.signature);
+        Ok(())
+    }
+
+    fn revealed(&mut self, from: &[u8; 32], message: &v1::Reveal) -> Result<(), Rejected> {
+        let Phase::Unmasking { held, reveals } = &mut self.phase else { return Err(Rejected::OutOfTurn) };
+        let sender = held.roster.index(from).filter(|&s| held.survivors.contains(s)).ok_or(Rejected::Stranger)?;
+        let neighbours = held.roster.graph.neighbours(sender);
+        let mut read = Vec::with_capacity(neighbours.len());
+        for (shares, survived) in [(&message.own_masks, true), (&message.mask_keys, false)] {
+            for share in shares {
+                let fits = held.sharers.contains(share.member)
+                    && held.survivors.contains(share.member) == survived
+                    && neighbours.binary_search(&share.member).is_ok();
+                let value = Share::read(&share.value).filter(|_| fits).ok_or(Rejected::Malformed)?;
+                read.push((share.member, value));
+            }
+        }
+        read.sort_by_key(|(member, _)| *member);
+        if read.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
+            return Err(Rejected::Malformed);
+        }
+        if reveals.add(sender, read) { Ok(()) } else { Err(Rejected::Twice) }
+    }
+}
+
+impl SecureSum for Server {
+    fn receive(&mut self, from: &[u8; 32], message: ToServer) -> Result<(), Rejected> {
+        match message {
+            ToServer::Advertisement(m) => self.advertise(from, &m),
+            ToServer::Shares(m) => self.share(from, &m),
+            ToServer::Masked(m) => self.masked(from, &m),
+            ToServer::Signature(m) => self.signed(from, m),
+            ToServer::Reveal(m) => self.revealed(from, &m),
+            ToServer::Split(_) | ToServer::MaskSum(_) => Err(Rejected::OutOfTurn),
+        }
+    }
+
+    fn waiting_for(&self) -> usize {
+        match &self.phase {
+            Phase::Advertising { members, most } => most - members.len(),
+            Phase::Sharing { roster, sharers, .. } => roster.members.len() - sharers.len(),
+            Phase::Masking { sharers, arrived, .. } => sharers.len() - arrived.len(),
+            Phase::Signing { held, signatures } => held.survivors.len() - signatures.len(),
+            Phase::Unmasking { held, reveals } => held.survivors.len() - reveals.len(),
+            Phase::Over => 0,
+        }
+    }
+
+    fn advance(&mut self) -> Result<Delivery, Abort> {
+        let minimum = self.terms.minimum().get() as usize;
+        let enough = |what, have| {
+            if have < minimum { Err(Abort::TooFew { what, have, need: minimum }) } else { Ok(()) }
+        };
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Advertising { members, .. } => {
+                enough("sites took part", members.len())?;
+                let roster = Roster::of(members.into_values().collect(), &self.terms).map_err(Abort::Roster)?;
+                let message = v1::Roster { members: roster.members.iter().map(Into::into).collect() };
+                let to = roster.members.iter().map(|m| m.identity.to_bytes()).collect();
+                let sharers = Members::none(roster.members.len());
+                self.phase = Phase::Sharing { roster, sharers, mail: BTreeMap::new() };
+                Ok(Delivery::Same { to, message: ToSite::Roster(message) })
+            }
+            Phase::Sharing { roster, sharers, mut mail } => {
+                enough("sites shared their secrets", sharers.len())?;
+                let mut deliveries = Vec::with_capacity(sharers.len());
+                for member in sharers.iter() {
+                    let mut shares = mail.remove(&member).unwrap_or_default();
+                    shares.retain(|s| sharers.contains(s.member));
+                    let message = v1::ShareDelivery { sharers: sharers.write(), shares };
+                    deliveries.extend(roster.identity(member).map(|to| (to, ToSite::Shares(message))));
+                }
+                let (arrived, sum) = (Members::none(roster.members.len()), vec![0; self.terms.dimension()]);
+                self.phase = Phase::Masking { roster, sharers, arrived, sum };
+                Ok(Delivery::Each(deliveries))
+            }
+            Phase::Masking { roster, sharers, arrived: survivors, sum } => {
+                enough("vectors arrived", survivors.len())?;
+                let message = v1::Survivors { members: survivors.write() };
+                let to = roster.identities(&survivors);
+                let held = Box::new(Summed { roster, sharers, survivors, sum });
+                self.phase = Phase::Signing { held, signatures: BTreeMap::new() };
+                Ok(Delivery::Same { to, message: ToSite::Survivors(message) })
+            }
+            Phase::Signing { held, mut signatures } => {
+                let digest = survival(&held.roster, &held.sharers, &held.survivors);
+                let proof = loop {
+                    let claims = signatures.iter().map(|(&member, s)| (member, s.clone()));
+                    let signatures_now =
+                        claims.map(|(member, signature)| v1::SurvivorsSignature { member, signature }).collect();
+                    let proof = v1::SurvivorsProof { signatures: signatures_now };
+                    match check_quorum(&held.roster, &held.survivors, &digest, &proof) {
+                        Ok(()) => break proof,
+                        // A false signature goes; the others may still be enough.
+                        Err(super::Refusal::Forged(member)) if signatures.remove(&member).is_some() => {}
+                        Err(refusal) => return Err(Abort::Roster(refusal)),
+                    }
+                };
+                let to = held.roster.identities(&held.survivors);
+                let reveals = Reveals::new(held.roster.members.len());
+                self.phase = Phase::Unmasking { held, reveals };
+                Ok(Delivery::Same { to, message: ToSite::Proof(proof) })
+            }
+            Phase::Unmasking { held, reveals } => {
+                let contributors = held.survivors.len();
+                let residues = unmask::open(*held, &reveals)?;
+                Ok(Delivery::Sum(Sum::new(residues, self.terms.modulus(), contributors)))
+            }
+            Phase::Over => Err(Abort::Over),
+        }
+    }
+}

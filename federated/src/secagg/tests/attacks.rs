@@ -1,0 +1,336 @@
+//! What a hostile server, a hostile site and a hostile helper's customer try; each is refused, by name.
+
+use super::*;
+
+/// The state of one site after `steps` answers in an honest round, and the message that the server sends it next.
+fn reach(net: &mut Net, steps: usize) -> Delivery {
+    for _ in 0..steps {
+        assert!(net.step(|_, answer| Some(answer)).unwrap().is_none());
+    }
+    net.server.advance().unwrap()
+}
+
+fn take(net: &mut Net) -> (u32, Site) {
+    let (site, state) = net.sites.values_mut().next().unwrap();
+    (*site, state.take().unwrap())
+}
+
+fn refusal(net: &mut Net, message: &ToSite) -> Refusal {
+    let (site, state) = take(net);
+    answer(site, state, message).map(|_| ()).unwrap_err()
+}
+
+fn roster(net: &mut Net) -> v1::Roster {
+    match reach(net, 0) {
+        Delivery::Same { message: ToSite::Roster(roster), .. } => roster,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn survivors(net: &mut Net) -> Members {
+    match reach(net, 2) {
+        Delivery::Same { message: ToSite::Survivors(m), .. } => Members::read(&m.members, 25).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn net() -> Net {
+    Net::new(terms(20), 0..25)
+}
+
+#[test]
+fn a_server_that_swaps_a_key_is_refused() {
+    for field in 0..3 {
+        let mut net = net();
+        let mut roster = roster(&mut net);
+        let victim = &mut roster.members[13];
+        let key =
+            [&mut victim.channel_key, &mut victim.mask_key, &mut victim.commitment].into_iter().nth(field).unwrap();
+        key[3] ^= 1;
+        assert_eq!(refusal(&mut net, &ToSite::Roster(roster)), Refusal::Forged(13));
+    }
+}
+
+#[test]
+fn a_server_that_invents_sites_is_refused() {
+    let mut net = net();
+    let mut roster = roster(&mut net);
+    let stranger = SigningKey::from_bytes(&[77; 32]);
+    let forged = enrol(&stranger, stranger.verifying_key().as_bytes());
+    let (_, fake) = Advertised::start(terms(20), trusted(), Identity::new(&[77; 32], &forged)).unwrap();
+    let at = roster.members.partition_point(|m| m.identity < fake.identity);
+    roster.members.insert(at, fake);
+    assert_eq!(refusal(&mut net, &ToSite::Roster(roster)), Refusal::NotEnrolled(at as u32));
+}
+
+#[test]
+fn a_server_that_counts_one_site_twice_is_refused() {
+    let mut net = net();
+    let mut roster = roster(&mut net);
+    let twin = roster.members[5].clone();
+    roster.members.insert(5, twin);
+    assert_eq!(refusal(&mut net, &ToSite::Roster(roster)), Refusal::Disorder);
+}
+
+#[test]
+fn a_server_that_replays_the_keys_of_another_round_is_refused() {
+    let mut net = net();
+    let mut roster = roster(&mut net);
+    let other = terms_of(2, 20, Risk::new(100, 200, 40, 20).unwrap(), 32);
+    let (_, old) = Advertised::start(other, trusted(), identity(4)).unwrap();
+    let at = roster.members.iter().position(|m| m.identity == old.identity).unwrap();
+    roster.members[at] = old;
+    assert!(matches!(refusal(&mut net, &ToSite::Roster(roster)), Refusal::Forged(i) if i as usize == at));
+}
+
+#[test]
+fn a_tiny_cohort_is_refused_at_every_step() {
+    let few = |what: &Refusal| matches!(what, Refusal::TooFew { .. });
+    let mut first = net();
+    let mut small = roster(&mut first);
+    small.members.truncate(19);
+    assert!(few(&refusal(&mut first, &ToSite::Roster(small))));
+
+    let mut second = net();
+    let Delivery::Each(mut deliveries) = reach(&mut second, 1) else { panic!("shares come next") };
+    let ToSite::Shares(delivery) = &mut deliveries[0].1 else { panic!("shares come next") };
+    delivery.sharers = vec![0xff, 0xff, 0x07, 0];
+    assert!(few(&refusal(&mut second, &deliveries[0].1)));
+
+    let mut third = net();
+    let _ = survivors(&mut third);
+    let told = v1::Survivors { members: vec![0xff, 0xff, 0x07, 0] };
+    assert!(few(&refusal(&mut third, &ToSite::Survivors(told))));
+}
+
+/// The classic: "A survived" to one half and "A vanished" to the other would give both of A's secrets.
+#[test]
+fn a_server_that_lies_about_survivors_learns_no_share() {
+    let mut net = net();
+    let all = survivors(&mut net);
+    let mut without = Members::none(25);
+    all.iter().filter(|&m| m != 20).for_each(|m| {
+        without.add(m);
+    });
+    let mut proofs = [v1::SurvivorsProof::default(), v1::SurvivorsProof::default()];
+    let mut signed = Vec::new();
+    for (turn, (site, state)) in net.sites.values_mut().enumerate() {
+        let told = v1::Survivors { members: if turn % 2 == 0 { all.write() } else { without.write() } };
+        let state = state.take().unwrap();
+        match answer(*site, state, &ToSite::Survivors(told)) {
+            Ok((state, ToServer::Signature(s))) => {
+                proofs[turn % 2].signatures.push(s);
+                signed.push((turn, *site, state.unwrap()));
+            }
+            Ok(_) => panic!("a signature comes next"),
+            Err(refusal) => assert_eq!(refusal, Refusal::Survivors),
+        }
+    }
+    let both = v1::SurvivorsProof { signatures: [&proofs[0].signatures[..], &proofs[1].signatures].concat() };
+    for (turn, site, state) in signed {
+        // Own half: too few. Both halves: some signatures are under another set.
+        let proof = if site % 2 == 0 { proofs[turn % 2].clone() } else { both.clone() };
+        let refusal = answer(site, state, &ToSite::Proof(proof)).map(|_| ()).unwrap_err();
+        assert!(matches!(refusal, Refusal::TooFew { .. } | Refusal::Forged(_) | Refusal::Stranger(_)), "{refusal}");
+    }
+}
+
+#[test]
+fn a_server_that_tells_each_half_that_the_other_never_shared_learns_no_share() {
+    let mut net = net();
+    let Delivery::Each(deliveries) = reach(&mut net, 1) else { panic!("shares come next") };
+    let mut proofs = v1::SurvivorsProof::default();
+    let mut signed = Vec::new();
+    for (turn, (key, message)) in deliveries.into_iter().enumerate() {
+        let ToSite::Shares(mut delivery) = message else { panic!("shares come next") };
+        let (site, state) = net.sites.get_mut(&key).unwrap();
+        if turn % 2 == 1 {
+            // The odd ones are told that members 0 and 2 did not share.
+            delivery.sharers[0] &= !0b101;
+            delivery.shares.retain(|s| s.member != 0 && s.member != 2);
+        }
+        let (state, _) = answer(*site, state.take().unwrap(), &ToSite::Shares(delivery)).unwrap();
+        let told = v1::Survivors { members: vec![0xfa, 0xff, 0xff, 0x01] };
+        if let Ok((state, ToServer::Signature(s))) = answer(*site, state.unwrap(), &ToSite::Survivors(told)) {
+            proofs.signatures.push(s);
+            signed.push((*site, state.unwrap()));
+        }
+    }
+    assert!(signed.len() >= 20);
+    for (site, state) in signed {
+        let refusal = answer(site, state, &ToSite::Proof(proofs.clone())).map(|_| ()).unwrap_err();
+        assert!(matches!(refusal, Refusal::Forged(_)), "{refusal}");
+    }
+}
+
+/// By naming survivors that leave a short piece of the ring, a server would learn a sum over few sites. The first site of
+/// the piece keeps its mask, because too few may reveal it.
+#[test]
+fn a_piece_cut_out_of_the_ring_stays_masked() {
+    let risk = Risk::new(20, 100, 30, 10).unwrap();
+    for n in [150, 300, 600] {
+        let p = Parameters::derive(n, &risk).unwrap();
+        assert!(p.degree() + 1 < n, "{p:?} is complete");
+        let graph = super::super::graph::Graph::draw(n, p.degree(), &[1; 32]);
+        // A ring order from neighbourhoods: the piece is any set; its least connected site decides.
+        let half = p.degree() / 2;
+        let start = 0_u32;
+        let mut piece: Vec<u32> = graph.neighbours(start);
+        piece.push(start);
+        let inside = |m: u32| graph.neighbours(m).iter().filter(|n| piece.contains(n)).count();
+        let weakest = piece.iter().map(|&m| inside(m)).min().unwrap();
+        assert_eq!(weakest, half);
+        // Even with every colluding site of the other half, shares are too few.
+        assert!(weakest < p.threshold(), "{p:?}");
+    }
+}
+
+#[test]
+fn both_shares_of_one_neighbour_are_never_revealed() {
+    let mut net = net();
+    let mut reveals = Vec::new();
+    net.run(|step, site, answer| {
+        if let ToServer::Reveal(reveal) = &answer {
+            reveals.push(reveal.clone());
+        }
+        (step != 2 || site != 7).then_some(answer)
+    })
+    .unwrap();
+    let mut vanished = 0;
+    for reveal in reveals {
+        let members: Vec<u32> = reveal.own_masks.iter().chain(&reveal.mask_keys).map(|s| s.member).collect();
+        let distinct: HashSet<u32> = members.iter().copied().collect();
+        assert_eq!(distinct.len(), members.len());
+        vanished += reveal.mask_keys.len();
+    }
+    // One from each neighbour of the one that vanished.
+    let degree = Parameters::derive(25, &terms(20).risk()).unwrap().degree();
+    assert_eq!(vanished, degree);
+}
+
+/// Garbage, wrong lengths, values out of range, doubled and late messages: rejected by name, and the sum is right.
+#[test]
+fn sites_that_misbehave_are_left_out_and_the_round_survives() {
+    let mut net = Net::new(terms(20), 0..30);
+    let bad = 11;
+    let key = identity(bad).public();
+    let honest = sum_of((0..30).filter(|&s| s != bad));
+
+    // Too early, and by a stranger.
+    let early = ToServer::Reveal(v1::Reveal::default());
+    assert_eq!(net.server.receive(&key, early), Err(Rejected::OutOfTurn));
+    let (_, again) = Advertised::start(terms(20), trusted(), identity(bad)).unwrap();
+    assert_eq!(net.server.receive(&key, ToServer::Advertisement(again.clone())), Err(Rejected::Twice));
+    assert_eq!(net.server.receive(&[1; 32], ToServer::Advertisement(again)), Err(Rejected::Malformed));
+
+    net.step(|_, answer| Some(answer)).unwrap();
+    let late = ToServer::Shares(v1::ShareUpload::default());
+    assert_eq!(net.server.receive(&key, late), Err(Rejected::Malformed));
+    net.step(|site, answer| (site != bad).then_some(answer)).unwrap();
+    let short = ToServer::Masked(v1::MaskedVector { packed: vec![1; 7] });
+    assert_eq!(net.server.receive(&key, short), Err(Rejected::Length { have: 7, need: 4 * DIMENSION }));
+    let stranger = ToServer::Masked(v1::MaskedVector { packed: vec![1; 4 * DIMENSION] });
+    assert_eq!(net.server.receive(&[1; 32], stranger), Err(Rejected::Stranger));
+    net.step(|_, answer| Some(answer)).unwrap();
+    let vector = ToServer::Masked(v1::MaskedVector { packed: vec![1; 4 * DIMENSION] });
+    assert_eq!(net.server.receive(&key, vector), Err(Rejected::OutOfTurn));
+    net.step(|_, answer| Some(answer)).unwrap();
+    let dead = ToServer::Reveal(v1::Reveal::default());
+    assert_eq!(net.server.receive(&key, dead), Err(Rejected::Stranger));
+    let sum = net.step(|_, answer| Some(answer)).unwrap().unwrap();
+    assert_eq!(sum.values(), honest);
+}
+
+#[test]
+fn false_signatures_and_false_shares_are_found_and_left_out() {
+    let mut net = net();
+    let liars = [2, 9];
+    let sum = net.run(|_, site, answer| {
+        Some(match answer {
+            ToServer::Signature(mut s) if liars.contains(&site) => {
+                s.signature[9] ^= 1;
+                ToServer::Signature(s)
+            }
+            ToServer::Reveal(mut reveal) if liars.contains(&site) => {
+                for share in &mut reveal.own_masks {
+                    share.value[0] ^= 1;
+                }
+                ToServer::Reveal(reveal)
+            }
+            honest => honest,
+        })
+    });
+    assert_eq!(sum.unwrap().values(), sum_of(0..25));
+}
+
+/// To a few, it harms nobody. To nearly all, its own mask cannot be opened, and the round ends with its name.
+#[test]
+fn a_site_that_seals_garbage_is_borne_or_named() {
+    let p = Parameters::derive(25, &terms(20).risk()).unwrap();
+    let round = |spoilt: usize| {
+        let mut net = net();
+        let dealer = net.sites.keys().position(|key| *key == identity(3).public()).unwrap();
+        let sum = net.run(|_, site, answer| {
+            Some(match answer {
+                ToServer::Shares(mut upload) if site == 3 => {
+                    upload.shares.iter_mut().take(spoilt).for_each(|s| s.sealed = vec![0; 80]);
+                    ToServer::Shares(upload)
+                }
+                honest => honest,
+            })
+        });
+        (sum, dealer as u32)
+    };
+    assert_eq!(round(p.degree() - p.threshold()).0.unwrap().values(), sum_of(0..25));
+    let (lost, dealer) = round(p.degree() - p.threshold() + 1);
+    assert_eq!(lost.unwrap_err(), Abort::Lost(dealer));
+}
+
+#[test]
+fn a_helper_opens_no_small_no_doubled_and_no_second_batch() {
+    let mut helper = helper();
+    let whole = request(&mut buffer(terms(10), 0..12));
+    let with = |change: &dyn Fn(&mut Vec<v1::SealedSeed>)| {
+        let mut request = whole.clone();
+        change(&mut request.batch.seeds);
+        request
+    };
+    let few = with(&|seeds| seeds.truncate(9));
+    assert!(matches!(helper.sum(&few), Err(Refusal::TooFew { .. })));
+    let doubled = with(&|seeds| seeds[1] = seeds[0].clone());
+    assert_eq!(helper.sum(&doubled), Err(Refusal::Opened(1)));
+    let forged = with(&|seeds| seeds[4].sealed[0] ^= 1);
+    assert_eq!(helper.sum(&forged), Err(Refusal::Forged(4)));
+    let swapped = with(&|seeds| seeds[4].packed_digest[0] ^= 1);
+    assert_eq!(helper.sum(&swapped), Err(Refusal::Forged(4)));
+    // Other terms, say a smaller minimum, are not what the sites signed.
+    let mut lowered = whole.clone();
+    lowered.terms = terms(2);
+    assert_eq!(helper.sum(&lowered), Err(Refusal::Forged(0)));
+
+    // All but one, then all: the difference would be one site's vector.
+    let but_one = with(&|seeds| seeds.truncate(11));
+    assert!(helper.sum(&but_one).is_ok());
+    assert_eq!(helper.sum(&whole), Err(Refusal::Opened(0)));
+    // A restart does not make it forget.
+    let mut restarted = Helper::new([9; 32], trusted(), helper.opened().clone());
+    assert_eq!(restarted.sum(&whole), Err(Refusal::Opened(0)));
+}
+
+#[test]
+fn an_aggregator_takes_no_swapped_and_no_doubled_report() {
+    let terms = terms(2);
+    let mut aggregator = Aggregator::new(terms, trusted(), 2);
+    let of =
+        |site| report(&terms, &identity(site), &helper().public(), Contribution::unprotected(&vector(site))).unwrap();
+    let (first, key) = (of(1), identity(1).public());
+    let mut altered = first.clone();
+    altered.packed[0] ^= 1;
+    assert_eq!(aggregator.receive(&key, ToServer::Split(altered)), Err(Rejected::Malformed));
+    assert_eq!(aggregator.receive(&identity(2).public(), ToServer::Split(first.clone())), Err(Rejected::Malformed));
+    assert_eq!(aggregator.receive(&key, ToServer::Split(first.clone())), Ok(()));
+    assert_eq!(aggregator.receive(&key, ToServer::Split(first)), Err(Rejected::Twice));
+    assert!(matches!(aggregator.advance(), Err(Abort::TooFew { .. })));
+    assert_eq!(aggregator.receive(&identity(2).public(), ToServer::Split(of(2))), Ok(()));
+    assert_eq!(aggregator.receive(&identity(3).public(), ToServer::Split(of(3))), Err(Rejected::Full));
+}

@@ -1,0 +1,138 @@
+//! From revealed shares to the sum: seeds are reconstructed, checked against what their owners published, and their masks
+//! taken away.
+//!
+//! Shares are not verifiable one by one, but their seeds are: own masks by commitment, mask keys by the public key.
+//! So a false share is noticed, its giver is found by leaving it out, and from then on believed last.
+
+use std::collections::{BTreeMap, HashMap};
+
+use x25519_dalek::{PublicKey, StaticSecret};
+use zeroize::Zeroizing;
+
+use super::Abort;
+use super::client::{MASK_SECRET, OWN, PAIRWISE, commit};
+use super::members::Members;
+use super::server::Summed;
+use super::shamir::{Seed, Share, Weights};
+use super::{keys, mask};
+
+/// How many subsets of shares are tried where some are false.
+const TRIES: u64 = 256;
+
+/// The shares that arrived.
+pub(super) struct Reveals {
+    /// By owner: who gave which share.
+    shares: BTreeMap<u32, Vec<(u32, Share)>>,
+    givers: Members,
+}
+
+impl Reveals {
+    pub(super) fn new(members: usize) -> Self {
+        Self { shares: BTreeMap::new(), givers: Members::none(members) }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.givers.len()
+    }
+
+    /// Adds one site's shares; whether it was its first time.
+    pub(super) fn add(&mut self, giver: u32, shares: Vec<(u32, Share)>) -> bool {
+        let first = self.givers.add(giver);
+        for (owner, share) in shares.into_iter().filter(|_| first) {
+            self.shares.entry(owner).or_default().push((giver, share));
+        }
+        first
+    }
+}
+
+/// The sum without masks, modulo 2^32 in the bits that count.
+pub(super) fn open(held: Summed, reveals: &Reveals) -> Result<Vec<u32>, Abort> {
+    let Summed { roster, sharers, survivors, mut sum } = held;
+    let mut opener = Opener {
+        reveals,
+        threshold: roster.parameters.threshold(),
+        weights: HashMap::new(),
+        liars: Members::none(roster.members.len()),
+    };
+    for (owner, member) in (0..).zip(&roster.members).filter(|(owner, _)| sharers.contains(*owner)) {
+        if survivors.contains(owner) {
+            let seed = opener.seed(owner, |seed| commit(seed) == member.commitment)?;
+            mask::subtract(&mut sum, &Zeroizing::new(seed.key(OWN)));
+            continue;
+        }
+        let secret = |seed: &Seed| StaticSecret::from(seed.key(MASK_SECRET));
+        let seed = opener.seed(owner, |seed| PublicKey::from(&secret(seed)) == member.mask)?;
+        let secret = secret(&seed);
+        for neighbour in roster.graph.neighbours(owner).into_iter().filter(|&n| survivors.contains(n)) {
+            let other = roster.members.get(neighbour as usize).ok_or(Abort::Lost(owner))?;
+            let key = keys::agree(&secret, &other.mask, PAIRWISE, &roster.digest, &[]).ok_or(Abort::Lost(owner))?;
+            // The neighbour added the mask where it came first, and took it away where it came second.
+            if neighbour < owner { mask::subtract(&mut sum, &key) } else { mask::add(&mut sum, &key) }
+        }
+    }
+    Ok(sum)
+}
+
+struct Opener<'a> {
+    reveals: &'a Reveals,
+    threshold: usize,
+    /// By holders: in a complete graph nearly all seeds have the same.
+    weights: HashMap<Vec<u32>, Weights>,
+    liars: Members,
+}
+
+impl Opener<'_> {
+    /// A seed from its shares that its owner's word confirms.
+    fn seed(&mut self, owner: u32, confirmed: impl Fn(&Seed) -> bool) -> Result<Seed, Abort> {
+        let given = self.reveals.shares.get(&owner).map_or(&[][..], Vec::as_slice);
+        let mut shares: Vec<&(u32, Share)> = given.iter().collect();
+        if shares.len() < self.threshold {
+            return Err(Abort::Lost(owner));
+        }
+        shares.sort_by_key(|(giver, _)| (self.liars.contains(*giver), *giver));
+        let seed = self.combine(shares.iter().take(self.threshold).copied());
+        if confirmed(&seed) {
+            return Ok(seed);
+        }
+        let mut reader = blake3::Hasher::new_derive_key("volet 2026-11 secure aggregation: subsets of shares");
+        reader.update(&owner.to_le_bytes());
+        let mut reader = reader.finalize_xof();
+        for _ in 0..TRIES {
+            let mut keyed: Vec<([u8; 8], &(u32, Share))> = shares
+                .iter()
+                .map(|share| {
+                    let mut key = [0; 8];
+                    reader.fill(&mut key);
+                    (key, *share)
+                })
+                .collect();
+            keyed.sort_by_key(|(key, _)| *key);
+            let mut subset: Vec<&(u32, Share)> = keyed.iter().take(self.threshold).map(|(_, share)| *share).collect();
+            let seed = self.combine(subset.iter().copied());
+            if confirmed(&seed) {
+                // Whoever spoils a subset that was good lied.
+                for share in keyed.iter().skip(self.threshold).map(|(_, share)| *share) {
+                    let honest = subset.pop();
+                    subset.push(share);
+                    if !confirmed(&self.combine(subset.iter().copied())) {
+                        self.liars.add(share.0);
+                    }
+                    subset.pop();
+                    subset.extend(honest);
+                }
+                return Ok(seed);
+            }
+        }
+        Err(Abort::Lost(owner))
+    }
+
+    fn combine<'b>(&mut self, shares: impl Iterator<Item = &'b (u32, Share)> + Clone) -> Seed {
+        let holders: Vec<u32> = shares.clone().map(|(giver, _)| *giver).collect();
+        // Few sets are met again in a sparse graph; what is remembered stays small.
+        if self.weights.len() > 64 {
+            self.weights.clear();
+        }
+        let weights = self.weights.entry(holders).or_insert_with_key(|holders| Weights::of(holders));
+        weights.combine(shares.map(|(_, share)| share))
+    }
+}
