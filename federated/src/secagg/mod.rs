@@ -38,19 +38,19 @@ use volet_proto::v1;
 
 /// A vector that may be summed: noise is in it already.
 ///
-/// Only the privacy mechanism makes one (`mechanism::privatise`), so that no update can be masked and sent without noise.
+/// Cameras have one way to it, [`Contribution::released`]: what the budget ledger has let go, noised and paid for.
 #[derive(Debug)]
 pub struct Contribution(Vec<u32>);
 
 impl Contribution {
-    pub(crate) fn of(values: &[i32]) -> Self {
-        Self(values.iter().map(|&v| v as u32).collect())
+    pub(crate) fn of(values: impl Iterator<Item = i32>) -> Self {
+        Self(values.map(|v| v as u32).collect())
     }
 
     /// A vector without noise, for simulators and benchmarks: the feature that this needs is no camera's.
     #[cfg(any(test, feature = "unprotected"))]
     pub fn unprotected(values: &[i32]) -> Self {
-        Self::of(values)
+        Self::of(values.iter().copied())
     }
 
     fn into_residues(self) -> Vec<u32> {
