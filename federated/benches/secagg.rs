@@ -1,0 +1,143 @@
+//! What a round of secure aggregation takes: CPU milliseconds of one thread, and bytes.
+//!
+//! `cargo bench -p volet-federated --features unprotected --bench secagg`. The server's time is that of everything it does
+//! from the first advertisement to the sum; a site's is that of all its steps; both without the transport. The copy of
+//! memory beside them says how busy the machine was.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cpu_time::ThreadTime;
+use ed25519_dalek::SigningKey;
+use prost::Message;
+use volet_federated::secagg::{
+    Advertised, Authority, Contribution, Delivery, Identity, Masked, Modulus, Parameters, Risk, SecureSum, Server, Shared,
+    Signed, Terms, ToServer, ToSite, enrol,
+};
+use volet_federated::{CohortSize, RoundId, TaskId};
+
+const DIMENSION: u32 = 100_000;
+
+enum Site {
+    Advertised(Advertised),
+    Shared(Shared),
+    Masked(Masked),
+    Signed(Signed),
+}
+
+fn answer(state: Site, message: &ToSite, contribution: Contribution) -> (Option<Site>, ToServer) {
+    match (state, message) {
+        (Site::Advertised(s), ToSite::Roster(m)) => {
+            let (s, m) = s.share(m).unwrap();
+            (Some(Site::Shared(s)), ToServer::Shares(m))
+        }
+        (Site::Shared(s), ToSite::Shares(m)) => {
+            let (s, m) = s.mask(m, contribution).unwrap();
+            (Some(Site::Masked(s)), ToServer::Masked(m))
+        }
+        (Site::Masked(s), ToSite::Survivors(m)) => {
+            let (s, m) = s.sign(m).unwrap();
+            (Some(Site::Signed(s)), ToServer::Signature(m))
+        }
+        (Site::Signed(s), ToSite::Proof(m)) => (None, ToServer::Reveal(s.reveal(m).unwrap())),
+        _ => panic!("out of step"),
+    }
+}
+
+fn encoded(message: &ToServer) -> usize {
+    match message {
+        ToServer::Advertisement(m) => m.encoded_len(),
+        ToServer::Shares(m) => m.encoded_len(),
+        ToServer::Masked(m) => m.encoded_len(),
+        ToServer::Signature(m) => m.encoded_len(),
+        ToServer::Reveal(m) => m.encoded_len(),
+        ToServer::Split(m) => m.encoded_len(),
+        ToServer::MaskSum(m) => m.encoded_len(),
+    }
+}
+
+/// Runs a round in which every `n / dropouts`-th site shares its secrets and is not heard of again.
+fn round(name: &str, n: u32, dropouts: u32, bits: u32, risk: Risk) {
+    let authority = SigningKey::from_bytes(&[1; 32]);
+    let trusted = Authority::from_bytes(authority.verifying_key().as_bytes()).unwrap();
+    let round = RoundId::new(TaskId::from_bytes([3; 16]), 1).unwrap();
+    let minimum = CohortSize::new(n - dropouts).unwrap();
+    let terms = Terms::new(round, DIMENSION, Modulus::new(bits).unwrap(), minimum, risk).unwrap();
+    let values: Vec<i32> = (0..DIMENSION as i32).map(|i| i % 1000 - 500).collect();
+    let (mut server_time, mut site_time, mut upload) = (Duration::ZERO, Duration::ZERO, 0);
+    let timed = |total: &mut Duration, start: ThreadTime| *total += start.elapsed();
+    let mut server = Server::new(terms, trusted.clone(), n as usize);
+    let mut sites = BTreeMap::new();
+    for i in 0..n {
+        let mut secret = [7; 32];
+        secret[..4].copy_from_slice(&i.to_le_bytes());
+        let public = SigningKey::from_bytes(&secret).verifying_key().to_bytes();
+        let identity = Identity::new(&secret, &enrol(&authority, &public));
+        let start = ThreadTime::now();
+        let (state, message) = Advertised::start(terms, trusted.clone(), identity).unwrap();
+        timed(&mut site_time, start);
+        upload += message.encoded_len();
+        let start = ThreadTime::now();
+        server.receive(&public, ToServer::Advertisement(message)).unwrap();
+        timed(&mut server_time, start);
+        sites.insert(public, (i, Some(Site::Advertised(state))));
+    }
+    let every = n / dropouts.max(1);
+    let sum = loop {
+        let start = ThreadTime::now();
+        let delivery = server.advance().unwrap();
+        timed(&mut server_time, start);
+        let each = match delivery {
+            Delivery::Sum(sum) => break sum,
+            Delivery::Each(each) => each,
+            Delivery::Same { to, message } => to.into_iter().map(|key| (key, message.clone())).collect(),
+            Delivery::Helper(_) => panic!("there is no helper"),
+        };
+        for (key, message) in each {
+            let (index, state) = sites.get_mut(&key).unwrap();
+            let Some(now) = state.take() else { continue };
+            let contribution = Contribution::unprotected(&values);
+            let start = ThreadTime::now();
+            let (next, answer) = answer(now, &message, contribution);
+            timed(&mut site_time, start);
+            *state = next;
+            if matches!(answer, ToServer::Masked(_)) && *index % every == 0 && *index / every < dropouts {
+                *state = None;
+                continue;
+            }
+            upload += encoded(&answer);
+            let start = ThreadTime::now();
+            server.receive(&key, answer).unwrap();
+            timed(&mut server_time, start);
+        }
+    };
+    assert_eq!(sum.contributors(), (n - dropouts) as usize);
+    assert!(sum.values().iter().zip(&values).all(|(s, v)| *s == v * (n - dropouts) as i32));
+    let p = Parameters::derive(n as usize, &risk).unwrap();
+    let ms = |time: Duration| 1000.0 * time.as_secs_f64();
+    let (server, site) = (ms(server_time), ms(site_time) / f64::from(n));
+    let bytes = upload as f64 / f64::from(n) / f64::from(DIMENSION);
+    println!(
+        "{name:<34} degree {:>3} threshold {:>3}  server {server:>8.1} ms  site {site:>6.2} ms  upload {bytes:.3} B per value",
+        p.degree(),
+        p.threshold(),
+    );
+}
+
+fn main() {
+    let (from, mut to) = (vec![1_u8; 400_000_000], vec![0_u8; 400_000_000]);
+    let start = ThreadTime::now();
+    to.copy_from_slice(&from);
+    println!("a copy of memory, for comparison: {:.1} GB/s", 0.8 / start.elapsed().as_secs_f64());
+    drop((from, to));
+    let risk = |corrupt, dropout, security| Risk::new(corrupt, dropout, security, 20).unwrap();
+    for _ in 0..3 {
+        round("50 sites, complete, 5 vanish", 50, 5, 32, risk(333, 150, 40));
+        round("50 sites, derived, 5 vanish", 50, 5, 32, risk(100, 100, 40));
+    }
+    round("256 sites, 24 bits, 12 vanish", 256, 12, 24, risk(50, 50, 40));
+    round("1000 sites, few collude, 50 vanish", 1000, 50, 32, risk(5, 50, 40));
+    round("1000 sites, 5 % collude, 50 vanish", 1000, 50, 32, risk(50, 50, 40));
+}
