@@ -92,8 +92,6 @@ impl ChainKey {
 pub(super) struct Scan {
     pub(super) records: Vec<Record>,
     pub(super) head: Head,
-    /// Where the last record begins, bytes.
-    pub(super) last: usize,
     /// Where the last record ends: what follows is not a record.
     pub(super) end: usize,
 }
@@ -101,7 +99,7 @@ pub(super) struct Scan {
 /// Reads a log up to its end or to the first thing that is not the next record. Without a key, hashes are only
 /// compared with one another.
 pub(super) fn scan(log: &[u8], key: Option<&ChainKey>) -> Scan {
-    let mut scan = Scan { records: Vec::new(), head: Head::default(), last: 0, end: 0 };
+    let mut scan = Scan { records: Vec::new(), head: Head::default(), end: 0 };
     while let Some((entry, hash, length)) = log.get(scan.end..).and_then(split) {
         // Of hashes, blake3's type compares in constant time.
         let genuine = key.is_none_or(|key| blake3::Hash::from_bytes(key.hash(entry)) == *hash);
@@ -111,7 +109,7 @@ pub(super) fn scan(log: &[u8], key: Option<&ChainKey>) -> Scan {
         }
         scan.head = Head { count: entry.number, hash: *hash };
         scan.records.push(entry.record);
-        (scan.last, scan.end) = (scan.end, scan.end + length);
+        scan.end += length;
     }
     scan
 }

@@ -17,7 +17,7 @@ pub enum RollbackProtection {
 
 /// A counter for one ledger alone. It starts at 0, goes up by one, and never down.
 pub trait MonotonicCounter {
-    /// The value; 0 before the first [`advance`](Self::advance).
+    /// The value; 0 before the first [`advance`](Self::advance). Once read, no power cut takes it back.
     ///
     /// # Errors
     /// The counter cannot be read. The ledger does not open.
@@ -39,6 +39,8 @@ pub trait MonotonicCounter {
 #[derive(Debug)]
 pub struct FileCounter<S> {
     storage: S,
+    /// The value, if it is known to be durable.
+    durable: Option<u64>,
 }
 
 const NAME: &str = "counter";
@@ -46,23 +48,31 @@ const NAME: &str = "counter";
 impl<S: Storage> FileCounter<S> {
     /// The counter in `storage`, at 0 if there is none.
     pub fn new(storage: S) -> Self {
-        Self { storage }
+        Self { storage, durable: None }
+    }
+
+    fn write(&mut self, value: u64) -> io::Result<u64> {
+        self.durable = None;
+        put(&mut self.storage, NAME, &value.to_le_bytes())?;
+        Ok(*self.durable.insert(value))
     }
 }
 
 impl<S: Storage> MonotonicCounter for FileCounter<S> {
     fn read(&mut self) -> io::Result<u64> {
+        if let Some(value) = self.durable {
+            return Ok(value);
+        }
         let Some(bytes) = self.storage.read(NAME, 8)? else { return Ok(0) };
         let bytes = <[u8; 8]>::try_from(bytes);
-        bytes
-            .map(u64::from_le_bytes)
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the counter is not 8 bytes"))
+        let bytes = bytes.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the counter is not 8 bytes"))?;
+        // What is read may stand in the system's cache alone, after an advance whose sync failed.
+        self.write(u64::from_le_bytes(bytes))
     }
 
     fn advance(&mut self) -> io::Result<u64> {
         let next = self.read()?.checked_add(1).ok_or(io::ErrorKind::QuotaExceeded)?;
-        put(&mut self.storage, NAME, &next.to_le_bytes())?;
-        Ok(next)
+        self.write(next)
     }
 
     fn protection(&self) -> RollbackProtection {

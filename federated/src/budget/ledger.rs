@@ -12,7 +12,7 @@ use super::error::{BudgetError, Damage, Refusal};
 use super::policy::{Day, LineageId, SignedPolicy};
 use super::secret::DeviceSecret;
 use super::statement::{RoundState, Statement, Trust};
-use super::storage::{Storage, put, write_durably};
+use super::storage::{Storage, put};
 use crate::{ClipNorm, CohortSize, NoiseMultiplier, Rho, RoundId};
 
 /// The file of records.
@@ -44,7 +44,6 @@ pub struct Terms {
 
 /// How a round goes on.
 #[derive(Debug)]
-#[must_use]
 pub enum Grant {
     /// The cost is spent and nothing has left: compute the payload, with fresh noise, and seal it.
     Reserved(Reservation),
@@ -54,7 +53,6 @@ pub enum Grant {
 
 /// The durable right to compute one round's payload.
 #[derive(Debug)]
-#[must_use]
 pub struct Reservation {
     terms: Terms,
 }
@@ -161,20 +159,16 @@ impl<S: Storage, C: MonotonicCounter> Ledger<S, C> {
         }
         let accounts = Accounts::replay(&scan.records)?;
 
-        let recover = failed("finish what was interrupted");
-        let end = scan.end as u64;
-        if tail > 0 {
-            // Beyond the counter: never acknowledged.
-            storage.truncate(LOG, end).and_then(|()| storage.sync(LOG)).map_err(recover)?;
+        let sound = log.get(..scan.end).unwrap_or_default();
+        if tail > 0 || readable > count {
+            // What follows the records was never acknowledged. And a last record that is not counted may stand in the
+            // system's cache alone, after a sync that failed: only what is written anew is made durable by the next.
+            put(&mut storage, LOG, sound).map_err(failed("finish what was interrupted"))?;
         }
         if readable > count {
-            // What is read may stand in the system's cache alone, after a sync that failed. Writing it again makes
-            // the next sync mean something; the same bytes in place can be interrupted without harm.
-            let last = log.get(scan.last..scan.end).unwrap_or_default();
-            write_durably(&mut storage, LOG, scan.last as u64, last).map_err(recover)?;
-            storage.sync_dir().map_err(recover)?;
             count_to(&mut counter, scan.head)?;
         }
+        let end = sound.len() as u64;
         let mut ledger = Self { storage, counter, key, head: scan.head, end, accounts, sound: true };
         ledger.remove_strays().map_err(failed("remove what was interrupted"))?;
         Ok(ledger)
@@ -264,7 +258,8 @@ impl<S: Storage, C: MonotonicCounter> Ledger<S, C> {
             return Err(FULL.into());
         }
         self.sound = false;
-        write_durably(&mut self.storage, LOG, self.end, &frame).map_err(failed("write a record"))?;
+        let written = self.storage.write(LOG, self.end, &frame).and_then(|()| self.storage.sync(LOG));
+        written.map_err(failed("write a record"))?;
         count_to(&mut self.counter, head)?;
         let contradiction = |what| Damage::Contradiction { number: head.count, what };
         self.accounts.apply(&record).map_err(contradiction)?;

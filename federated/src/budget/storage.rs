@@ -53,12 +53,6 @@ pub(super) fn put(storage: &mut impl Storage, name: &str, bytes: &[u8]) -> io::R
     storage.sync_dir()
 }
 
-/// Writes `bytes` at `offset` of a file whose name is durable, durably at return.
-pub(super) fn write_durably(storage: &mut impl Storage, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
-    storage.write(name, offset, bytes)?;
-    storage.sync(name)
-}
-
 /// A storage that forgets everything when the program ends, for simulated devices.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStorage {
