@@ -8,7 +8,7 @@
 //!
 //! **Who may use what.** The camera (`volet-edge`) uses the site's side; the aggregator's binary and
 //! `volet simulate` use both. This crate uses `volet-proto` for messages and knows no pixels, no model
-//! files, no sockets, no clocks and no disks.
+//! files, no sockets, no clocks and no disks but the one folder of [`budget`].
 //!
 //! **What is here.** The nouns, with their rules checked when they are made, so that what follows need not
 //! check again:
@@ -16,11 +16,13 @@
 //! * [`SiteId`], [`TaskId`], [`RoundId`]: who, what and which round;
 //! * [`CohortSize`]: how many sites a sum is over;
 //! * [`ClipNorm`], [`NoiseMultiplier`], [`Rho`]: the privacy of an update, in the units of zero-concentrated
-//!   differential privacy (Bun and Steinke 2016). A site, one household, is the unit of all of them.
+//!   differential privacy (Bun and Steinke 2016). A site, one household, is the unit of all of them;
+//! * [`budget`]: the ledger on a device's disk that keeps its spending within the owner's limits, whatever crashes.
 //!
 //! The machines, the mechanism, the accountant and the masks are not written yet; there is no stand-in
 //! for them.
 
+pub mod budget;
 mod ids;
 mod privacy;
 pub mod secagg;
