@@ -16,11 +16,13 @@
 //! * [`SiteId`], [`TaskId`], [`RoundId`]: who, what and which round;
 //! * [`CohortSize`]: how many sites a sum is over;
 //! * [`ClipNorm`], [`NoiseMultiplier`], [`Rho`]: the privacy of an update, in the units of zero-concentrated
-//!   differential privacy (Bun and Steinke 2016). A site, one household, is the unit of all of them.
+//!   differential privacy (Bun and Steinke 2016). A site, one household, is the unit of all of them;
+//! * [`accounting`]: what noisy sums cost, by four accountants, and what a target leaves to be learned.
 //!
-//! The machines, the mechanism, the accountant and the masks are not written yet; there is no stand-in
+//! The machines, the mechanism and the masks are not written yet; there is no stand-in
 //! for them.
 
+pub mod accounting;
 mod ids;
 mod privacy;
 
