@@ -83,17 +83,17 @@ impl Composed {
     pub(super) fn epsilon(&self, delta: Delta) -> f64 {
         let enough = self.deltas.iter().rposition(|&d| d > delta.get()).map_or(0, |n| n + 1);
         let at = |n: usize| (self.first as f64 + n as f64) * self.step;
-        let within = match (enough.checked_sub(1).and_then(|n| self.deltas.get(n)), self.deltas.get(enough)) {
+        let window = match (enough.checked_sub(1).and_then(|n| self.deltas.get(n)), self.deltas.get(enough)) {
             // Between two points delta is a chord in e^epsilon.
-            (Some(more), Some(less)) => {
+            (Some(more), Some(less)) if self.step < 30.0 => {
                 at(enough - 1) + ((more - delta.get()) / (more - less) * self.step.exp_m1()).ln_1p()
             }
             // Below the window nothing is known.
-            (None, _) => at(0),
-            (Some(_), None) => f64::INFINITY,
+            (_, Some(_)) => at(enough),
+            (_, None) => f64::INFINITY,
         };
-        let rounding = 8.0 * f64::EPSILON * within.abs();
-        (within.min(self.fallback) + rounding + self.shift).max(0.0)
+        let epsilon = window.min(self.fallback);
+        (epsilon + 8.0 * f64::EPSILON * epsilon.abs() + self.shift).max(0.0)
     }
 }
 
