@@ -16,14 +16,21 @@
 //! * [`SiteId`], [`TaskId`], [`RoundId`]: who, what and which round;
 //! * [`CohortSize`]: how many sites a sum is over;
 //! * [`ClipNorm`], [`NoiseMultiplier`], [`Rho`]: the privacy of an update, in the units of zero-concentrated
-//!   differential privacy (Bun and Steinke 2016). A site, one household, is the unit of all of them;
-//! * [`budget`]: the ledger on a device's disk that keeps its spending within the owner's limits, whatever crashes.
+//!   differential privacy (Bun and Steinke 2016). A site, one household, is the unit of all of them.
 //!
-//! The machines, the mechanism, the accountant and the masks are not written yet; there is no stand-in
-//! for them.
+//! And what an update goes through, in this order:
+//!
+//! 1. [`budget`]: the ledger on a device's disk that keeps its spending within the owner's limits, whatever crashes;
+//! 2. [`mechanism`]: clipped and noised in integers;
+//! 3. [`secagg`]: masked, so that the server learns a sum and nothing else.
+//!
+//! The types force the order: noise wants a reservation of the ledger, masks want what the ledger released.
+//! Beside them [`accounting`]: what noisy sums cost, by four accountants, and what a target leaves to be learned.
 
+pub mod accounting;
 pub mod budget;
 mod ids;
+pub mod mechanism;
 mod privacy;
 pub mod secagg;
 

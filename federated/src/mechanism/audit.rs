@@ -6,7 +6,8 @@
 //! several say how often they are wrong.
 
 use super::*;
-use crate::accounting::gdp;
+use crate::accounting::gdp::Mu;
+use crate::accounting::{Delta, upper_tail};
 use crate::secagg::Modulus;
 
 /// Runs with and without the site.
@@ -40,9 +41,19 @@ fn mu_at_least(absent: &[f64], present: &[f64]) -> f64 {
         let above = |values: &[f64]| values.iter().filter(|&&v| v > place).count();
         let false_alarm = upper_rate(above(absent), absent.len(), level);
         let missed = upper_rate(present.len() - above(present), present.len(), level);
-        -(gdp::quantile(false_alarm) + gdp::quantile(missed))
+        -(quantile(false_alarm) + quantile(missed))
     });
     bounds.fold(0.0, f64::max)
+}
+
+/// Where the normal distribution has this much below it.
+fn quantile(rate: f64) -> f64 {
+    let (mut low, mut high) = (-40.0, 40.0);
+    for _ in 0..80 {
+        let middle = 0.5 * (low + high);
+        if upper_tail(-middle) < rate { low = middle } else { high = middle }
+    }
+    low
 }
 
 /// Upper confidence bound of a rate (Clopper and Pearson), by bisection on the exact binomial tail.
@@ -70,7 +81,7 @@ fn audit(z: f64, claimed: f64) -> (f64, f64) {
     let (real, claim) = mechanism(z, claimed);
     let draw = |present| (0..RUNS).map(|_| observe(&real, present)).collect::<Vec<_>>();
     let mu = mu_at_least(&draw(false), &draw(true));
-    let epsilon = |mu: f64| gdp::epsilon(mu, 1e-6);
+    let epsilon = |mu: f64| Mu::new(mu).unwrap().epsilon(Delta::new(1e-6).unwrap());
     (epsilon(mu), epsilon(1.0 / claim.noise.get()))
 }
 

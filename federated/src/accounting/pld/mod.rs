@@ -1,0 +1,55 @@
+//! Privacy loss distributions of the Gaussian and of the Gaussian on a Poisson sample: the tightest of the accountants
+//! for sampled rounds, from above.
+//!
+//! * [`grid`]: one round's losses, put on a grid so that no delta becomes smaller ("connect the dots",
+//!   Doroshenko, Ghazi, Kamath, Kumar and Manurangsi 2022);
+//! * [`tail`]: Chernoff's bound on many rounds' losses, which says where to look;
+//! * [`compose`]: many rounds by fast Fourier transform.
+//!
+//! Both directions are accounted for, a site added and a site removed, and the larger epsilon is told. For what-if
+//! questions: distributions of losses do not add up when later questions depend on earlier answers.
+
+mod compose;
+mod grid;
+mod tail;
+
+use self::compose::Composed;
+use self::grid::{Direction, Grid, fine_step};
+use super::{Delta, Mechanism, Rounds};
+
+/// The distance of grid points, in units of epsilon, where a round's loss spreads over many of them. Finer where it
+/// does not, coarser where there would be too many.
+pub const STEP: f64 = 1e-4;
+
+/// What one direction's rounds may take up: grid points of one round and of all rounds.
+const MOST_POINTS: usize = 1 << 20;
+const MOST_COMPOSED: usize = 1 << 21;
+
+/// The least epsilon at `delta` for `rounds` of `mechanism`.
+pub fn epsilon(mechanism: Mechanism, rounds: Rounds, delta: Delta) -> f64 {
+    let (q, z) = mechanism.rate_and_noise();
+    if q == 0.0 {
+        return 0.0;
+    }
+    if q == 1.0 {
+        // Rounds of the Gaussian are one round with less noise: nothing need be composed, and both directions are one.
+        let once = z / rounds.real().sqrt() * (1.0 - 4.0 * f64::EPSILON);
+        return one_way(1.0, once, 1, delta, Direction::Remove);
+    }
+    let way = |direction| one_way(q, z, rounds.get(), delta, direction);
+    way(Direction::Remove).max(way(Direction::Add))
+}
+
+fn one_way(q: f64, z: f64, rounds: u32, delta: Delta, direction: Direction) -> f64 {
+    let mut step = fine_step(q, z);
+    loop {
+        // What is cut off in all rounds together may raise delta by a ten-millionth of itself.
+        let cut = 1e-7 * delta.get() / f64::from(rounds);
+        let losses = Grid::new(q, z, cut, step).losses(direction);
+        match Composed::new(&losses, rounds, delta, MOST_COMPOSED) {
+            Ok(composed) => return composed.epsilon(delta),
+            // The grid may have had to be coarser than asked for already.
+            Err(points) => step = losses.step * (points as f64 / MOST_COMPOSED as f64).max(2.0),
+        }
+    }
+}
