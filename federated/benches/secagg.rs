@@ -13,8 +13,8 @@ use cpu_time::ThreadTime;
 use ed25519_dalek::SigningKey;
 use prost::Message;
 use volet_federated::secagg::{
-    Advertised, Authority, Contribution, Delivery, Identity, Masked, Modulus, Parameters, Risk, SecureSum, Server, Shared,
-    Signed, Terms, ToServer, ToSite, enrol,
+    Advertised, Authority, Contribution, Delivery, Identity, Masked, Modulus, Parameters, Risk, SecureSum, Server,
+    Shared, Signed, Terms, ToServer, ToSite, enrol,
 };
 use volet_federated::{CohortSize, RoundId, TaskId};
 
@@ -129,9 +129,9 @@ fn round(name: &str, n: u32, dropouts: u32, bits: u32, risk: Risk) {
 fn main() {
     let (from, mut to) = (vec![1_u8; 400_000_000], vec![0_u8; 400_000_000]);
     let start = ThreadTime::now();
-    to.copy_from_slice(&from);
+    std::hint::black_box(&mut to).copy_from_slice(std::hint::black_box(&from));
     println!("a copy of memory, for comparison: {:.1} GB/s", 0.8 / start.elapsed().as_secs_f64());
-    drop((from, to));
+    drop(std::hint::black_box((from, to)));
     let risk = |corrupt, dropout, security| Risk::new(corrupt, dropout, security, 20).unwrap();
     for _ in 0..3 {
         round("50 sites, complete, 5 vanish", 50, 5, 32, risk(333, 150, 40));

@@ -28,6 +28,8 @@ pub mod rdp;
 mod tests;
 pub mod zcdp;
 
+#[cfg(test)]
+pub(crate) use numerics::upper_tail;
 pub use quantities::{AccountingError, Delta, Epsilon, Mechanism, Rounds, SamplingRate};
 
 /// The same rounds by every accountant that applies: each number is an epsilon at the delta asked for.

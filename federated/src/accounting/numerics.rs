@@ -11,7 +11,7 @@ pub(super) fn density(x: f64) -> f64 {
 
 /// The probability of the standard normal distribution above `x`: relative error at most
 /// `(4 + x^2) f64::EPSILON`, of which the square comes from rounding `x` over the root of 2.
-pub(super) fn upper_tail(x: f64) -> f64 {
+pub(crate) fn upper_tail(x: f64) -> f64 {
     0.5 * f_erfc(x * FRAC_1_SQRT_2)
 }
 

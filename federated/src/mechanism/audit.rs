@@ -11,39 +11,30 @@ use crate::accounting::{Delta, upper_tail};
 use crate::secagg::Modulus;
 
 /// Runs with and without the site.
-const RUNS: usize = 20_000;
+const RUNS: usize = 40_000;
 /// Sites in a sum; each with its share of the noise.
 const SITES: u32 = 4;
 
 fn mechanism(z: f64, claimed: f64) -> (Mechanism, Mechanism) {
     let of = |z| {
         let (clip, noise) = (ClipNorm::new(1.0).unwrap(), NoiseMultiplier::new(z).unwrap());
-        Mechanism::new(clip, noise, CohortSize::new(SITES).unwrap(), 0, 2, false).unwrap()
+        Mechanism::new(clip, noise, CohortSize::new(SITES).unwrap(), 0, 1, false).unwrap()
     };
     (of(z), of(claimed))
 }
 
 /// What the attacker sees of one sum: the coordinate that the update points to.
 fn observe(mechanism: &Mechanism, present: bool) -> f64 {
-    let zero = [0.0; 2];
-    let update = if present { [3.0, 0.0] } else { zero };
-    let updates = [update, zero, zero, zero];
+    let updates = [[if present { 3.0 } else { 0.0 }], [0.0], [0.0], [0.0]];
     updates.iter().map(|u| i64::from(mechanism.noised(u).unwrap().values[0])).sum::<i64>() as f64
 }
 
-/// A 95 % lower bound for mu: the better of thresholds fixed beforehand, each tested at 5 % / their number (Bonferroni),
-/// half for either error rate.
+/// A 95 % lower bound for mu, from one threshold fixed beforehand: half the level for either error rate.
 fn mu_at_least(absent: &[f64], present: &[f64]) -> f64 {
-    const PLACES: usize = 4;
-    let level = 0.05 / (2 * PLACES) as f64;
-    let places = (1..=PLACES).map(|i| i as f64 / (PLACES + 1) as f64 * f64::from(BOUND));
-    let bounds = places.map(|place| {
-        let above = |values: &[f64]| values.iter().filter(|&&v| v > place).count();
-        let false_alarm = upper_rate(above(absent), absent.len(), level);
-        let missed = upper_rate(present.len() - above(present), present.len(), level);
-        -(quantile(false_alarm) + quantile(missed))
-    });
-    bounds.fold(0.0, f64::max)
+    let above = |values: &[f64]| values.iter().filter(|&&v| v > 0.5 * f64::from(BOUND)).count();
+    let false_alarm = upper_rate(above(absent), absent.len(), 0.025);
+    let missed = upper_rate(present.len() - above(present), present.len(), 0.025);
+    -(quantile(false_alarm) + quantile(missed))
 }
 
 /// Where the normal distribution has this much below it.
@@ -85,14 +76,15 @@ fn audit(z: f64, claimed: f64) -> (f64, f64) {
     (epsilon(mu), epsilon(1.0 / claim.noise.get()))
 }
 
-/// A false alarm (a bound above the claim) in 5 % of the claims at most; the bounds are conservative, so far fewer.
+/// Each bound lies above the truth in 2.5 % of runs or less. So that the test cries wolf less often than once in ten
+/// thousand runs, the claim is allowed two more standard errors of mu (0.009 each); half the noise is 60 away.
 #[test]
 fn the_release_path_keeps_its_claim_and_no_less() {
     // z for epsilon 1, 2, 4 and 8 in one release, from the reference values.
     for z in [4.2247, 2.2303, 1.1901, 0.6499] {
         let (bound, claim) = audit(z, z);
         println!("claimed {claim:.2}, audited at least {bound:.2}");
-        assert!(bound <= claim, "{bound} {claim}");
+        assert!(bound <= claim + 2.0 * slack(z), "{bound} {claim}");
         assert!(bound >= 0.8 * claim, "the auditor sees too little: {bound} {claim}");
     }
 }
@@ -100,7 +92,13 @@ fn the_release_path_keeps_its_claim_and_no_less() {
 #[test]
 fn half_the_noise_is_caught() {
     let (bound, claim) = audit(1.1901 / 2.0, 1.1901);
-    assert!(bound > claim, "{bound} {claim}");
+    assert!(bound > claim + 10.0 * slack(1.1901), "{bound} {claim}");
+}
+
+/// What one standard error of mu is in epsilon, near the claim.
+fn slack(z: f64) -> f64 {
+    let epsilon = |mu: f64| Mu::new(mu).unwrap().epsilon(Delta::new(1e-6).unwrap());
+    epsilon(1.0 / z + 0.009) - epsilon(1.0 / z)
 }
 
 /// Nothing to find: the auditor must not find it.

@@ -45,7 +45,9 @@ pub enum MechanismError {
         least = SMALLEST_SHARE
     )]
     SmallShare { sigma: f64 },
-    #[error("the sum of {most} sites needs {need} bits, and the terms give it {bits}; take more bits or smaller shards")]
+    #[error(
+        "the sum of {most} sites needs {need} bits, and the terms give it {bits}; take more bits or smaller shards"
+    )]
     Overflow { most: u32, need: u32, bits: u32 },
     #[error("an update has {have} values, and the task says {need}")]
     Length { have: usize, need: usize },

@@ -58,10 +58,10 @@ pub(crate) struct Weights(Vec<Scalar>);
 
 impl Weights {
     pub(crate) fn of(holders: &[u32]) -> Self {
-        let places: Vec<Scalar> = holders.iter().map(|&h| place(h)).collect();
-        let parts = places.iter().enumerate().map(|(i, xi)| {
-            let others = places.iter().enumerate().filter(|(j, _)| *j != i);
-            others.fold((Scalar::ONE, Scalar::ONE), |(top, low), (_, xj)| (top * xj, low * (xj - xi)))
+        let places = || holders.iter().map(|&h| i64::from(h) + 1);
+        let parts = places().map(|own| {
+            let others = || places().filter(move |&other| other != own);
+            (product(others()), product(others().map(move |other| other - own)))
         });
         let (tops, mut lows): (Vec<Scalar>, Vec<Scalar>) = parts.unzip();
         Scalar::invert_batch_alloc(&mut lows);
@@ -72,6 +72,22 @@ impl Weights {
     pub(crate) fn combine<'a>(&self, shares: impl Iterator<Item = &'a Share>) -> Seed {
         Seed(self.0.iter().zip(shares).map(|(weight, share)| weight * share.0).sum())
     }
+}
+
+/// The product of small numbers: as many at a time as fit an integer, since an integer's product costs a hundredth of the
+/// field's.
+fn product(factors: impl Iterator<Item = i64>) -> Scalar {
+    let (mut whole, mut part, mut negative) = (Scalar::ONE, 1_u128, false);
+    for factor in factors {
+        negative ^= factor < 0;
+        let factor = u128::from(factor.unsigned_abs());
+        part = part.checked_mul(factor).unwrap_or_else(|| {
+            whole *= Scalar::from(part);
+            factor
+        });
+    }
+    whole *= Scalar::from(part);
+    if negative { -whole } else { whole }
 }
 
 fn place(index: u32) -> Scalar {
