@@ -159,11 +159,14 @@ impl<S: Storage, C: MonotonicCounter> Ledger<S, C> {
         }
         let accounts = Accounts::replay(&scan.records)?;
 
+        let unfinished = failed("finish what was interrupted");
+        // An earlier start may have given the file its name and failed to make that durable.
+        storage.sync_dir().map_err(unfinished)?;
         let sound = log.get(..scan.end).unwrap_or_default();
         if tail > 0 || readable > count {
             // What follows the records was never acknowledged. And a last record that is not counted may stand in the
             // system's cache alone, after a sync that failed: only what is written anew is made durable by the next.
-            put(&mut storage, LOG, sound).map_err(failed("finish what was interrupted"))?;
+            put(&mut storage, LOG, sound).map_err(unfinished)?;
         }
         if readable > count {
             count_to(&mut counter, scan.head)?;
