@@ -62,7 +62,8 @@ struct Entry {
 pub(super) struct Head {
     /// How many records there are.
     pub(super) count: u64,
-    hash: [u8; HASH],
+    /// The last one's hash.
+    pub(super) hash: [u8; HASH],
 }
 
 /// The key of a chain.
@@ -92,6 +93,8 @@ impl ChainKey {
 pub(super) struct Scan {
     pub(super) records: Vec<Record>,
     pub(super) head: Head,
+    /// The head before the last record.
+    pub(super) before: Head,
     /// Where the last record ends: what follows is not a record.
     pub(super) end: usize,
 }
@@ -99,7 +102,8 @@ pub(super) struct Scan {
 /// Reads a log up to its end or to the first thing that is not the next record. Without a key, hashes are only
 /// compared with one another.
 pub(super) fn scan(log: &[u8], key: Option<&ChainKey>) -> Scan {
-    let mut scan = Scan { records: Vec::new(), head: Head::default(), end: 0 };
+    let start = Head::default();
+    let mut scan = Scan { records: Vec::new(), head: start, before: start, end: 0 };
     while let Some((entry, hash, length)) = log.get(scan.end..).and_then(split) {
         // Of hashes, blake3's type compares in constant time.
         let genuine = key.is_none_or(|key| blake3::Hash::from_bytes(key.hash(entry)) == *hash);
@@ -107,7 +111,7 @@ pub(super) fn scan(log: &[u8], key: Option<&ChainKey>) -> Scan {
         if entry.previous != scan.head.hash || Some(entry.number) != scan.head.count.checked_add(1) {
             break;
         }
-        scan.head = Head { count: entry.number, hash: *hash };
+        scan.before = std::mem::replace(&mut scan.head, Head { count: entry.number, hash: *hash });
         scan.records.push(entry.record);
         scan.end += length;
     }

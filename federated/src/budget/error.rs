@@ -44,6 +44,8 @@ pub enum Damage {
     Lost { counter: u64, readable: u64 },
     #[error("the ledger has {readable} records and the counter says {counter}: the counter was reset or is another's")]
     Counter { counter: u64, readable: u64 },
+    #[error("record {number} is not the one that was counted: the disk was put back to an earlier state")]
+    Replaced { number: u64 },
     #[error("the ledger names another device secret than this one")]
     WrongSecret,
     #[error("the ledger's format is {found}, which this version of Volet cannot read")]

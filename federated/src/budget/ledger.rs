@@ -7,7 +7,7 @@ use ed25519_dalek::VerifyingKey;
 
 use super::account::{Accounts, Standing};
 use super::chain::{ChainKey, FORMAT, Head, MAX_FRAME, Payload, Record, explain_unreadable, scan};
-use super::counter::MonotonicCounter;
+use super::counter::{Mark, MonotonicCounter};
 use super::error::{BudgetError, Damage, Refusal};
 use super::policy::{Day, LineageId, SignedPolicy};
 use super::secret::DeviceSecret;
@@ -65,7 +65,6 @@ impl Reservation {
 }
 
 /// One round's payload, durable as it is: what may leave the device. Only the ledger makes one.
-#[derive(Debug)]
 pub struct Release {
     terms: Terms,
     payload: Vec<u8>,
@@ -80,6 +79,12 @@ impl Release {
     /// The bytes to send.
     pub fn payload(&self) -> &[u8] {
         &self.payload
+    }
+}
+
+impl std::fmt::Debug for Release {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Release").field("terms", &self.terms).field("bytes", &self.payload.len()).finish()
     }
 }
 
@@ -114,7 +119,7 @@ impl<S: Storage, C: MonotonicCounter> Ledger<S, C> {
         if log.is_some() || names.iter().any(|name| name.starts_with(PAYLOAD)) {
             return Err(BudgetError::Exists);
         }
-        let count = counter.read().map_err(failed("read the counter"))?;
+        let Mark { count, .. } = counter.read().map_err(failed("read the counter"))?;
         if count > 0 {
             return Err(Damage::Missing { counter: count }.into());
         }
@@ -134,7 +139,7 @@ impl<S: Storage, C: MonotonicCounter> Ledger<S, C> {
     /// [`BudgetError::NotCreated`], [`BudgetError::Exhausted`] or [`BudgetError::Storage`]. None of them changes what
     /// is spent.
     pub fn open(mut storage: S, mut counter: C, secret: &DeviceSecret) -> Result<Self, BudgetError> {
-        let count = counter.read().map_err(failed("read the counter"))?;
+        let Mark { count, head: anchor } = counter.read().map_err(failed("read the counter"))?;
         let log = storage.read(LOG, MAX_LOG).map_err(failed("read its file"))?;
         let log = match log {
             Some(log) => log,
@@ -153,17 +158,24 @@ impl<S: Storage, C: MonotonicCounter> Ledger<S, C> {
         if readable > count.saturating_add(1) {
             return Err(Damage::Counter { counter: count, readable }.into());
         }
+        let counted = if readable > count { scan.before } else { scan.head };
+        if count > 0 && anchor.is_some_and(|anchor| anchor != counted.hash) {
+            return Err(Damage::Replaced { number: count }.into());
+        }
         let tail = log.len().saturating_sub(scan.end);
         if tail > MAX_FRAME {
             return Err(Damage::Tail { bytes: tail }.into());
         }
         let accounts = Accounts::replay(&scan.records)?;
 
+        let unfinished = failed("finish what was interrupted");
+        // An earlier start may have given the file its name and failed to make that durable.
+        storage.sync_dir().map_err(unfinished)?;
         let sound = log.get(..scan.end).unwrap_or_default();
         if tail > 0 || readable > count {
             // What follows the records was never acknowledged. And a last record that is not counted may stand in the
             // system's cache alone, after a sync that failed: only what is written anew is made durable by the next.
-            put(&mut storage, LOG, sound).map_err(failed("finish what was interrupted"))?;
+            put(&mut storage, LOG, sound).map_err(unfinished)?;
         }
         if readable > count {
             count_to(&mut counter, scan.head)?;
@@ -296,7 +308,7 @@ impl<S, C> std::fmt::Debug for Ledger<S, C> {
 }
 
 fn count_to(counter: &mut impl MonotonicCounter, head: Head) -> Result<(), BudgetError> {
-    let counted = counter.advance().map_err(failed("advance the counter"))?;
+    let counted = counter.advance(head.hash).map_err(failed("advance the counter"))?;
     let damage = Damage::Counter { counter: counted, readable: head.count };
     if counted == head.count { Ok(()) } else { Err(damage.into()) }
 }

@@ -32,6 +32,7 @@
 //! | v = c + 1 | power failed between write and count | the record is kept, written again, and counted |
 //! | v < c | acknowledged records are damaged, cut off or rolled back | exhausted |
 //! | v > c + 1 | no crash leaves this: another counter | exhausted |
+//! | the hash of record c is not the counter's, where it keeps one | another record c was acknowledged | exhausted |
 //!
 //! A power cut leaves only the first two, so the ledger opens after it; all else leaves the last two, or a record
 //! that contradicts those before it, and stays [`Damage`]. What a rollback of file and counter together does
@@ -52,7 +53,7 @@ mod statement;
 mod storage;
 
 pub use chain::Payload;
-pub use counter::{FileCounter, MonotonicCounter, RollbackProtection};
+pub use counter::{FileCounter, Mark, MonotonicCounter, RollbackProtection};
 pub use error::{BudgetError, Damage, LimitKind, Refusal};
 pub use ledger::{Grant, Ledger, Release, Reservation, Terms};
 pub use policy::{Day, Limits, LineageId, Policy, PolicyError, Scope, SignedPolicy};

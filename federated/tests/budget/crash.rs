@@ -247,9 +247,13 @@ proptest! {
 
     #[test]
     fn the_budget_holds_through_every_fault_with_a_hardware_counter(
-        schedule in prop::collection::vec(action(), 1..10), seed: u64, second in (0usize..30, fault()),
+        schedule in prop::collection::vec(action(), 1..10), seed: u64, second in (0usize..30, fault()), anchor: bool,
     ) {
-        at_every_point(&schedule, seed, second, |machine| Hardware(machine.clone()))?;
+        let counter: fn(&Shared) -> Hardware = match anchor {
+            true => |machine| Hardware { machine: machine.clone(), anchor: true },
+            false => |machine| Hardware { machine: machine.clone(), anchor: false },
+        };
+        at_every_point(&schedule, seed, second, counter)?;
     }
 
     #[test]

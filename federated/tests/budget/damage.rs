@@ -3,31 +3,32 @@
 use std::io;
 
 use volet_federated::budget::{
-    BudgetError, Damage, Day, DeviceSecret, FileCounter, Ledger, MemoryStorage, MonotonicCounter, Refusal,
+    BudgetError, Damage, Day, DeviceSecret, FileCounter, Ledger, Mark, MemoryStorage, MonotonicCounter, Refusal,
     RollbackProtection, Statement, Storage, Trust,
 };
 
+use crate::disk::{Hardware, Machine};
 use crate::{limits, owner, released, reserved, rho, round, secret, signed, terms};
 
 const LOG: &str = "ledger";
 const LARGE: u64 = u64::MAX;
 
-/// A hardware counter, at a value.
-#[derive(Debug)]
+/// A hardware counter that only counts, at a value.
+#[derive(Clone, Debug)]
 struct At(u64);
 
 impl MonotonicCounter for At {
-    fn read(&mut self) -> io::Result<u64> {
-        Ok(self.0)
+    fn read(&mut self) -> io::Result<Mark> {
+        Ok(Mark { count: self.0, head: None })
     }
 
-    fn advance(&mut self) -> io::Result<u64> {
+    fn advance(&mut self, _: [u8; 32]) -> io::Result<u64> {
         self.0 += 1;
         Ok(self.0)
     }
 
     fn protection(&self) -> RollbackProtection {
-        RollbackProtection::Hardware
+        RollbackProtection::Counter
     }
 }
 
@@ -199,6 +200,33 @@ fn a_counter_in_a_file_notices_one_rollback_and_says_that_it_misses_both() {
     assert!(matches!(start(), Err(BudgetError::Exhausted(Damage::Counter { .. }))));
     *ledger.0.borrow_mut() = before.0;
     assert_eq!(start().unwrap().explain().lifetime.spent, rho("0"));
+}
+
+/// The power is cut between a record and its count; the disk of before is put back, and the device writes another record
+/// in its place, which is counted; then the disk with the first is put back.
+#[test]
+fn a_counter_that_keeps_hashes_notices_a_replaced_record() {
+    for anchor in [true, false] {
+        let counter = Hardware { machine: Machine::new(1, &[]), anchor };
+        let kept = Kept::default();
+        let policy = signed(1, limits("1", "1", "1", "1"));
+        let key = owner().verifying_key();
+        let mut ledger = Ledger::create(kept.clone(), counter.clone(), &secret(), &key, policy).unwrap();
+        let before = kept.files();
+        counter.machine.borrow_mut().off = true;
+        assert!(ledger.reserve(terms(1, "0.1"), Day(1)).is_err());
+        let uncounted = kept.files();
+        counter.machine.borrow_mut().off = false;
+
+        let mut other = Ledger::open(Kept::with(&before), counter.clone(), &secret()).unwrap();
+        reserved(other.reserve(terms(2, "0.2"), Day(1)).unwrap());
+        let opened = Ledger::open(Kept::with(&uncounted), counter.clone(), &secret());
+        match opened {
+            Err(BudgetError::Exhausted(Damage::Replaced { number: 2 })) => assert!(anchor),
+            Ok(ledger) => assert!(!anchor && ledger.explain().trust == Trust::Verified(RollbackProtection::Counter)),
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 #[test]

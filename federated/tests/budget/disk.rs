@@ -10,7 +10,7 @@ use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 
-use volet_federated::budget::{MonotonicCounter, RollbackProtection, Storage};
+use volet_federated::budget::{Mark, MonotonicCounter, RollbackProtection, Storage};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -43,7 +43,7 @@ pub(crate) struct Machine {
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
     unsynced_names: Vec<NameChange>,
-    hardware: u64,
+    hardware: Mark,
     faults: Vec<(usize, Fault)>,
     noise: u64,
     pub(crate) operations: usize,
@@ -303,28 +303,37 @@ impl Storage for Folder {
     }
 }
 
-/// A machine's hardware counter.
+/// A machine's hardware counter, which keeps hashes or only counts.
 #[derive(Clone)]
-pub(crate) struct Hardware(pub(crate) Shared);
+pub(crate) struct Hardware {
+    pub(crate) machine: Shared,
+    pub(crate) anchor: bool,
+}
 
 impl MonotonicCounter for Hardware {
-    fn read(&mut self) -> io::Result<u64> {
-        let machine = &mut *self.0.borrow_mut();
+    fn read(&mut self) -> io::Result<Mark> {
+        let machine = &mut *self.machine.borrow_mut();
         machine.operate(|_| Ok(()), |_, _| {})?;
         Ok(machine.hardware)
     }
 
-    fn advance(&mut self) -> io::Result<u64> {
-        let machine = &mut *self.0.borrow_mut();
+    fn advance(&mut self, head: [u8; 32]) -> io::Result<u64> {
+        let machine = &mut *self.machine.borrow_mut();
+        let next = Mark { count: machine.hardware.count + 1, head: self.anchor.then_some(head) };
         let whole = |machine: &mut Machine| {
-            machine.hardware += 1;
+            machine.hardware = next;
             Ok(())
         };
-        machine.operate(whole, |machine, _| machine.hardware += machine.below(2) as u64)?;
-        Ok(machine.hardware)
+        let either = |machine: &mut Machine, _| {
+            if machine.below(2) == 0 {
+                machine.hardware = next;
+            }
+        };
+        machine.operate(whole, either)?;
+        Ok(machine.hardware.count)
     }
 
     fn protection(&self) -> RollbackProtection {
-        RollbackProtection::Hardware
+        if self.anchor { RollbackProtection::Anchor } else { RollbackProtection::Counter }
     }
 }
