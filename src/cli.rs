@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use volet_edge::annotate::Format;
 use volet_edge::models::ObjectClass;
 
@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Synth(SynthArgs),
     /// List, check and add detectors.
     Models(ModelsArgs),
+    /// Say what learning from many sites costs in privacy, and plan for it.
+    Privacy(PrivacyArgs),
     /// Train a detector on synthetic people.
     #[cfg(feature = "train")]
     Train(TrainArgs),
@@ -217,6 +219,78 @@ pub(crate) enum ModelsCommand {
         #[arg(long)]
         licence: Option<String>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PrivacyArgs {
+    #[command(subcommand)]
+    pub(crate) command: PrivacyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PrivacyCommand {
+    /// Say what rounds with a given noise cost, by every accountant.
+    Account(AccountArgs),
+    /// Find the noise that a target needs, and say what can be learned through it.
+    Plan(PlanArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccountArgs {
+    /// What is done in each round: noise on everybody's sum, or on that of a Poisson sample.
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) mechanism: MechanismKind,
+    /// The noise multiplier z: the noise's standard deviation over the largest norm of one site's part.
+    #[arg(long, value_name = "Z")]
+    pub(crate) noise: f64,
+    /// In how many rounds a site takes part.
+    #[arg(long, value_name = "T")]
+    pub(crate) rounds: u64,
+    /// The probability with which epsilon may not hold.
+    #[arg(long, default_value_t = 1e-6, value_name = "D")]
+    pub(crate) delta: f64,
+    /// The probability with which a site takes part in a round, with poisson-gaussian.
+    #[arg(long, required_if_eq("mechanism", "poisson-gaussian"), value_name = "Q")]
+    pub(crate) sampling: Option<f64>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MechanismKind {
+    /// Noise on the sum of all sites.
+    Gaussian,
+    /// Noise on the sum of a random sample that nobody sees.
+    PoissonGaussian,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// How many sites take part over time.
+    #[arg(long, value_name = "N")]
+    pub(crate) sites: u64,
+    /// How many parameters learn.
+    #[arg(long, value_name = "D")]
+    pub(crate) parameters: u64,
+    /// The epsilon of all rounds together.
+    #[arg(long, default_value_t = 4.0, value_name = "E")]
+    pub(crate) epsilon: f64,
+    /// The probability with which epsilon may not hold.
+    #[arg(long, default_value_t = 1e-6, value_name = "D")]
+    pub(crate) delta: f64,
+    /// In how many rounds a site takes part.
+    #[arg(long, default_value_t = 12, value_name = "T")]
+    pub(crate) rounds: u64,
+    /// How many sites take part in a round; all, or as many as a sum may have, where not given.
+    #[arg(long, value_name = "N")]
+    pub(crate) cohort: Option<u32>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Draw epsilon over rounds and the expected gain by number of sites.
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) plot: Option<PathBuf>,
 }
 
 #[cfg(feature = "train")]

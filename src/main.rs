@@ -7,6 +7,7 @@ mod demo;
 mod detect;
 mod models;
 mod picture;
+mod privacy;
 mod progress;
 mod redact;
 mod score;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Some(cli::Command::Score(args)) => score::run(&args),
         Some(cli::Command::Synth(args)) => synth::run(&args),
         Some(cli::Command::Models(args)) => models::run(&args),
+        Some(cli::Command::Privacy(args)) => privacy::run(&args),
         #[cfg(feature = "train")]
         Some(cli::Command::Train(args)) => train::run(&args),
     };

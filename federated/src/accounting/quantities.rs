@@ -10,20 +10,20 @@ use crate::{IdError, NoiseMultiplier, PrivacyError};
 #[allow(missing_docs)] // the messages say it
 #[non_exhaustive]
 pub enum AccountingError {
-    #[error("delta is a number from {min:e} to below 1, not {0}; 1e-6 is usual", min = Delta::MIN)]
+    #[error("delta is a number from {min:e} to below 1, not {0:?}; 1e-6 is usual", min = Delta::MIN)]
     Delta(f64),
-    #[error("a target epsilon is a number from 0 to {max:e}, not {0}; 1 to 8 is usual", max = Epsilon::MAX)]
+    #[error("a target epsilon is a number from 0 to {max:e}, not {0:?}; 1 to 8 is usual", max = Epsilon::MAX)]
     Epsilon(f64),
     #[error("rounds are 1 to {max}, not {0}", max = Rounds::MAX)]
     Rounds(u64),
-    #[error("a sampling rate is the probability that a site takes part, from 0 to 1, not {0}")]
+    #[error("a sampling rate is the probability that a site takes part, from 0 to 1, not {0:?}")]
     SamplingRate(f64),
-    #[error("accountants take noise multipliers from {min:e} to {max:e}, not {0}",
+    #[error("accountants take noise multipliers from {min:e} to {max:e}, not {0:?}",
         min = Mechanism::NOISE.0, max = Mechanism::NOISE.1)]
     Noise(f64),
-    #[error("an order of Renyi divergence is a number above 1 and up to {max}, not {0}", max = super::rdp::Order::MAX)]
+    #[error("an order of Renyi divergence is above 1 and up to {max}, not {0:?}", max = super::rdp::Order::MAX)]
     Order(f64),
-    #[error("mu of Gaussian differential privacy is a number from {min:e} to {max:e}, not {0}",
+    #[error("mu of Gaussian differential privacy is a number from {min:e} to {max:e}, not {0:?}",
         min = super::gdp::Mu::RANGE.0, max = super::gdp::Mu::RANGE.1)]
     Mu(f64),
     #[error("a plan is for {min} to {max:e} sites, not {0}", min = super::plan::SITES.0, max = super::plan::SITES.1)]

@@ -50,8 +50,8 @@ impl Composed {
             let deltas = deltas(one.mass.clone(), one.step, &window, |_| 0.0);
             return Ok(Self { step: one.step, first: one.first, deltas, fallback, shift: one.shift });
         }
-        // Sums outside the window are mistaken for others: a ten-billionth of the weighted sums is little enough, and of
-        // those above it, a millionth of delta before weighing.
+        // Sums outside the window are mistaken for others: a ten-billionth of the weighted sums is little enough. Those
+        // above it are missed besides: a millionth of delta, before weighing.
         let (missed, mistaken) = (log_inverse + 1e6f64.ln(), 1e10f64.ln());
         let weighted = groups.tilted(bound.exponent);
         let high = groups.bound(What::Tail, count, missed).loss.max(weighted.bound(What::Tail, count, mistaken).loss);

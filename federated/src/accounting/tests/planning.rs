@@ -78,20 +78,20 @@ proptest! {
     /// A plan's noise keeps to its target, the least that does to within what a ledger's rounding costs.
     #[test]
     fn plans_keep_to_their_targets(
-        sites in 2u64..100_000_000, parameters in 1u64..1_000_000_000_000, target in 0.1f64..50.0, count in 1u64..10_000, share in 0.0f64..1.0,
+        sites in 2u64..100_000_000, parameters in 1u64..1_000_000_000_000, target in 0.1f64..50.0,
+        count in 1u64..10_000, share in 0.0f64..1.0,
     ) {
-        let cohort = (share * sites as f64).clamp(2.0, 65_536.0) as u32;
-        let goal = Goal::new(sites, parameters, epsilon(target), delta(1e-6), rounds(count), Some(CohortSize::new(cohort).unwrap()));
+        let cohort = CohortSize::new((share * sites as f64).clamp(2.0, 65_536.0) as u32).unwrap();
+        let goal = Goal::new(sites, parameters, epsilon(target), delta(1e-6), rounds(count), Some(cohort));
         let plan = goal.unwrap().plan().unwrap();
         prop_assert!(plan.epsilon() <= target);
         let less = crate::NoiseMultiplier::new(plan.noise.get() * 0.999).unwrap();
         prop_assert!(zcdp::epsilon(zcdp::rho(less, rounds(count)).unwrap(), delta(1e-6)) > target);
         prop_assert!(plan.local.gdp <= plan.local.zcdp && plan.local.gdp >= plan.epsilon() * 0.9);
-        // As many sites as are said to be needed give S = 1, and one in a hundred fewer do not.
+        // As many sites as are said to be needed give S = 1, and one fewer do not.
         let (_, needed) = plan.sites_needed();
-        let cohort_then = f64::from(cohort) / sites as f64 * needed as f64;
-        let s = plan.gain().low * needed as f64 / sites as f64;
-        prop_assert!(s >= 1.0 - 1e-9 && cohort_then > 0.0);
+        let s = |n: u64| plan.gain().low * n as f64 / sites as f64;
+        prop_assert!(s(needed) >= 1.0 - 1e-9 && s(needed - 1) < 1.0 + 1e-9);
         prop_assert!(plan.gain_by_sites().windows(2).all(|w| w[0].0 < w[1].0 && w[0].1.low < w[1].1.low));
         let curve = plan.epsilon_by_rounds(1.25).unwrap();
         prop_assert!(curve.len() <= 101 && curve.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1 < w[1].1));
