@@ -1,5 +1,7 @@
 //! The budget ledger from outside: limits, damage, and a power cut at every point of every schedule.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // the helpers of a test are a test too
+
 mod crash;
 mod damage;
 mod disk;
