@@ -41,7 +41,7 @@ fn answer(state: Site, message: &ToSite, contribution: Contribution) -> (Option<
             let (s, m) = s.sign(m).unwrap();
             (Some(Site::Signed(s)), ToServer::Signature(m))
         }
-        (Site::Signed(s), ToSite::Proof(m)) => (None, ToServer::Reveal(s.reveal(m).unwrap())),
+        (Site::Signed(s), ToSite::Proof(m)) => (None, ToServer::Reveal(s.reveal_unprotected(m).unwrap())),
         _ => panic!("out of step"),
     }
 }

@@ -23,8 +23,8 @@ pub use clip::Clipped;
 pub use noise::SMALLEST_SHARE;
 pub use quantile::{QuantileClip, QuantileError};
 
-use crate::budget::{Release, Reservation};
-use crate::secagg::{Contribution, Modulus, Sum};
+use crate::budget::Reservation;
+use crate::secagg::{Modulus, Sum};
 use crate::{ClipNorm, CohortSize, NoiseMultiplier, PrivacyError, Rho};
 
 /// B: what the clip norm becomes in integers.
@@ -199,13 +199,5 @@ impl Noised {
     /// The bytes to [seal](crate::budget::Ledger::seal): four for each value, little end first.
     pub fn to_payload(&self) -> Vec<u8> {
         self.values.iter().flat_map(|v| v.to_le_bytes()).collect()
-    }
-}
-
-impl Contribution {
-    /// A contribution from what the ledger released: noised, paid for, durable. There is no other way to one.
-    pub fn released(release: &Release) -> Self {
-        let (values, _) = release.payload().as_chunks::<4>();
-        Self::of(values.iter().map(|v| i32::from_le_bytes(*v)))
     }
 }

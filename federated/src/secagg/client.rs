@@ -18,6 +18,7 @@ use super::roster::Roster;
 use super::shamir::{Seed, Share};
 use super::terms::Terms;
 use super::{Contribution, Refusal};
+use crate::budget::Ended;
 
 /// What keys of pairwise masks are derived under.
 pub(super) const PAIRWISE: &str = "volet 2026-11 secure aggregation: pairwise mask";
@@ -142,10 +143,7 @@ impl Shared {
     ) -> Result<(Masked, v1::MaskedVector), Refusal> {
         let Self { round, own_seed, mask: secret, inbound } = self;
         let (terms, roster) = (&round.terms, &round.roster);
-        let mut vector = contribution.into_residues();
-        if vector.len() != terms.dimension() {
-            return Err(Refusal::Length { have: vector.len(), need: terms.dimension() });
-        }
+        let mut vector = contribution.into_residues(terms)?;
         let sharers = Members::read(&message.sharers, roster.members.len()).ok_or(Refusal::Bitmap)?;
         round.enough("sites that shared", &sharers)?;
         let mut held = BTreeMap::new();
@@ -194,11 +192,25 @@ impl Masked {
 }
 
 impl Signed {
-    /// Reveals one share for each neighbour, once a quorum is seen to have signed the same survivors.
+    /// Reveals one share for each neighbour, once a quorum is seen to have signed the same survivors. The ledger's word that
+    /// the round has ended on this device keeps a second sum from ever being opened with its help.
     ///
     /// # Errors
     /// A [`Refusal`] where the signatures are too few, doubled, of no survivor, or do not hold.
-    pub fn reveal(self, proof: &v1::SurvivorsProof) -> Result<v1::Reveal, Refusal> {
+    pub fn reveal(self, proof: &v1::SurvivorsProof, ended: Ended) -> Result<v1::Reveal, Refusal> {
+        if ended.round() != self.masked.round.terms.round() {
+            return Err(Refusal::OtherRound);
+        }
+        self.reveal_unended(proof)
+    }
+
+    /// The same without a ledger, for simulators and benchmarks: the feature that this needs is no camera's.
+    #[cfg(any(test, feature = "unprotected"))]
+    pub fn reveal_unprotected(self, proof: &v1::SurvivorsProof) -> Result<v1::Reveal, Refusal> {
+        self.reveal_unended(proof)
+    }
+
+    fn reveal_unended(self, proof: &v1::SurvivorsProof) -> Result<v1::Reveal, Refusal> {
         let Self { masked: Masked { round, sharers, held }, survivors } = self;
         let digest = survival(&round.roster, &sharers, &survivors);
         check_quorum(&round.roster, &survivors, &digest, proof)?;

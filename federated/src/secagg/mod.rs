@@ -36,25 +36,39 @@ pub use terms::{Modulus, Terms, TermsError};
 
 use volet_proto::v1;
 
+use crate::RoundId;
+use crate::budget::Release;
+
 /// A vector that may be summed: noise is in it already.
 ///
 /// Cameras have one way to it, [`Contribution::released`]: what the budget ledger has let go, noised and paid for.
 #[derive(Debug)]
-pub struct Contribution(Vec<u32>);
+pub struct Contribution {
+    values: Vec<u32>,
+    /// The round that it was paid for.
+    round: Option<RoundId>,
+}
 
 impl Contribution {
-    pub(crate) fn of(values: impl Iterator<Item = i32>) -> Self {
-        Self(values.map(|v| v as u32).collect())
+    /// A contribution from what the ledger released: noised, paid for, durable.
+    pub fn released(release: &Release) -> Self {
+        let (values, _) = release.payload().as_chunks::<4>();
+        Self { values: values.iter().map(|v| u32::from_le_bytes(*v)).collect(), round: Some(release.terms().round) }
     }
 
     /// A vector without noise, for simulators and benchmarks: the feature that this needs is no camera's.
     #[cfg(any(test, feature = "unprotected"))]
     pub fn unprotected(values: &[i32]) -> Self {
-        Self::of(values.iter().copied())
+        Self { values: values.iter().map(|&v| v as u32).collect(), round: None }
     }
 
-    fn into_residues(self) -> Vec<u32> {
-        self.0
+    /// The values, for a round with these terms.
+    fn into_residues(self, terms: &Terms) -> Result<Vec<u32>, Refusal> {
+        if self.round.is_some_and(|round| round != terms.round()) {
+            return Err(Refusal::OtherRound);
+        }
+        let (have, need) = (self.values.len(), terms.dimension());
+        if have == need { Ok(self.values) } else { Err(Refusal::Length { have, need }) }
     }
 }
 
@@ -175,6 +189,8 @@ pub enum Refusal {
     Survivors,
     #[error("the vector has {have} values, and the terms say {need}")]
     Length { have: usize, need: usize },
+    #[error("the contribution or the ledger's word is for another round")]
+    OtherRound,
     #[error("the helper's key is none")]
     Helper,
     #[error("report {0} was opened before, or stands twice in the batch")]

@@ -21,6 +21,7 @@ use super::{Abort, Contribution, Delivery, Refusal, Rejected, SecureSum, Sum, To
 
 const SEALED_SEED: &str = "volet 2026-11 split masks: sealed seed";
 const SENDER_SECRET: &str = "volet 2026-11 split masks: sender secret";
+const REPORT: &str = "volet 2026-11 split masks: one report of one site";
 const PACKED: &str = "volet 2026-11 split masks: masked vector";
 
 /// Makes a site's one message.
@@ -33,10 +34,7 @@ pub fn report(
     helper: &[u8; 32],
     contribution: Contribution,
 ) -> Result<v1::SplitReport, Refusal> {
-    let mut vector = contribution.into_residues();
-    if vector.len() != terms.dimension() {
-        return Err(Refusal::Length { have: vector.len(), need: terms.dimension() });
-    }
+    let mut vector = contribution.into_residues(terms)?;
     let mut key = Zeroizing::new([0; 32]);
     getrandom::fill(key.as_mut())?;
     let secret = StaticSecret::from(Seed::random()?.key(SENDER_SECRET));
@@ -161,7 +159,7 @@ pub struct Helper {
 }
 
 impl Helper {
-    /// A helper with this X25519 secret, who has opened these seeds before. The set must outlive restarts: store
+    /// A helper with this X25519 secret, who has opened these reports before. The set must outlive restarts: store
     /// [`opened`](Self::opened) before a sum is sent.
     pub fn new(secret: [u8; 32], authority: Authority, opened: HashSet<[u8; 32]>) -> Self {
         Self { secret: secret.into(), authority, opened }
@@ -172,7 +170,8 @@ impl Helper {
         PublicKey::from(&self.secret).to_bytes()
     }
 
-    /// What was opened so far: the sender keys.
+    /// What was opened so far: a hash of site and terms for each report. One site has one report per round, however often
+    /// it sends it.
     pub fn opened(&self) -> &HashSet<[u8; 32]> {
         &self.opened
     }
@@ -190,11 +189,12 @@ impl Helper {
         }
         let digest = terms.digest();
         let mut signatures = Batch::default();
-        let (mut sites, mut senders) = (HashSet::new(), HashSet::new());
+        let mut reports = HashSet::new();
         for (index, seed) in (0..).zip(&batch.seeds) {
-            let claimed = claim(seed, &digest, &self.authority, &mut signatures).ok_or(Refusal::Malformed(index))?;
-            let fresh = sites.insert(seed.identity.as_slice()) && senders.insert(claimed);
-            if !fresh || self.opened.contains(&claimed) {
+            claim(seed, &digest, &self.authority, &mut signatures).ok_or(Refusal::Malformed(index))?;
+            let report =
+                *blake3::Hasher::new_derive_key(REPORT).update(&digest).update(&seed.identity).finalize().as_bytes();
+            if self.opened.contains(&report) || !reports.insert(report) {
                 return Err(Refusal::Opened(index));
             }
         }
@@ -211,7 +211,7 @@ impl Helper {
             let key: &[u8; 32] = key.as_slice().try_into().map_err(|_| Refusal::Malformed(index))?;
             mask::add(&mut sum, key);
         }
-        self.opened.extend(senders);
+        self.opened.extend(reports);
         Ok(v1::MaskSum { packed: pack(&sum, terms.modulus()) })
     }
 }
@@ -220,8 +220,8 @@ fn claims<'a>(terms: &'a [u8; 32], sender: &'a [u8], sealed: &'a [u8], packed: &
     [terms, sender, sealed, packed]
 }
 
-/// Adds a report's enrolment and signature to a batch; its sender key, or `None` where a field has the wrong length.
-fn claim(seed: &v1::SealedSeed, terms: &[u8; 32], authority: &Authority, batch: &mut Batch) -> Option<[u8; 32]> {
+/// Adds a report's enrolment and signature to a batch; `None` where a field has the wrong length.
+fn claim(seed: &v1::SealedSeed, terms: &[u8; 32], authority: &Authority, batch: &mut Batch) -> Option<()> {
     let identity = verifying_key(&seed.identity)?;
     let sender = <[u8; 32]>::try_from(seed.sender_key.as_slice()).ok()?;
     let lengths = (seed.sealed.len(), seed.packed_digest.len());
@@ -232,5 +232,5 @@ fn claim(seed: &v1::SealedSeed, terms: &[u8; 32], authority: &Authority, batch: 
     batch.add(&authority.0, enrolled, seed.enrolment.as_slice().try_into().ok()?);
     let message = Statement::Reports.message(&claims(terms, &sender, &seed.sealed, &seed.packed_digest));
     batch.add(&identity, message, seed.signature.as_slice().try_into().ok()?);
-    Some(sender)
+    Some(())
 }

@@ -312,6 +312,9 @@ fn a_helper_opens_no_small_no_doubled_and_no_second_batch() {
     let but_one = with(&|seeds| seeds.truncate(11));
     assert!(helper.sum(&but_one).is_ok());
     assert_eq!(helper.sum(&whole), Err(Refusal::Opened(0)));
+    // Nor under fresh masks.
+    let again = request(&mut buffer(terms(10), 0..12));
+    assert_eq!(helper.sum(&again), Err(Refusal::Opened(0)));
     // A restart does not make it forget.
     let mut restarted = Helper::new([9; 32], trusted(), helper.opened().clone());
     assert_eq!(restarted.sum(&whole), Err(Refusal::Opened(0)));
