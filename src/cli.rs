@@ -233,6 +233,8 @@ pub(crate) enum PrivacyCommand {
     Account(AccountArgs),
     /// Find the noise that a target needs, and say what can be learned through it.
     Plan(PlanArgs),
+    /// Show what a device's ledger has spent, on what, and what is left.
+    Explain(ExplainArgs),
 }
 
 #[derive(Debug, Args)]
@@ -263,6 +265,19 @@ pub(crate) enum MechanismKind {
     Gaussian,
     /// Noise on the sum of a random sample that nobody sees.
     PoissonGaussian,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The ledger's folder, or the file `ledger` in it. It is only read, also while the device uses it.
+    #[arg(value_name = "LEDGER")]
+    pub(crate) ledger: PathBuf,
+    /// The delta at which rho is also stated as epsilon.
+    #[arg(long, default_value_t = 1e-6, value_name = "D")]
+    pub(crate) delta: f64,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -28,6 +28,7 @@
 //! Beside them [`accounting`]: what noisy sums cost, by four accountants, and what a target leaves to be learned.
 
 pub mod accounting;
+pub mod average;
 pub mod budget;
 mod ids;
 pub mod mechanism;

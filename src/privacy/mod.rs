@@ -1,5 +1,7 @@
 //! `volet privacy`: what rounds cost, and what a target needs. All figures come from `volet_federated::accounting`.
 
+mod explain;
+
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -16,6 +18,7 @@ pub(crate) fn run(args: &PrivacyArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
         PrivacyCommand::Account(args) => account(args),
         PrivacyCommand::Plan(args) => plan(args),
+        PrivacyCommand::Explain(args) => explain::run(args),
     }
 }
 
