@@ -13,8 +13,8 @@ use cpu_time::ThreadTime;
 use ed25519_dalek::SigningKey;
 use prost::Message;
 use volet_federated::secagg::{
-    Advertised, Authority, Contribution, Delivery, Identity, Masked, Modulus, Parameters, Risk, SecureSum, Server,
-    Shared, Signed, Terms, ToServer, ToSite, enrol,
+    Advertised, Authority, Delivery, Demands, Identity, Masked, Modulus, Parameters, Risk, SecureSum, Server, Shared,
+    Signed, Terms, ToServer, ToSite, enrol,
 };
 use volet_federated::{CohortSize, RoundId, TaskId};
 
@@ -27,21 +27,21 @@ enum Site {
     Signed(Signed),
 }
 
-fn answer(state: Site, message: &ToSite, contribution: Contribution) -> (Option<Site>, ToServer) {
+fn answer(state: Site, message: &ToSite, values: &[i32]) -> (Option<Site>, ToServer) {
     match (state, message) {
         (Site::Advertised(s), ToSite::Roster(m)) => {
             let (s, m) = s.share(m).unwrap();
             (Some(Site::Shared(s)), ToServer::Shares(m))
         }
         (Site::Shared(s), ToSite::Shares(m)) => {
-            let (s, m) = s.mask(m, contribution).unwrap();
+            let (s, m) = s.mask_unprotected(m, values).unwrap();
             (Some(Site::Masked(s)), ToServer::Masked(m))
         }
         (Site::Masked(s), ToSite::Survivors(m)) => {
             let (s, m) = s.sign(m).unwrap();
             (Some(Site::Signed(s)), ToServer::Signature(m))
         }
-        (Site::Signed(s), ToSite::Proof(m)) => (None, ToServer::Reveal(s.reveal_unprotected(m).unwrap())),
+        (Site::Signed(s), ToSite::Proof(m)) => (None, ToServer::Reveal(s.reveal(m).unwrap())),
         _ => panic!("out of step"),
     }
 }
@@ -68,6 +68,7 @@ fn round(name: &str, n: u32, dropouts: u32, bits: u32, risk: Risk) {
     let values: Vec<i32> = (0..DIMENSION as i32).map(|i| i % 1000 - 500).collect();
     let (mut server_time, mut site_time, mut upload) = (Duration::ZERO, Duration::ZERO, 0);
     let timed = |total: &mut Duration, start: ThreadTime| *total += start.elapsed();
+    let demands = Demands { minimum, corrupt_per_mille: risk.corrupt_per_mille(), security_bits: 40 };
     let mut server = Server::new(terms, trusted.clone(), n as usize);
     let mut sites = BTreeMap::new();
     for i in 0..n {
@@ -76,7 +77,7 @@ fn round(name: &str, n: u32, dropouts: u32, bits: u32, risk: Risk) {
         let public = SigningKey::from_bytes(&secret).verifying_key().to_bytes();
         let identity = Identity::new(&secret, &enrol(&authority, &public));
         let start = ThreadTime::now();
-        let (state, message) = Advertised::start(terms, trusted.clone(), identity).unwrap();
+        let (state, message) = Advertised::start(terms, &demands, trusted.clone(), identity).unwrap();
         timed(&mut site_time, start);
         upload += message.encoded_len();
         let start = ThreadTime::now();
@@ -98,9 +99,8 @@ fn round(name: &str, n: u32, dropouts: u32, bits: u32, risk: Risk) {
         for (key, message) in each {
             let (index, state) = sites.get_mut(&key).unwrap();
             let Some(now) = state.take() else { continue };
-            let contribution = Contribution::unprotected(&values);
             let start = ThreadTime::now();
-            let (next, answer) = answer(now, &message, contribution);
+            let (next, answer) = answer(now, &message, &values);
             timed(&mut site_time, start);
             *state = next;
             if matches!(answer, ToServer::Masked(_)) && *index % every == 0 && *index / every < dropouts {

@@ -29,12 +29,13 @@ pub fn weighted_mean(updates: &[(&[f32], f32)]) -> Result<Vec<f32>, AverageError
         return Err(AverageError::Length { index, have, need });
     }
     let total: f64 = updates.iter().map(|(_, weight)| f64::from(*weight)).sum();
-    if !(total.is_finite() && total > 0.0) {
+    let scale = (1.0 / total) as f32;
+    if !(total > 0.0 && scale.is_normal()) {
         return Err(AverageError::Weights(total));
     }
     let mut mean = vec![0.0; need];
     // The widest vector instructions that this processor has.
-    pulp::Arch::new().dispatch(|| add_all(&mut mean, updates, (1.0 / total) as f32));
+    pulp::Arch::new().dispatch(|| add_all(&mut mean, updates, scale));
     Ok(mean)
 }
 

@@ -88,19 +88,6 @@ impl std::fmt::Debug for Release {
     }
 }
 
-/// Proof that a round has ended on this device for good. There is one for each round.
-#[derive(Debug)]
-pub struct Ended {
-    round: RoundId,
-}
-
-impl Ended {
-    /// The round.
-    pub const fn round(&self) -> RoundId {
-        self.round
-    }
-}
-
 /// A device's budget ledger; see the [module's page](super).
 pub struct Ledger<S, C> {
     storage: S,
@@ -237,23 +224,6 @@ impl<S: Storage, C: MonotonicCounter> Ledger<S, C> {
         put(&mut self.storage, &payload_name(round), &payload).map_err(failed("keep a payload"))?;
         self.append(Record::Sealed { round, payload: Payload::of(&payload) })?;
         Ok(Release { terms, payload })
-    }
-
-    /// Ends a round whose payload was sealed: the device is about to help open a sum that it is part of. Durable before
-    /// it returns; the round is never taken part in again, and there is one [`Ended`] for it.
-    ///
-    /// A server that ran one round twice, with other survivors each time, could subtract two sums: what is left hides
-    /// behind the noise of the few sites that they differ by.
-    ///
-    /// # Errors
-    /// The round was never reserved or sealed, or has ended; [`BudgetError::Storage`].
-    pub fn end(&mut self, round: RoundId) -> Result<Ended, BudgetError> {
-        match self.accounts.rounds.get(&round).map(|round| round.state) {
-            Some(RoundState::Sealed(_)) => {}
-            Some(RoundState::Forgotten(_)) => return Err(Refusal::Forgotten(round).into()),
-            None | Some(RoundState::Reserved) => return Err(Refusal::NotReserved(round).into()),
-        }
-        self.forget(round).map(|()| Ended { round })
     }
 
     /// Ends a round and drops its payload, when the server has acknowledged it or the round has failed. The cost stays

@@ -8,13 +8,14 @@
 //!
 //! 1. [`Ledger::reserve`] checks the [`Terms`] against the policy and everything spent, and makes the cost
 //!    durable. Only then may noise be drawn.
-//! 2. The caller computes the noisy payload. Nothing has left the device.
+//! 2. The caller computes the noisy, masked payload. Nothing has left the device.
 //! 3. [`Ledger::seal`] makes the exact bytes durable and hands them back as a [`Release`], the only type that
 //!    what leaves the device may be taken from.
-//! 4. [`Ledger::end`], before the device helps to open a sum: from then on the round is refused. The bytes go, the cost stays.
+//! 4. [`Ledger::forget`] drops the bytes once the server has acknowledged them. The cost stays.
 //!
 //! The same round asked again before step 3 continues under the same reservation; after step 3 it gets the same
-//! bytes, under masks that may be fresh ones. Neither costs anything: a mechanism's cost is that of its *output*, and one reservation has at most one
+//! bytes. A payload is bound to the masks it was made with: a round that fails after step 3 is lost with its cost,
+//! for the same noise under other masks could end in two sums that differ by it. Neither costs anything: a mechanism's cost is that of its *output*, and one reservation has at most one
 //! output. Noise that was lost in a crash before step 3 was seen by nobody, so drawing afresh is one run of the
 //! mechanism, provided that whether the device crashes does not depend on the noise.
 //!
@@ -55,7 +56,7 @@ mod storage;
 pub use chain::Payload;
 pub use counter::{FileCounter, Mark, MonotonicCounter, RollbackProtection};
 pub use error::{BudgetError, Damage, LimitKind, Refusal};
-pub use ledger::{Ended, Grant, Ledger, Release, Reservation, Terms};
+pub use ledger::{Grant, Ledger, Release, Reservation, Terms};
 pub use policy::{Day, Limits, LineageId, Policy, PolicyError, Scope, SignedPolicy};
 pub use secret::DeviceSecret;
 #[cfg(unix)]

@@ -19,7 +19,8 @@ impl Clipped {
         };
         let within = norm <= clip.get();
         let bit = if within { WEIGHT } else { -WEIGHT };
-        let rest = if adaptive { square(BOUND) - square(WEIGHT) } else { square(BOUND) };
+        // Against a site that sends zeros and the other bit the distance is rest + (2 W)^2; against none at all it is less.
+        let rest = if adaptive { square(BOUND) - square(2 * WEIGHT) } else { square(BOUND) };
         let mut scale = (rest as f64).sqrt() / clip.get().max(norm);
         let mut shorter = 1e-5;
         loop {
@@ -76,6 +77,16 @@ mod tests {
             for (kept, v) in clipped.values().iter().zip(&update) {
                 prop_assert!((f64::from(*kept) - f64::from(*v) * f64::from(BOUND) / 8.0).abs() <= 0.51);
             }
+        }
+    }
+
+    proptest! {
+        /// Present or absent, and present or silent: neither distance is above the bound.
+        #[test]
+        fn the_bit_stays_inside_the_sensitivity(update in prop::collection::vec(-1e3_f32..1e3, 1..50)) {
+            let (own, silent) = (Clipped::of(&update, clip(1.0), true), Clipped::of(&[0.0; 50][..update.len()], clip(1.0), true));
+            let apart: Vec<i32> = own.values().iter().zip(silent.values()).map(|(a, b)| a - b).collect();
+            prop_assert!(squares(&apart) <= square(BOUND) && squares(own.values()) <= square(BOUND));
         }
     }
 

@@ -132,13 +132,13 @@ impl Mechanism {
         Ok(())
     }
 
-    /// Makes an update private. The budget for it must be reserved: that is what the second argument proves.
+    /// Makes an update private, once: the budget's reservation goes into what comes out.
     ///
     /// Values that are not finite count as 0. The update may be all zeros: a site without anything to say sends noise.
     ///
     /// # Errors
     /// [`MechanismError::Length`], [`MechanismError::NotReserved`], [`MechanismError::Noise`].
-    pub fn privatise(&self, update: &[f32], reservation: &Reservation) -> Result<Noised, MechanismError> {
+    pub fn privatise(&self, update: &[f32], reservation: Reservation) -> Result<Noised, MechanismError> {
         let reserved = reservation.terms();
         let same = [
             ("the noise multiplier", reserved.noise == self.noise),
@@ -149,17 +149,17 @@ impl Mechanism {
         if let Some((what, _)) = same.into_iter().find(|(_, same)| !same) {
             return Err(MechanismError::NotReserved { what });
         }
-        self.noised(update)
+        let values = self.noised(update)?;
+        Ok(Noised { values, corrupt: self.corrupt, reservation })
     }
 
     /// The mechanism itself.
-    fn noised(&self, update: &[f32]) -> Result<Noised, MechanismError> {
+    fn noised(&self, update: &[f32]) -> Result<Vec<i32>, MechanismError> {
         if update.len() != self.dimension {
             return Err(MechanismError::Length { have: update.len(), need: self.dimension });
         }
         let clipped = Clipped::of(update, self.clip, self.adaptive);
-        let noised = clipped.values().iter().map(|&value| Ok(value.wrapping_add(self.share.sample()?)));
-        noised.collect::<Result<_, MechanismError>>().map(|values| Noised { values })
+        clipped.values().iter().map(|&value| Ok(value.wrapping_add(self.share.sample()?))).collect()
     }
 
     /// The noise that a sum over `sites` has, drawn once: for simulators, which need no masks.
@@ -189,15 +189,11 @@ impl Mechanism {
     }
 }
 
-/// A private update, not yet durable. Its bytes go to the ledger; what may be masked comes back from there.
+/// A private update and the reservation that pays for it. It can be masked, and nothing else.
 #[derive(Debug)]
 pub struct Noised {
-    values: Vec<i32>,
-}
-
-impl Noised {
-    /// The bytes to [seal](crate::budget::Ledger::seal): four for each value, little end first.
-    pub fn to_payload(&self) -> Vec<u8> {
-        self.values.iter().flat_map(|v| v.to_le_bytes()).collect()
-    }
+    pub(crate) values: Vec<i32>,
+    /// How many sites its noise reckons with as colluding.
+    pub(crate) corrupt: u32,
+    pub(crate) reservation: Reservation,
 }

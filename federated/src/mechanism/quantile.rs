@@ -2,12 +2,12 @@
 //!
 //! Each site says whether its norm lay within the clip norm, as one more coordinate of its vector: plus or minus
 //! [`WEIGHT`]. The update is clipped to what that leaves of B, so the coordinate is paid for inside the same sensitivity
-//! and costs no budget of its own.
+//! and costs no budget of its own, whether a site is compared with none or with one that sends zeros.
 
 use super::BOUND;
 use crate::{ClipNorm, CohortSize, PrivacyError};
 
-/// The coordinate's size: an eighth of B, which shortens updates by less than a hundredth.
+/// The coordinate's size: an eighth of B, which shortens updates by three in a hundred.
 pub(super) const WEIGHT: i32 = BOUND / 8;
 
 /// Why a rule is none.
@@ -73,7 +73,7 @@ mod tests {
     use crate::NoiseMultiplier;
 
     /// 400 sites with norms from 0 to 4: the clip norm finds the quantile from either side, through the noise. The noise of
-    /// the share is 0.03, so the tolerance is ten standard deviations of its average.
+    /// the share is 0.02 a round.
     #[test]
     fn the_clip_norm_finds_its_quantile() {
         let sites = CohortSize::new(400).unwrap();

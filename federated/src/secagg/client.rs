@@ -13,12 +13,13 @@ use zeroize::Zeroizing;
 use super::keys::{self, Authority, Batch, Identity, Statement};
 use super::mask;
 use super::members::Members;
+use super::outgoing::{Unsealed, residues};
 use super::pack::pack;
 use super::roster::Roster;
 use super::shamir::{Seed, Share};
 use super::terms::Terms;
-use super::{Contribution, Refusal};
-use crate::budget::Ended;
+use super::{Demands, Refusal};
+use crate::mechanism::Noised;
 
 /// What keys of pairwise masks are derived under.
 pub(super) const PAIRWISE: &str = "volet 2026-11 secure aggregation: pairwise mask";
@@ -78,7 +79,14 @@ impl Advertised {
     ///
     /// # Errors
     /// [`Refusal::Entropy`]: the operating system gives no random bytes.
-    pub fn start(terms: Terms, authority: Authority, identity: Identity) -> Result<(Self, v1::Advertisement), Refusal> {
+    /// [`Refusal::Demands`]: the terms promise less than the device's own policy demands.
+    pub fn start(
+        terms: Terms,
+        demands: &Demands,
+        authority: Authority,
+        identity: Identity,
+    ) -> Result<(Self, v1::Advertisement), Refusal> {
+        demands.check(&terms)?;
         let (own_seed, mask_seed, channel_seed) = (Seed::random()?, Seed::random()?, Seed::random()?);
         let mask = StaticSecret::from(mask_seed.key(MASK_SECRET));
         let channel = StaticSecret::from(channel_seed.key(CHANNEL_SECRET));
@@ -120,7 +128,8 @@ impl Advertised {
             let outbound = Zeroizing::new(directed(&key, index, neighbour));
             let plain = Zeroizing::new([own.to_bytes(), mask.to_bytes()].concat());
             let sealed = keys::seal(&outbound, &plain).ok_or(Refusal::Malformed(neighbour))?;
-            upload.shares.push(v1::SealedShares { member: neighbour, sealed });
+            let [own_mask_hash, mask_key_hash] = [own, mask].map(|share| hash_share(share, index, neighbour).to_vec());
+            upload.shares.push(v1::SealedShares { member: neighbour, sealed, own_mask_hash, mask_key_hash });
             inbound.insert(neighbour, Zeroizing::new(directed(&key, neighbour, index)));
         }
         let round = InRound { terms: self.terms, identity: self.identity, roster, index };
@@ -139,11 +148,36 @@ impl Shared {
     pub fn mask(
         self,
         message: &v1::ShareDelivery,
-        contribution: Contribution,
+        noised: Noised,
+    ) -> Result<(Masked, Unsealed<v1::MaskedVector>), Refusal> {
+        let (vector, reservation) = residues(noised, &self.round.terms, self.round.roster.members.len())?;
+        let (masked, message) = self.mask_values(message, vector)?;
+        Ok((masked, Unsealed::new(message, reservation)))
+    }
+
+    /// The same without noise or a ledger, for simulators and benchmarks: the feature that this needs is no camera's.
+    ///
+    /// # Errors
+    /// As [`mask`](Self::mask).
+    #[cfg(any(test, feature = "unprotected"))]
+    pub fn mask_unprotected(
+        self,
+        message: &v1::ShareDelivery,
+        values: &[i32],
+    ) -> Result<(Masked, v1::MaskedVector), Refusal> {
+        self.mask_values(message, values.iter().map(|&v| v as u32).collect())
+    }
+
+    fn mask_values(
+        self,
+        message: &v1::ShareDelivery,
+        mut vector: Vec<u32>,
     ) -> Result<(Masked, v1::MaskedVector), Refusal> {
         let Self { round, own_seed, mask: secret, inbound } = self;
         let (terms, roster) = (&round.terms, &round.roster);
-        let mut vector = contribution.into_residues(terms)?;
+        if vector.len() != terms.dimension() {
+            return Err(Refusal::Length { have: vector.len(), need: terms.dimension() });
+        }
         let sharers = Members::read(&message.sharers, roster.members.len()).ok_or(Refusal::Bitmap)?;
         round.enough("sites that shared", &sharers)?;
         let mut held = BTreeMap::new();
@@ -168,7 +202,9 @@ impl Shared {
             if round.index < neighbour { mask::add(&mut vector, &key) } else { mask::subtract(&mut vector, &key) }
         }
         let packed = pack(&vector, terms.modulus());
-        Ok((Masked { round, sharers, held }, v1::MaskedVector { packed }))
+        let digest = masking(roster, &sharers);
+        let signature = round.identity.sign(Statement::Masked, &[&digest]).to_vec();
+        Ok((Masked { round, sharers, held }, v1::MaskedVector { packed, signature }))
     }
 }
 
@@ -177,40 +213,34 @@ impl Masked {
     ///
     /// # Errors
     /// A [`Refusal`] where they are fewer than the terms ask for, not all among those who shared, or without this site.
-    pub fn sign(self, message: &v1::Survivors) -> Result<(Signed, v1::SurvivorsSignature), Refusal> {
+    pub fn sign(mut self, message: &v1::Survivors) -> Result<(Signed, v1::SurvivorsSignature), Refusal> {
         let round = &self.round;
         let survivors = Members::read(&message.members, round.roster.members.len()).ok_or(Refusal::Bitmap)?;
         round.enough("survivors", &survivors)?;
-        if !survivors.within(&self.sharers) || !survivors.contains(round.index) {
+        if !survivors.within(&self.sharers) {
             return Err(Refusal::Survivors);
         }
+        // A surviving neighbour that was told of other sharers masked its vector towards others, or nobody: its own mask must
+        // not be opened, whatever everyone else was told.
+        let digest = masking(&round.roster, &self.sharers);
+        let signed = |member: u32| {
+            let claim = message.neighbours.iter().find(|claim| claim.member == member);
+            claim.is_some_and(|claim| round.roster.signed(member, Statement::Masked, &digest, &claim.signature))
+        };
+        self.held.retain(|&neighbour, _| !survivors.contains(neighbour) || signed(neighbour));
         let digest = survival(&round.roster, &self.sharers, &survivors);
         let signature = round.identity.sign(Statement::Survived, &[&digest]).to_vec();
-        let message = v1::SurvivorsSignature { member: round.index, signature };
+        let message = v1::SurvivorsSignature { signature };
         Ok((Signed { survivors, masked: self }, message))
     }
 }
 
 impl Signed {
-    /// Reveals one share for each neighbour, once a quorum is seen to have signed the same survivors. The ledger's word that
-    /// the round has ended on this device keeps a second sum from ever being opened with its help.
+    /// Reveals one share for each neighbour, once a quorum is seen to have signed the same survivors.
     ///
     /// # Errors
     /// A [`Refusal`] where the signatures are too few, doubled, of no survivor, or do not hold.
-    pub fn reveal(self, proof: &v1::SurvivorsProof, ended: Ended) -> Result<v1::Reveal, Refusal> {
-        if ended.round() != self.masked.round.terms.round() {
-            return Err(Refusal::OtherRound);
-        }
-        self.reveal_unended(proof)
-    }
-
-    /// The same without a ledger, for simulators and benchmarks: the feature that this needs is no camera's.
-    #[cfg(any(test, feature = "unprotected"))]
-    pub fn reveal_unprotected(self, proof: &v1::SurvivorsProof) -> Result<v1::Reveal, Refusal> {
-        self.reveal_unended(proof)
-    }
-
-    fn reveal_unended(self, proof: &v1::SurvivorsProof) -> Result<v1::Reveal, Refusal> {
+    pub fn reveal(self, proof: &v1::SurvivorsProof) -> Result<v1::Reveal, Refusal> {
         let Self { masked: Masked { round, sharers, held }, survivors } = self;
         let digest = survival(&round.roster, &sharers, &survivors);
         check_quorum(&round.roster, &survivors, &digest, proof)?;
@@ -230,14 +260,30 @@ impl Signed {
 impl InRound {
     fn enough(&self, what: &'static str, set: &Members) -> Result<(), Refusal> {
         let (have, need) = (set.len(), self.terms.minimum().get() as usize);
-        let itself = set.contains(self.index);
-        if have < need || !itself { Err(Refusal::TooFew { what, have, need }) } else { Ok(()) }
+        if have < need {
+            return Err(Refusal::TooFew { what, have, need });
+        }
+        if set.contains(self.index) { Ok(()) } else { Err(Refusal::LeftOut(what)) }
     }
 }
 
 /// What a site publishes of its own mask's seed, so that a false share of it shows.
 pub(super) fn commit(seed: &Seed) -> [u8; 32] {
     seed.key("volet 2026-11 secure aggregation: commitment to own mask")
+}
+
+/// What a dealer publishes of a share, so that a false one shows when it is revealed. Shares have 252 bits to hide in.
+pub(super) fn hash_share(share: &Share, dealer: u32, holder: u32) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("volet 2026-11 secure aggregation: hash of a share");
+    hasher.update(&dealer.to_le_bytes()).update(&holder.to_le_bytes()).update(&share.to_bytes());
+    *hasher.finalize().as_bytes()
+}
+
+/// What a site signs with its vector: whom it was told to have shared.
+pub(super) fn masking(roster: &Roster, sharers: &Members) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("volet 2026-11 secure aggregation: sharers");
+    hasher.update(&roster.digest).update(&sharers.write());
+    *hasher.finalize().as_bytes()
 }
 
 /// What survivors sign: who shared matters too, or a server could tell each half that the other half never shared.

@@ -57,7 +57,9 @@ pub(crate) enum Statement {
     TakesPart,
     /// "I was told that these are the survivors of this round."
     Survived,
-    /// "This seed masks this vector, for these terms."
+    /// "I was told that these shared, and masked my vector towards them."
+    Masked,
+    /// "This seed, for this helper, masks this vector, for these terms."
     Reports,
 }
 
@@ -67,6 +69,7 @@ impl Statement {
             Self::Enrolled => b"volet v1 enrolled\0",
             Self::TakesPart => b"volet v1 takes part\0",
             Self::Survived => b"volet v1 survived\0",
+            Self::Masked => b"volet v1 masked\0",
             Self::Reports => b"volet v1 reports\0",
         };
         // Every part has a fixed length for its statement, so joining them is injective.
@@ -105,6 +108,18 @@ impl Batch {
 pub(crate) fn verifying_key(bytes: &[u8]) -> Option<VerifyingKey> {
     let key = VerifyingKey::from_bytes(bytes.try_into().ok()?).ok()?;
     (!key.is_weak()).then_some(key)
+}
+
+/// An X25519 key that some site can have the secret of: on the curve, and not of small order.
+pub(crate) fn exchange_key(bytes: &[u8]) -> Option<PublicKey> {
+    let bytes = <[u8; 32]>::try_from(bytes).ok()?;
+    let point = curve25519_dalek::MontgomeryPoint(bytes).to_edwards(0)?;
+    (!point.is_small_order()).then(|| bytes.into())
+}
+
+/// Whether a signature holds, by itself.
+pub(crate) fn holds(key: &VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
+    Signature::from_slice(signature).is_ok_and(|signature| key.verify_strict(message, &signature).is_ok())
 }
 
 /// The key that two sites share for one purpose in one round; `None` where the other's key is one of few points on

@@ -18,6 +18,7 @@ mod graph;
 mod keys;
 mod mask;
 mod members;
+mod outgoing;
 mod pack;
 mod parameters;
 mod roster;
@@ -30,45 +31,38 @@ mod unmask;
 pub use client::{Advertised, Masked, Shared, Signed};
 pub use keys::{Authority, Identity, enrol};
 pub use members::Members;
+pub use outgoing::{Unsealed, sealed};
 pub use parameters::{Parameters, Risk, TooRisky};
 pub use server::Server;
 pub use terms::{Modulus, Terms, TermsError};
 
 use volet_proto::v1;
 
-use crate::RoundId;
-use crate::budget::Release;
+use crate::CohortSize;
 
-/// A vector that may be summed: noise is in it already.
-///
-/// Cameras have one way to it, [`Contribution::released`]: what the budget ledger has let go, noised and paid for.
-#[derive(Debug)]
-pub struct Contribution {
-    values: Vec<u32>,
-    /// The round that it was paid for.
-    round: Option<RoundId>,
+/// What a device demands of a round's terms, whatever a server offers: part of its own policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demands {
+    /// Sums over at least so many sites.
+    pub minimum: CohortSize,
+    /// Of each thousand sites, at least so many are reckoned to collude with the server.
+    pub corrupt_per_mille: u32,
+    /// At least so many bits of security.
+    pub security_bits: u32,
 }
 
-impl Contribution {
-    /// A contribution from what the ledger released: noised, paid for, durable.
-    pub fn released(release: &Release) -> Self {
-        let (values, _) = release.payload().as_chunks::<4>();
-        Self { values: values.iter().map(|v| u32::from_le_bytes(*v)).collect(), round: Some(release.terms().round) }
-    }
-
-    /// A vector without noise, for simulators and benchmarks: the feature that this needs is no camera's.
-    #[cfg(any(test, feature = "unprotected"))]
-    pub fn unprotected(values: &[i32]) -> Self {
-        Self { values: values.iter().map(|&v| v as u32).collect(), round: None }
-    }
-
-    /// The values, for a round with these terms.
-    fn into_residues(self, terms: &Terms) -> Result<Vec<u32>, Refusal> {
-        if self.round.is_some_and(|round| round != terms.round()) {
-            return Err(Refusal::OtherRound);
+impl Demands {
+    fn check(&self, terms: &Terms) -> Result<(), Refusal> {
+        let risk = terms.risk();
+        let offers = [
+            ("smallest number of sites", terms.minimum().get(), self.minimum.get()),
+            ("share of colluding sites, per mille", risk.corrupt_per_mille(), self.corrupt_per_mille),
+            ("security in bits", risk.security_bits(), self.security_bits),
+        ];
+        match offers.into_iter().find(|(_, offered, demanded)| offered < demanded) {
+            Some((what, offered, demanded)) => Err(Refusal::Demands { what, offered, demanded }),
+            None => Ok(()),
         }
-        let (have, need) = (self.values.len(), terms.dimension());
-        if have == need { Ok(self.values) } else { Err(Refusal::Length { have, need }) }
     }
 }
 
@@ -137,15 +131,6 @@ pub enum ToSite {
     Proof(v1::SurvivorsProof),
 }
 
-/// What the aggregator asks of the helper.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ToHelper {
-    /// The terms that the reports were made under.
-    pub terms: Terms,
-    /// Whose masks to add up.
-    pub batch: v1::SeedBatch,
-}
-
 /// What a step leads to.
 #[derive(Debug)]
 pub enum Delivery {
@@ -159,7 +144,7 @@ pub enum Delivery {
     /// A message of its own for each site.
     Each(Vec<([u8; 32], ToSite)>),
     /// A request to the helper.
-    Helper(ToHelper),
+    Helper(v1::SeedBatch),
     /// The round is over, and this is its sum.
     Sum(Sum),
 }
@@ -169,7 +154,7 @@ pub enum Delivery {
 #[allow(missing_docs)] // the messages say it
 #[non_exhaustive]
 pub enum Refusal {
-    #[error("too few {what}: {have}, and the terms ask for {need}; or this site was left out")]
+    #[error("too few {what}: {have}, and {need} are asked for")]
     TooFew { what: &'static str, have: usize, need: usize },
     #[error("the keys or the report of member {0} have the wrong shape")]
     Malformed(u32),
@@ -185,12 +170,22 @@ pub enum Refusal {
     Bitmap,
     #[error("a message speaks of member {0}, who has no place in it, or of one twice")]
     Stranger(u32),
-    #[error("the survivors named are not among those who shared, or leave out this site")]
+    #[error("this site is not among the {0}")]
+    LeftOut(&'static str),
+    #[error("a roster of {0} sites is larger than any may be")]
+    TooMany(usize),
+    #[error("the {what} is {offered}, and this device demands {demanded}: sit the round out, or change the policy")]
+    Demands { what: &'static str, offered: u32, demanded: u32 },
+    #[error("the terms reckon with {terms} colluding sites, and the noise with {noise}")]
+    Colluding { terms: usize, noise: u32 },
+    #[error("the survivors named are not among those who shared")]
     Survivors,
     #[error("the vector has {have} values, and the terms say {need}")]
     Length { have: usize, need: usize },
-    #[error("the contribution or the ledger's word is for another round")]
+    #[error("the budget was reserved for another round")]
     OtherRound,
+    #[error("the batch comes without terms, or with such as cannot be")]
+    Terms,
     #[error("the helper's key is none")]
     Helper,
     #[error("report {0} was opened before, or stands twice in the batch")]
@@ -236,11 +231,12 @@ pub enum Abort {
     #[error("only {have} {what}, and the terms ask for {need}; start another round, with more sites or more time")]
     TooFew { what: &'static str, have: usize, need: usize },
     #[error("the round cannot go on: {0}")]
-    Roster(#[source] Refusal),
+    Refused(#[source] Refusal),
     #[error(
-        "too few true shares of member {0}'s secret: it dealt false ones, or more sites vanished than the terms allow for; \
-         if it happens again, leave this member out"
+        "too few shares of member {0}'s secret: more sites vanished than the terms allow for, or it dealt to too few"
     )]
+    Vanished(u32),
+    #[error("the shares that member {0} dealt do not fit together: leave it out of the next round")]
     Lost(u32),
     #[error("the helper has not answered")]
     NoHelper,

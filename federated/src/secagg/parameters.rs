@@ -28,11 +28,12 @@ impl Risk {
     /// fails with a probability of at most 2^-`security_bits`, and the sum is lost by bad luck with one of at most
     /// 2^-`correctness_bits`.
     ///
-    /// The server can have the graph drawn anew by changing the roster, and keep the draw that it likes: whoever fears
-    /// 2^g such tries asks for g more bits of security.
+    /// The graph follows from the roster, and a colluding site can change its own keys as often as it likes before the
+    /// roster is fixed: a try takes microseconds. Security therefore counts per try. 40 bits fall to days of trying; 80 are
+    /// for whoever fears that.
     ///
     /// # Errors
-    /// [`TermsError::Risk`] for values out of range: up to 333 and 450 in a thousand, 20 to 128 and 10 to 64 bits.
+    /// [`TermsError::Risk`] for values out of range: up to 333 and 450 in a thousand, 40 to 128 and 10 to 64 bits.
     pub fn new(
         corrupt_per_mille: u32,
         dropout_per_mille: u32,
@@ -44,7 +45,7 @@ impl Risk {
         };
         within("the share of colluding sites, per mille,", corrupt_per_mille, 0, 333)?;
         within("the share of sites that may vanish, per mille,", dropout_per_mille, 0, 450)?;
-        within("security in bits", security_bits, 20, 128)?;
+        within("security in bits", security_bits, 40, 128)?;
         within("correctness in bits", correctness_bits, 10, 64)?;
         Ok(Self { corrupt_per_mille, dropout_per_mille, security_bits, correctness_bits })
     }
@@ -69,14 +70,14 @@ impl Risk {
         self.correctness_bits
     }
 
-    /// How many of `members` may collude.
+    /// How many of `members` may collude, rounded up.
     pub const fn corrupt(&self, members: usize) -> usize {
-        members * self.corrupt_per_mille as usize / 1000
+        (members * self.corrupt_per_mille as usize).div_ceil(1000)
     }
 
-    /// How many of `members` may vanish.
+    /// How many of `members` may vanish, rounded up.
     pub const fn dropouts(&self, members: usize) -> usize {
-        members * self.dropout_per_mille as usize / 1000
+        (members * self.dropout_per_mille as usize).div_ceil(1000)
     }
 }
 
@@ -125,7 +126,7 @@ impl Parameters {
             let degree = 2 * half;
             // One side or the other of any member: twice as many chances.
             let colluding = chances.least(corrupt, half, secure - 1.0);
-            let threshold = chances.least(corrupt, degree, secure).max(half + colluding);
+            let threshold = chances.least(corrupt, degree, secure).max(half + colluding).max(2);
             let lost = chances.at_least(dropouts, degree, (degree + 1).saturating_sub(threshold));
             (threshold <= degree && lost <= correct).then_some(threshold)
         };
@@ -140,7 +141,7 @@ impl Parameters {
             }
         }
         // In a complete graph there are no pieces, and all who collude are fewer than the threshold.
-        let threshold = corrupt + 1;
+        let threshold = (corrupt + 1).max(2);
         if members - 1 < threshold + dropouts {
             return Err(hopeless);
         }
@@ -240,7 +241,7 @@ mod tests {
         // Five colluding sites on one side and five that vanish are all there are: no luck is needed.
         assert_eq!(of(50, &risk(100, 100)), (22, 17));
         // So many that no sparse graph serves.
-        assert_eq!(of(50, &risk(333, 150)), (49, 17));
+        assert_eq!(of(50, &risk(333, 150)), (49, 18));
         for n in [100, 256, 512, 1000, 4000] {
             let (degree, threshold) = of(n, &risk(50, 50));
             assert!(degree <= 128 && threshold > degree / 2, "{n}: {degree} {threshold}");
@@ -253,7 +254,7 @@ mod tests {
     fn the_impossible_is_refused() {
         assert!(Parameters::derive(2, &risk(0, 0)).is_err());
         assert!(Parameters::derive(100, &risk(300, 450)).is_err());
-        assert!(Risk::new(400, 0, 40, 20).is_err() && Risk::new(0, 0, 5, 20).is_err());
+        assert!(Risk::new(400, 0, 40, 20).is_err() && Risk::new(0, 0, 39, 20).is_err());
     }
 
     /// Draws neighbourhoods by chance, with risks large enough to be seen: the exact tails must agree.

@@ -6,10 +6,11 @@ use x25519_dalek::PublicKey;
 
 use super::Refusal;
 use super::graph::Graph;
-use super::keys::{Authority, Batch, Statement, verifying_key};
+use super::keys::{Authority, Batch, Statement, exchange_key, holds, verifying_key};
 use super::members::Members;
 use super::parameters::Parameters;
 use super::terms::Terms;
+use crate::CohortSize;
 
 /// One site's keys for one round.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,19 +30,29 @@ impl Member {
         Some(Self {
             identity: verifying_key(&message.identity)?,
             enrolment: message.enrolment.as_slice().try_into().ok()?,
-            channel: fixed(&message.channel_key)?.into(),
-            mask: fixed(&message.mask_key)?.into(),
+            channel: exchange_key(&message.channel_key)?,
+            mask: exchange_key(&message.mask_key)?,
             commitment: fixed(&message.commitment)?,
             signature: message.signature.as_slice().try_into().ok()?,
         })
     }
 
-    /// Adds what must hold to a batch: first the enrolment, then the advertisement itself.
-    pub(crate) fn claims(&self, batch: &mut Batch, authority: &Authority, terms: &[u8; 32]) {
-        let enrolled = Statement::Enrolled.message(&[self.identity.as_bytes()]);
-        batch.add(&authority.0, enrolled, &self.enrolment);
+    /// Whether this one's enrolment holds, and whether its advertisement does.
+    pub(crate) fn check(&self, authority: &Authority, terms: &[u8; 32]) -> (bool, bool) {
+        let [enrolled, takes_part] = self.messages(terms);
+        (holds(&authority.0, &enrolled, &self.enrolment), holds(&self.identity, &takes_part, &self.signature))
+    }
+
+    fn messages(&self, terms: &[u8; 32]) -> [Vec<u8>; 2] {
         let keys = [self.channel.as_bytes(), self.mask.as_bytes(), &self.commitment];
         let takes_part = Statement::TakesPart.message(&[terms, keys[0], keys[1], keys[2]]);
+        [Statement::Enrolled.message(&[self.identity.as_bytes()]), takes_part]
+    }
+
+    /// Adds what must hold to a batch: first the enrolment, then the advertisement itself.
+    pub(crate) fn claims(&self, batch: &mut Batch, authority: &Authority, terms: &[u8; 32]) {
+        let [enrolled, takes_part] = self.messages(terms);
+        batch.add(&authority.0, enrolled, &self.enrolment);
         batch.add(&self.identity, takes_part, &self.signature);
     }
 }
@@ -59,6 +70,9 @@ impl Roster {
     /// Checks a roster that a server sent.
     pub(crate) fn read(message: &v1::Roster, terms: &Terms, authority: &Authority) -> Result<Self, Refusal> {
         let minimum = terms.minimum().get() as usize;
+        if message.members.len() > CohortSize::MAX as usize {
+            return Err(Refusal::TooMany(message.members.len()));
+        }
         if message.members.len() < minimum {
             return Err(Refusal::TooFew { what: "sites in the roster", have: message.members.len(), need: minimum });
         }
@@ -97,6 +111,12 @@ impl Roster {
     /// A member's index; the order of the identities makes it a search.
     pub(crate) fn index(&self, identity: &[u8; 32]) -> Option<u32> {
         self.members.binary_search_by(|m| m.identity.as_bytes().cmp(identity)).ok().map(|index| index as u32)
+    }
+
+    /// Whether a member's signature under a digest holds.
+    pub(crate) fn signed(&self, member: u32, what: Statement, digest: &[u8; 32], signature: &[u8]) -> bool {
+        let member = self.members.get(member as usize);
+        member.is_some_and(|m| holds(&m.identity, &what.message(&[digest]), signature))
     }
 
     /// Who a member is.

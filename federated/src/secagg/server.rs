@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use volet_proto::v1;
 
-use super::client::{check_quorum, survival};
-use super::keys::{Authority, Batch};
+use super::client::{check_quorum, hash_share, masking, survival};
+use super::keys::{Authority, Statement};
 use super::members::Members;
 use super::pack::{add_packed, packed_len};
 use super::roster::{Member, Roster};
@@ -29,12 +29,15 @@ pub struct Server {
 
 enum Phase {
     Advertising { members: BTreeMap<[u8; 32], Member>, most: usize },
-    Sharing { roster: Roster, sharers: Members, mail: BTreeMap<u32, Vec<v1::SealedShares>> },
-    Masking { roster: Roster, sharers: Members, arrived: Members, sum: Vec<u32> },
+    Sharing { roster: Roster, sharers: Members, mail: BTreeMap<u32, Vec<v1::SealedShares>>, hashes: Hashes },
+    Masking { held: Box<Summed>, digest: [u8; 32], signatures: BTreeMap<u32, Vec<u8>> },
     Signing { held: Box<Summed>, signatures: BTreeMap<u32, Vec<u8>> },
     Unmasking { held: Box<Summed>, reveals: Reveals },
     Over,
 }
+
+/// By dealer and holder: hashes of the share of the own mask's seed and of the mask key's.
+type Hashes = BTreeMap<(u32, u32), [[u8; 32]; 2]>;
 
 /// A masked sum and all that is needed to open it.
 pub(super) struct Summed {
@@ -42,6 +45,7 @@ pub(super) struct Summed {
     pub(super) sharers: Members,
     pub(super) survivors: Members,
     pub(super) sum: Vec<u32>,
+    hashes: Hashes,
 }
 
 impl Server {
@@ -59,12 +63,10 @@ impl Server {
         if members.len() >= *most {
             return Err(Rejected::Full);
         }
-        let mut batch = Batch::default();
-        member.claims(&mut batch, &self.authority, &self.terms.digest());
-        match batch.first_false() {
-            Some(0) => Err(Rejected::NotEnrolled),
-            Some(_) => Err(Rejected::Malformed),
-            None => {
+        match member.check(&self.authority, &self.terms.digest()) {
+            (false, _) => Err(Rejected::NotEnrolled),
+            (_, false) => Err(Rejected::Malformed),
+            _ => {
                 members.insert(*from, member);
                 Ok(())
             }
@@ -72,47 +74,55 @@ impl Server {
     }
 
     fn share(&mut self, from: &[u8; 32], message: &v1::ShareUpload) -> Result<(), Rejected> {
-        let Phase::Sharing { roster, sharers, mail } = &mut self.phase else { return Err(Rejected::OutOfTurn) };
+        let Phase::Sharing { roster, sharers, mail, hashes } = &mut self.phase else { return Err(Rejected::OutOfTurn) };
         let sender = roster.index(from).ok_or(Rejected::Stranger)?;
         let neighbours = roster.graph.neighbours(sender);
         let addressed = message.shares.iter().map(|s| s.member);
-        if !addressed.eq(neighbours) || message.shares.iter().any(|s| s.sealed.len() != SEALED) {
+        let fixed = |hash: &[u8]| <[u8; 32]>::try_from(hash).ok();
+        let read = message.shares.iter().map(|s| Some([fixed(&s.own_mask_hash)?, fixed(&s.mask_key_hash)?]));
+        let read: Option<Vec<_>> = read.collect();
+        let read = read.filter(|_| addressed.eq(neighbours)).ok_or(Rejected::Malformed)?;
+        if message.shares.iter().any(|s| s.sealed.len() != SEALED) {
             return Err(Rejected::Malformed);
         }
         if !sharers.add(sender) {
             return Err(Rejected::Twice);
         }
-        for share in &message.shares {
-            let sealed = v1::SealedShares { member: sender, sealed: share.sealed.clone() };
+        for (share, read) in message.shares.iter().zip(read) {
+            hashes.insert((sender, share.member), read);
+            let sealed = v1::SealedShares { member: sender, sealed: share.sealed.clone(), ..Default::default() };
             mail.entry(share.member).or_default().push(sealed);
         }
         Ok(())
     }
 
     fn masked(&mut self, from: &[u8; 32], message: &v1::MaskedVector) -> Result<(), Rejected> {
-        let Phase::Masking { roster, sharers, arrived, sum } = &mut self.phase else {
-            return Err(Rejected::OutOfTurn);
-        };
-        let sender = roster.index(from).filter(|&s| sharers.contains(s)).ok_or(Rejected::Stranger)?;
-        if arrived.contains(sender) {
+        let Phase::Masking { held, digest, signatures } = &mut self.phase else { return Err(Rejected::OutOfTurn) };
+        let sender = held.roster.index(from).filter(|&s| held.sharers.contains(s)).ok_or(Rejected::Stranger)?;
+        if held.survivors.contains(sender) {
             return Err(Rejected::Twice);
         }
-        if !add_packed(sum, &message.packed, self.terms.modulus()) {
-            let need = packed_len(sum.len(), self.terms.modulus());
+        if !held.roster.signed(sender, Statement::Masked, digest, &message.signature) {
+            return Err(Rejected::Malformed);
+        }
+        if !add_packed(&mut held.sum, &message.packed, self.terms.modulus()) {
+            let need = packed_len(held.sum.len(), self.terms.modulus());
             return Err(Rejected::Length { have: message.packed.len(), need });
         }
-        arrived.add(sender);
+        held.survivors.add(sender);
+        signatures.insert(sender, message.signature.clone());
         Ok(())
     }
 
     fn signed(&mut self, from: &[u8; 32], message: v1::SurvivorsSignature) -> Result<(), Rejected> {
         let Phase::Signing { held, signatures } = &mut self.phase else { return Err(Rejected::OutOfTurn) };
         let sender = held.roster.index(from).filter(|&s| held.survivors.contains(s)).ok_or(Rejected::Stranger)?;
-        if message.member != sender || message.signature.len() != 64 {
-            return Err(Rejected::Malformed);
-        }
         if signatures.contains_key(&sender) {
             return Err(Rejected::Twice);
+        }
+        let digest = survival(&held.roster, &held.sharers, &held.survivors);
+        if !held.roster.signed(sender, Statement::Survived, &digest, &message.signature) {
+            return Err(Rejected::Malformed);
         }
         signatures.insert(sender, message.signature);
         Ok(())
@@ -129,7 +139,11 @@ impl Server {
                     && held.survivors.contains(share.member) == survived
                     && neighbours.binary_search(&share.member).is_ok();
                 let value = Share::read(&share.value).filter(|_| fits).ok_or(Rejected::Malformed)?;
-                read.push((share.member, value));
+                let [own, mask] = held.hashes.get(&(share.member, sender)).ok_or(Rejected::Malformed)?;
+                // Not what the dealer said it dealt: the dealer's fault or the holder's, and worth nothing either way.
+                if hash_share(&value, share.member, sender) == *if survived { own } else { mask } {
+                    read.push((share.member, value));
+                }
             }
         }
         read.sort_by_key(|(member, _)| *member);
@@ -156,7 +170,7 @@ impl SecureSum for Server {
         match &self.phase {
             Phase::Advertising { members, most } => most - members.len(),
             Phase::Sharing { roster, sharers, .. } => roster.members.len() - sharers.len(),
-            Phase::Masking { sharers, arrived, .. } => sharers.len() - arrived.len(),
+            Phase::Masking { held, .. } => held.sharers.len() - held.survivors.len(),
             Phase::Signing { held, signatures } => held.survivors.len() - signatures.len(),
             Phase::Unmasking { held, reveals } => held.survivors.len() - reveals.len(),
             Phase::Over => 0,
@@ -171,14 +185,14 @@ impl SecureSum for Server {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Advertising { members, .. } => {
                 enough("sites took part", members.len())?;
-                let roster = Roster::of(members.into_values().collect(), &self.terms).map_err(Abort::Roster)?;
+                let roster = Roster::of(members.into_values().collect(), &self.terms).map_err(Abort::Refused)?;
                 let message = v1::Roster { members: roster.members.iter().map(Into::into).collect() };
                 let to = roster.members.iter().map(|m| m.identity.to_bytes()).collect();
                 let sharers = Members::none(roster.members.len());
-                self.phase = Phase::Sharing { roster, sharers, mail: BTreeMap::new() };
+                self.phase = Phase::Sharing { roster, sharers, mail: BTreeMap::new(), hashes: Hashes::new() };
                 Ok(Delivery::Same { to, message: ToSite::Roster(message) })
             }
-            Phase::Sharing { roster, sharers, mut mail } => {
+            Phase::Sharing { roster, sharers, mut mail, hashes } => {
                 enough("sites shared their secrets", sharers.len())?;
                 let mut deliveries = Vec::with_capacity(sharers.len());
                 for member in sharers.iter() {
@@ -187,32 +201,36 @@ impl SecureSum for Server {
                     let message = v1::ShareDelivery { sharers: sharers.write(), shares };
                     deliveries.extend(roster.identity(member).map(|to| (to, ToSite::Shares(message))));
                 }
-                let (arrived, sum) = (Members::none(roster.members.len()), vec![0; self.terms.dimension()]);
-                self.phase = Phase::Masking { roster, sharers, arrived, sum };
+                let (survivors, sum) = (Members::none(roster.members.len()), vec![0; self.terms.dimension()]);
+                let digest = masking(&roster, &sharers);
+                let held = Box::new(Summed { roster, sharers, survivors, sum, hashes });
+                self.phase = Phase::Masking { held, digest, signatures: BTreeMap::new() };
                 Ok(Delivery::Each(deliveries))
             }
-            Phase::Masking { roster, sharers, arrived: survivors, sum } => {
-                enough("vectors arrived", survivors.len())?;
-                let message = v1::Survivors { members: survivors.write() };
-                let to = roster.identities(&survivors);
-                let held = Box::new(Summed { roster, sharers, survivors, sum });
-                self.phase = Phase::Signing { held, signatures: BTreeMap::new() };
-                Ok(Delivery::Same { to, message: ToSite::Survivors(message) })
-            }
-            Phase::Signing { held, mut signatures } => {
-                let digest = survival(&held.roster, &held.sharers, &held.survivors);
-                let proof = loop {
-                    let claims = signatures.iter().map(|(&member, s)| (member, s.clone()));
-                    let signatures_now =
-                        claims.map(|(member, signature)| v1::SurvivorsSignature { member, signature }).collect();
-                    let proof = v1::SurvivorsProof { signatures: signatures_now };
-                    match check_quorum(&held.roster, &held.survivors, &digest, &proof) {
-                        Ok(()) => break proof,
-                        // A false signature goes; the others may still be enough.
-                        Err(super::Refusal::Forged(member)) if signatures.remove(&member).is_some() => {}
-                        Err(refusal) => return Err(Abort::Roster(refusal)),
-                    }
+            Phase::Masking { held, signatures, .. } => {
+                enough("vectors arrived", held.survivors.len())?;
+                let members = held.survivors.write();
+                let told = |member: u32| {
+                    let neighbours = held.roster.graph.neighbours(member).into_iter();
+                    let claims = neighbours.filter_map(|n| {
+                        signatures.get(&n).map(|s| v1::MemberSignature { member: n, signature: s.clone() })
+                    });
+                    v1::Survivors { members: members.clone(), neighbours: claims.collect() }
                 };
+                let each = held
+                    .survivors
+                    .iter()
+                    .filter_map(|member| held.roster.identity(member).map(|to| (to, ToSite::Survivors(told(member)))));
+                let each = each.collect();
+                self.phase = Phase::Signing { held, signatures: BTreeMap::new() };
+                Ok(Delivery::Each(each))
+            }
+            Phase::Signing { held, signatures } => {
+                let digest = survival(&held.roster, &held.sharers, &held.survivors);
+                let claims =
+                    signatures.into_iter().map(|(member, signature)| v1::MemberSignature { member, signature });
+                let proof = v1::SurvivorsProof { signatures: claims.collect() };
+                check_quorum(&held.roster, &held.survivors, &digest, &proof).map_err(Abort::Refused)?;
                 let to = held.roster.identities(&held.survivors);
                 let reveals = Reveals::new(held.roster.members.len());
                 self.phase = Phase::Unmasking { held, reveals };

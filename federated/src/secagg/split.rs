@@ -8,33 +8,69 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use ed25519_dalek::VerifyingKey;
 use volet_proto::v1;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
-use super::keys::{self, Authority, Batch, Identity, Statement, verifying_key};
+use super::keys::{self, Authority, Batch, Identity, Statement, exchange_key, holds, verifying_key};
+
 use super::mask;
+use super::outgoing::{Unsealed, residues};
 use super::pack::{add_packed, pack, packed_len};
 use super::shamir::Seed;
 use super::terms::Terms;
-use super::{Abort, Contribution, Delivery, Refusal, Rejected, SecureSum, Sum, ToHelper, ToServer};
+use super::{Abort, Delivery, Demands, Refusal, Rejected, SecureSum, Sum, ToServer};
+use crate::CohortSize;
+use crate::mechanism::Noised;
 
 const SEALED_SEED: &str = "volet 2026-11 split masks: sealed seed";
 const SENDER_SECRET: &str = "volet 2026-11 split masks: sender secret";
 const REPORT: &str = "volet 2026-11 split masks: one report of one site";
 const PACKED: &str = "volet 2026-11 split masks: masked vector";
 
-/// Makes a site's one message.
+/// Makes a site's one message, for the helper whose X25519 key the device pins: an aggregator that could name the helper
+/// would name itself.
 ///
 /// # Errors
-/// A [`Refusal`]: the vector has another length than agreed, the helper's key is none, or there are no random bytes.
+/// A [`Refusal`]: the terms are not what the device demands or the noise was made for, the helper's key is none, or there
+/// are no random bytes.
 pub fn report(
+    terms: &Terms,
+    demands: &Demands,
+    identity: &Identity,
+    helper: &[u8; 32],
+    noised: Noised,
+) -> Result<Unsealed<v1::SplitReport>, Refusal> {
+    demands.check(terms)?;
+    // A report is sealed before anyone knows how many sites there will be: reckon with the smallest sum.
+    let (vector, reservation) = residues(noised, terms, terms.minimum().get() as usize)?;
+    report_values(terms, identity, helper, vector).map(|message| Unsealed::new(message, reservation))
+}
+
+/// The same without noise or a ledger, for simulators and benchmarks: the feature that this needs is no camera's.
+///
+/// # Errors
+/// As [`report`].
+#[cfg(any(test, feature = "unprotected"))]
+pub fn report_unprotected(
     terms: &Terms,
     identity: &Identity,
     helper: &[u8; 32],
-    contribution: Contribution,
+    values: &[i32],
 ) -> Result<v1::SplitReport, Refusal> {
-    let mut vector = contribution.into_residues(terms)?;
+    report_values(terms, identity, helper, values.iter().map(|&v| v as u32).collect())
+}
+
+fn report_values(
+    terms: &Terms,
+    identity: &Identity,
+    helper: &[u8; 32],
+    mut vector: Vec<u32>,
+) -> Result<v1::SplitReport, Refusal> {
+    if vector.len() != terms.dimension() {
+        return Err(Refusal::Length { have: vector.len(), need: terms.dimension() });
+    }
     let mut key = Zeroizing::new([0; 32]);
     getrandom::fill(key.as_mut())?;
     let secret = StaticSecret::from(Seed::random()?.key(SENDER_SECRET));
@@ -46,7 +82,7 @@ pub fn report(
     mask::add(&mut vector, &key);
     let packed = pack(&vector, terms.modulus());
     let packed_digest = blake3::derive_key(PACKED, &packed);
-    let signature = identity.sign(Statement::Reports, &claims(&digest, sender.as_bytes(), &sealed, &packed_digest));
+    let signature = identity.sign(Statement::Reports, &[&digest, helper, sender.as_bytes(), &sealed, &packed_digest]);
     let seed = v1::SealedSeed {
         identity: identity.public().to_vec(),
         enrolment: identity.enrolment().to_vec(),
@@ -62,20 +98,39 @@ pub fn report(
 pub struct Aggregator {
     terms: Terms,
     authority: Authority,
+    helper: Keys,
     sum: Vec<u32>,
     seeds: BTreeMap<[u8; 32], v1::SealedSeed>,
-    asked: bool,
     most: usize,
+    phase: Phase,
+}
+
+/// How a helper is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// The Ed25519 key that transport knows it by.
+    pub identity: [u8; 32],
+    /// The X25519 key that sites seal to.
+    pub exchange: [u8; 32],
+}
+
+#[derive(PartialEq)]
+enum Phase {
+    Collecting,
+    Asked,
+    Unmasked,
+    Over,
 }
 
 impl Aggregator {
     /// A buffer that is full with `most` reports.
-    pub fn new(terms: Terms, authority: Authority, most: usize) -> Self {
-        Self { terms, authority, sum: vec![0; terms.dimension()], seeds: BTreeMap::new(), asked: false, most }
+    pub fn new(terms: Terms, authority: Authority, helper: Keys, most: usize) -> Self {
+        let sum = vec![0; terms.dimension()];
+        Self { terms, authority, helper, sum, seeds: BTreeMap::new(), most, phase: Phase::Collecting }
     }
 
     fn report(&mut self, from: &[u8; 32], message: v1::SplitReport) -> Result<(), Rejected> {
-        if self.asked {
+        if self.phase != Phase::Collecting {
             return Err(Rejected::OutOfTurn);
         }
         if self.seeds.len() >= self.most {
@@ -88,12 +143,12 @@ impl Aggregator {
         if self.seeds.contains_key(from) {
             return Err(Rejected::Twice);
         }
-        let mut batch = Batch::default();
-        claim(&seed, &self.terms.digest(), &self.authority, &mut batch).ok_or(Rejected::Malformed)?;
-        match batch.first_false() {
-            Some(0) => return Err(Rejected::NotEnrolled),
-            Some(_) => return Err(Rejected::Malformed),
-            None => {}
+        let claims = Claims::of(&seed, &self.terms.digest(), &self.helper.exchange).ok_or(Rejected::Malformed)?;
+        if !holds(&self.authority.0, &claims.enrolled, &seed.enrolment) {
+            return Err(Rejected::NotEnrolled);
+        }
+        if !holds(&claims.identity, &claims.reports, &seed.signature) {
+            return Err(Rejected::Malformed);
         }
         if !add_packed(&mut self.sum, &message.packed, self.terms.modulus()) {
             let need = packed_len(self.sum.len(), self.terms.modulus());
@@ -103,16 +158,21 @@ impl Aggregator {
         Ok(())
     }
 
-    fn unmask(&mut self, message: &v1::MaskSum) -> Result<(), Rejected> {
-        if !self.asked {
-            return Err(Rejected::OutOfTurn);
+    fn unmask(&mut self, from: &[u8; 32], message: &v1::MaskSum) -> Result<(), Rejected> {
+        if *from != self.helper.identity {
+            return Err(Rejected::Stranger);
+        }
+        match self.phase {
+            Phase::Asked => {}
+            Phase::Unmasked => return Err(Rejected::Twice),
+            Phase::Collecting | Phase::Over => return Err(Rejected::OutOfTurn),
         }
         let mut masks = vec![0; self.sum.len()];
         if !add_packed(&mut masks, &message.packed, self.terms.modulus()) {
             return Err(Rejected::Malformed);
         }
         self.sum.iter_mut().zip(&masks).for_each(|(s, m)| *s = s.wrapping_sub(*m));
-        self.most = 0;
+        self.phase = Phase::Unmasked;
         Ok(())
     }
 }
@@ -121,13 +181,17 @@ impl SecureSum for Aggregator {
     fn receive(&mut self, from: &[u8; 32], message: ToServer) -> Result<(), Rejected> {
         match message {
             ToServer::Split(report) => self.report(from, report),
-            ToServer::MaskSum(sum) => self.unmask(&sum),
+            ToServer::MaskSum(sum) => self.unmask(from, &sum),
             _ => Err(Rejected::OutOfTurn),
         }
     }
 
     fn waiting_for(&self) -> usize {
-        if self.asked { usize::from(self.most > 0) } else { self.most - self.seeds.len() }
+        match self.phase {
+            Phase::Collecting => self.most - self.seeds.len(),
+            Phase::Asked => 1,
+            Phase::Unmasked | Phase::Over => 0,
+        }
     }
 
     fn advance(&mut self) -> Result<Delivery, Abort> {
@@ -135,18 +199,19 @@ impl SecureSum for Aggregator {
         if self.seeds.len() < need {
             return Err(Abort::TooFew { what: "reports arrived", have: self.seeds.len(), need });
         }
-        match (self.asked, self.most) {
-            (false, _) => {
-                self.asked = true;
+        match self.phase {
+            Phase::Collecting => {
+                self.phase = Phase::Asked;
                 let seeds = self.seeds.values().cloned().collect();
-                Ok(Delivery::Helper(ToHelper { terms: self.terms, batch: v1::SeedBatch { seeds } }))
+                Ok(Delivery::Helper(v1::SeedBatch { terms: Some(self.terms.into()), seeds }))
             }
-            (true, 0) if !self.sum.is_empty() => {
+            Phase::Asked => Err(Abort::NoHelper),
+            Phase::Unmasked => {
+                self.phase = Phase::Over;
                 let residues = std::mem::take(&mut self.sum);
                 Ok(Delivery::Sum(Sum::new(residues, self.terms.modulus(), self.seeds.len())))
             }
-            (true, 0) => Err(Abort::Over),
-            (true, _) => Err(Abort::NoHelper),
+            Phase::Over => Err(Abort::Over),
         }
     }
 }
@@ -155,14 +220,15 @@ impl SecureSum for Aggregator {
 pub struct Helper {
     secret: StaticSecret,
     authority: Authority,
+    minimum: CohortSize,
     opened: HashSet<[u8; 32]>,
 }
 
 impl Helper {
-    /// A helper with this X25519 secret, who has opened these reports before. The set must outlive restarts: store
-    /// [`opened`](Self::opened) before a sum is sent.
-    pub fn new(secret: [u8; 32], authority: Authority, opened: HashSet<[u8; 32]>) -> Self {
-        Self { secret: secret.into(), authority, opened }
+    /// A helper with this X25519 secret, who opens no sum of fewer than `minimum` sites whatever the terms say, and has
+    /// opened these reports before. The set must outlive restarts: store [`opened`](Self::opened) before a sum is sent.
+    pub fn new(secret: [u8; 32], authority: Authority, minimum: CohortSize, opened: HashSet<[u8; 32]>) -> Self {
+        Self { secret: secret.into(), authority, minimum, opened }
     }
 
     /// The public key that sites seal to.
@@ -170,8 +236,8 @@ impl Helper {
         PublicKey::from(&self.secret).to_bytes()
     }
 
-    /// What was opened so far: a hash of site and terms for each report. One site has one report per round, however often
-    /// it sends it.
+    /// What was opened so far: a hash of site and round for each report. One site has one report per round, however often
+    /// and under whatever terms it sends it.
     pub fn opened(&self) -> &HashSet<[u8; 32]> {
         &self.opened
     }
@@ -179,21 +245,26 @@ impl Helper {
     /// The sum of a batch's masks.
     ///
     /// # Errors
-    /// A [`Refusal`] where the batch has fewer sites than the terms ask for, one of them twice, unsigned, not enrolled, or
-    /// one that was opened before. Nothing is opened then.
-    pub fn sum(&mut self, request: &ToHelper) -> Result<v1::MaskSum, Refusal> {
-        let ToHelper { terms, batch } = request;
-        let need = terms.minimum().get() as usize;
+    /// A [`Refusal`] where the batch has fewer sites than the terms or the helper ask for, one of them twice, unsigned, not
+    /// enrolled, or one that was opened before. Nothing is opened then.
+    pub fn sum(&mut self, batch: &v1::SeedBatch) -> Result<v1::MaskSum, Refusal> {
+        let terms =
+            batch.terms.clone().ok_or(Refusal::Terms).and_then(|t| Terms::try_from(t).map_err(|_| Refusal::Terms))?;
+        let need = terms.minimum().max(self.minimum).get() as usize;
         if batch.seeds.len() < need {
             return Err(Refusal::TooFew { what: "reports in the batch", have: batch.seeds.len(), need });
         }
-        let digest = terms.digest();
+        let (digest, helper) = (terms.digest(), self.public());
         let mut signatures = Batch::default();
         let mut reports = HashSet::new();
         for (index, seed) in (0..).zip(&batch.seeds) {
-            claim(seed, &digest, &self.authority, &mut signatures).ok_or(Refusal::Malformed(index))?;
-            let report =
-                *blake3::Hasher::new_derive_key(REPORT).update(&digest).update(&seed.identity).finalize().as_bytes();
+            let claims = Claims::of(seed, &digest, &helper).ok_or(Refusal::Malformed(index))?;
+            let signature = |bytes: &[u8]| <[u8; 64]>::try_from(bytes).map_err(|_| Refusal::Malformed(index));
+            signatures.add(&self.authority.0, claims.enrolled, &signature(&seed.enrolment)?);
+            signatures.add(&claims.identity, claims.reports, &signature(&seed.signature)?);
+            let mut report = blake3::Hasher::new_derive_key(REPORT);
+            report.update(terms.round().task().as_bytes()).update(&terms.round().number().to_le_bytes());
+            let report = *report.update(&seed.identity).finalize().as_bytes();
             if self.opened.contains(&report) || !reports.insert(report) {
                 return Err(Refusal::Opened(index));
             }
@@ -216,21 +287,23 @@ impl Helper {
     }
 }
 
-fn claims<'a>(terms: &'a [u8; 32], sender: &'a [u8], sealed: &'a [u8], packed: &'a [u8]) -> [&'a [u8]; 4] {
-    [terms, sender, sealed, packed]
+/// What a report's two signatures are under.
+struct Claims {
+    identity: VerifyingKey,
+    enrolled: Vec<u8>,
+    reports: Vec<u8>,
 }
 
-/// Adds a report's enrolment and signature to a batch; `None` where a field has the wrong length.
-fn claim(seed: &v1::SealedSeed, terms: &[u8; 32], authority: &Authority, batch: &mut Batch) -> Option<()> {
-    let identity = verifying_key(&seed.identity)?;
-    let sender = <[u8; 32]>::try_from(seed.sender_key.as_slice()).ok()?;
-    let lengths = (seed.sealed.len(), seed.packed_digest.len());
-    if lengths != (48, 32) {
-        return None;
+impl Claims {
+    /// `None` where a field has the wrong length, or the sender's key is one of few that agree with every other.
+    fn of(seed: &v1::SealedSeed, terms: &[u8; 32], helper: &[u8; 32]) -> Option<Self> {
+        let identity = verifying_key(&seed.identity)?;
+        let sender = exchange_key(&seed.sender_key)?;
+        if (seed.sealed.len(), seed.packed_digest.len()) != (48, 32) {
+            return None;
+        }
+        let reports = [&terms[..], helper, sender.as_bytes(), &seed.sealed, &seed.packed_digest];
+        let enrolled = Statement::Enrolled.message(&[identity.as_bytes()]);
+        Some(Self { identity, enrolled, reports: Statement::Reports.message(&reports) })
     }
-    let enrolled = Statement::Enrolled.message(&[identity.as_bytes()]);
-    batch.add(&authority.0, enrolled, seed.enrolment.as_slice().try_into().ok()?);
-    let message = Statement::Reports.message(&claims(terms, &sender, &seed.sealed, &seed.packed_digest));
-    batch.add(&identity, message, seed.signature.as_slice().try_into().ok()?);
-    Some(())
 }

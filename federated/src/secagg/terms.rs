@@ -32,8 +32,8 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// The longest vector.
-    pub const LONGEST: u32 = 1 << 26;
+    /// The longest vector: what a device's ledger keeps of one round.
+    pub const LONGEST: u32 = 4_000_000;
 
     /// Terms for a vector of `dimension` values summed over at least `minimum` sites.
     ///

@@ -1,8 +1,8 @@
 //! From revealed shares to the sum: seeds are reconstructed, checked against what their owners published, and their masks
 //! taken away.
 //!
-//! Shares are not verifiable one by one, but their seeds are: own masks by commitment, mask keys by the public key.
-//! So a false share is noticed, its giver is found by leaving it out, and from then on believed last.
+//! A share that is not what its dealer said it dealt was left out on arrival. Seeds are checked too, own masks by their
+//! commitment and mask keys by the public key: a dealer whose shares do not fit together is found, and named.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,9 +15,6 @@ use super::members::Members;
 use super::server::Summed;
 use super::shamir::{Seed, Share, Weights};
 use super::{keys, mask};
-
-/// How many subsets of shares are tried where some are false.
-const TRIES: u64 = 256;
 
 /// The shares that arrived.
 pub(super) struct Reveals {
@@ -47,13 +44,8 @@ impl Reveals {
 
 /// The sum without masks, modulo 2^32 in the bits that count.
 pub(super) fn open(held: Summed, reveals: &Reveals) -> Result<Vec<u32>, Abort> {
-    let Summed { roster, sharers, survivors, mut sum } = held;
-    let mut opener = Opener {
-        reveals,
-        threshold: roster.parameters.threshold(),
-        weights: HashMap::new(),
-        liars: Members::none(roster.members.len()),
-    };
+    let Summed { roster, sharers, survivors, mut sum, .. } = held;
+    let mut opener = Opener { reveals, threshold: roster.parameters.threshold(), weights: HashMap::new() };
     for (owner, member) in (0..).zip(&roster.members).filter(|(owner, _)| sharers.contains(*owner)) {
         if survivors.contains(owner) {
             let seed = opener.seed(owner, |seed| commit(seed) == member.commitment)?;
@@ -78,52 +70,18 @@ struct Opener<'a> {
     threshold: usize,
     /// By holders: in a complete graph nearly all seeds have the same.
     weights: HashMap<Vec<u32>, Weights>,
-    liars: Members,
 }
 
 impl Opener<'_> {
     /// A seed from its shares that its owner's word confirms.
     fn seed(&mut self, owner: u32, confirmed: impl Fn(&Seed) -> bool) -> Result<Seed, Abort> {
-        let given = self.reveals.shares.get(&owner).map_or(&[][..], Vec::as_slice);
-        let mut shares: Vec<&(u32, Share)> = given.iter().collect();
+        let shares = self.reveals.shares.get(&owner).map_or(&[][..], Vec::as_slice);
         if shares.len() < self.threshold {
-            return Err(Abort::Lost(owner));
+            return Err(Abort::Vanished(owner));
         }
-        shares.sort_by_key(|(giver, _)| (self.liars.contains(*giver), *giver));
-        let seed = self.combine(shares.iter().take(self.threshold).copied());
-        if confirmed(&seed) {
-            return Ok(seed);
-        }
-        let mut reader = blake3::Hasher::new_derive_key("volet 2026-11 secure aggregation: subsets of shares");
-        reader.update(&owner.to_le_bytes());
-        let mut reader = reader.finalize_xof();
-        for _ in 0..TRIES {
-            let mut keyed: Vec<([u8; 8], &(u32, Share))> = shares
-                .iter()
-                .map(|share| {
-                    let mut key = [0; 8];
-                    reader.fill(&mut key);
-                    (key, *share)
-                })
-                .collect();
-            keyed.sort_by_key(|(key, _)| *key);
-            let mut subset: Vec<&(u32, Share)> = keyed.iter().take(self.threshold).map(|(_, share)| *share).collect();
-            let seed = self.combine(subset.iter().copied());
-            if confirmed(&seed) {
-                // Whoever spoils a subset that was good lied.
-                for share in keyed.iter().skip(self.threshold).map(|(_, share)| *share) {
-                    let honest = subset.pop();
-                    subset.push(share);
-                    if !confirmed(&self.combine(subset.iter().copied())) {
-                        self.liars.add(share.0);
-                    }
-                    subset.pop();
-                    subset.extend(honest);
-                }
-                return Ok(seed);
-            }
-        }
-        Err(Abort::Lost(owner))
+        let seed = self.combine(shares.iter().take(self.threshold));
+        // Each share is what its dealer published: where they do not fit together, it is the dealer's doing.
+        if confirmed(&seed) { Ok(seed) } else { Err(Abort::Lost(owner)) }
     }
 
     fn combine<'b>(&mut self, shares: impl Iterator<Item = &'b (u32, Share)> + Clone) -> Seed {

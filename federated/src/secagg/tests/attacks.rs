@@ -27,11 +27,14 @@ fn roster(net: &mut Net) -> v1::Roster {
     }
 }
 
-fn survivors(net: &mut Net) -> Members {
-    match reach(net, 2) {
-        Delivery::Same { message: ToSite::Survivors(m), .. } => Members::read(&m.members, 25).unwrap(),
+/// Each site's message about the survivors, by its key.
+fn survivors(net: &mut Net) -> BTreeMap<[u8; 32], v1::Survivors> {
+    let Delivery::Each(each) = reach(net, 2) else { panic!("survivors come next") };
+    let read = |message| match message {
+        ToSite::Survivors(m) => m,
         other => panic!("{other:?}"),
-    }
+    };
+    each.into_iter().map(|(key, message)| (key, read(message))).collect()
 }
 
 fn net() -> Net {
@@ -43,10 +46,13 @@ fn a_server_that_swaps_a_key_is_refused() {
     for field in 0..3 {
         let mut net = net();
         let mut roster = roster(&mut net);
+        let other = &roster.members[14];
+        let other = [other.channel_key.clone(), other.mask_key.clone(), other.commitment.clone()];
         let victim = &mut roster.members[13];
         let key =
             [&mut victim.channel_key, &mut victim.mask_key, &mut victim.commitment].into_iter().nth(field).unwrap();
-        key[3] ^= 1;
+        // Another site's key, as a server would put its own: a key that is none is refused before its signature is looked at.
+        *key = other[field].clone();
         assert_eq!(refusal(&mut net, &ToSite::Roster(roster)), Refusal::Forged(13));
     }
 }
@@ -57,7 +63,7 @@ fn a_server_that_invents_sites_is_refused() {
     let mut roster = roster(&mut net);
     let stranger = SigningKey::from_bytes(&[77; 32]);
     let forged = enrol(&stranger, stranger.verifying_key().as_bytes());
-    let (_, fake) = Advertised::start(terms(20), trusted(), Identity::new(&[77; 32], &forged)).unwrap();
+    let (_, fake) = Advertised::start(terms(20), &any(), trusted(), Identity::new(&[77; 32], &forged)).unwrap();
     let at = roster.members.partition_point(|m| m.identity < fake.identity);
     roster.members.insert(at, fake);
     assert_eq!(refusal(&mut net, &ToSite::Roster(roster)), Refusal::NotEnrolled(at as u32));
@@ -77,7 +83,7 @@ fn a_server_that_replays_the_keys_of_another_round_is_refused() {
     let mut net = net();
     let mut roster = roster(&mut net);
     let other = terms_of(2, 20, Risk::new(100, 200, 40, 20).unwrap(), 32);
-    let (_, old) = Advertised::start(other, trusted(), identity(4)).unwrap();
+    let (_, old) = Advertised::start(other, &any(), trusted(), identity(4)).unwrap();
     let at = roster.members.iter().position(|m| m.identity == old.identity).unwrap();
     roster.members[at] = old;
     assert!(matches!(refusal(&mut net, &ToSite::Roster(roster)), Refusal::Forged(i) if i as usize == at));
@@ -99,7 +105,7 @@ fn a_tiny_cohort_is_refused_at_every_step() {
 
     let mut third = net();
     let _ = survivors(&mut third);
-    let told = v1::Survivors { members: vec![0xff, 0xff, 0x07, 0] };
+    let told = v1::Survivors { members: vec![0xff, 0xff, 0x07, 0], neighbours: vec![] };
     assert!(few(&refusal(&mut third, &ToSite::Survivors(told))));
 }
 
@@ -107,23 +113,22 @@ fn a_tiny_cohort_is_refused_at_every_step() {
 #[test]
 fn a_server_that_lies_about_survivors_learns_no_share() {
     let mut net = net();
-    let all = survivors(&mut net);
-    let mut without = Members::none(25);
-    all.iter().filter(|&m| m != 20).for_each(|m| {
-        without.add(m);
-    });
+    let honest = survivors(&mut net);
+    let all = vec![0xff, 0xff, 0xff, 0x01];
+    let without = vec![0xff, 0xff, 0xef, 0x01];
     let mut proofs = [v1::SurvivorsProof::default(), v1::SurvivorsProof::default()];
     let mut signed = Vec::new();
-    for (turn, (site, state)) in net.sites.values_mut().enumerate() {
-        let told = v1::Survivors { members: if turn % 2 == 0 { all.write() } else { without.write() } };
+    for (turn, (key, (site, state))) in net.sites.iter_mut().enumerate() {
+        let mut told = honest[key].clone();
+        told.members = if turn % 2 == 0 { all.clone() } else { without.clone() };
         let state = state.take().unwrap();
         match answer(*site, state, &ToSite::Survivors(told)) {
             Ok((state, ToServer::Signature(s))) => {
-                proofs[turn % 2].signatures.push(s);
+                proofs[turn % 2].signatures.push(v1::MemberSignature { member: turn as u32, signature: s.signature });
                 signed.push((turn, *site, state.unwrap()));
             }
             Ok(_) => panic!("a signature comes next"),
-            Err(refusal) => assert_eq!(refusal, Refusal::Survivors),
+            Err(refusal) => assert_eq!(refusal, Refusal::LeftOut("survivors")),
         }
     }
     let both = v1::SurvivorsProof { signatures: [&proofs[0].signatures[..], &proofs[1].signatures].concat() };
@@ -150,9 +155,9 @@ fn a_server_that_tells_each_half_that_the_other_never_shared_learns_no_share() {
             delivery.shares.retain(|s| s.member != 0 && s.member != 2);
         }
         let (state, _) = answer(*site, state.take().unwrap(), &ToSite::Shares(delivery)).unwrap();
-        let told = v1::Survivors { members: vec![0xfa, 0xff, 0xff, 0x01] };
+        let told = v1::Survivors { members: vec![0xfa, 0xff, 0xff, 0x01], neighbours: vec![] };
         if let Ok((state, ToServer::Signature(s))) = answer(*site, state.unwrap(), &ToSite::Survivors(told)) {
-            proofs.signatures.push(s);
+            proofs.signatures.push(v1::MemberSignature { member: turn as u32, signature: s.signature });
             signed.push((*site, state.unwrap()));
         }
     }
@@ -167,7 +172,7 @@ fn a_server_that_tells_each_half_that_the_other_never_shared_learns_no_share() {
 /// the piece keeps its mask, because too few may reveal it.
 #[test]
 fn a_piece_cut_out_of_the_ring_stays_masked() {
-    let risk = Risk::new(20, 100, 30, 10).unwrap();
+    let risk = Risk::new(20, 100, 40, 10).unwrap();
     for n in [150, 300, 600] {
         let p = Parameters::derive(n, &risk).unwrap();
         assert!(p.degree() + 1 < n, "{p:?} is complete");
@@ -183,6 +188,79 @@ fn a_piece_cut_out_of_the_ring_stays_masked() {
         // Even with every colluding site of the other half, shares are too few.
         assert!(weakest < p.threshold(), "{p:?}");
     }
+}
+
+/// Told alone that none of its neighbours shared, a site would mask towards nobody, and its own mask would be all that
+/// covers it. Its neighbours, who were told the truth, do not open that one.
+#[test]
+fn a_server_that_lies_about_sharers_to_one_site_does_not_isolate_it() {
+    let terms = terms_of(1, 100, Risk::new(5, 30, 40, 10).unwrap(), 32);
+    let p = Parameters::derive(160, &terms.risk()).unwrap();
+    assert!(p.degree() + 1 < 160 && p.degree() <= 60, "{p:?}");
+    let mut net = Net::new(terms, 0..160);
+    net.step(|_, answer| Some(answer)).unwrap();
+    let Delivery::Each(mut deliveries) = net.server.advance().unwrap() else { panic!("shares come next") };
+    let ToSite::Shares(delivery) = &mut deliveries[7].1 else { panic!("shares come next") };
+    for neighbour in delivery.shares.drain(..) {
+        delivery.sharers[neighbour.member as usize / 8] &= !(1 << (neighbour.member % 8));
+    }
+    let victim = 7;
+    let mut vectors = BTreeMap::new();
+    for (key, message) in deliveries {
+        let (site, state) = net.sites.get_mut(&key).unwrap();
+        let (next, reply) = answer(*site, state.take().unwrap(), &message).unwrap();
+        *state = next;
+        vectors.insert(key, reply);
+    }
+    // The server's own check would refuse the victim's vector; a hostile one goes on with a signature that does not fit.
+    let signatures: Vec<Vec<u8>> = vectors
+        .values()
+        .map(|v| match v {
+            ToServer::Masked(m) => m.signature.clone(),
+            _ => panic!("vectors come next"),
+        })
+        .collect();
+    let everyone = Members::read(&[0xff; 20], 160).unwrap();
+    let mut opened = 0;
+    let mut proof = v1::SurvivorsProof::default();
+    let mut signed = Vec::new();
+    for (member, (site, state)) in net.sites.values_mut().enumerate() {
+        let neighbours =
+            signatures.iter().zip(0..).map(|(s, n)| v1::MemberSignature { member: n, signature: s.clone() });
+        let told = v1::Survivors { members: everyone.write(), neighbours: neighbours.collect() };
+        if let Ok((next, ToServer::Signature(s))) = answer(*site, state.take().unwrap(), &ToSite::Survivors(told)) {
+            proof.signatures.push(v1::MemberSignature { member: member as u32, signature: s.signature });
+            signed.push((*site, next.unwrap()));
+        }
+    }
+    proof.signatures.retain(|s| s.member != victim);
+    for (site, state) in signed {
+        if let Ok((_, ToServer::Reveal(reveal))) = answer(site, state, &ToSite::Proof(proof.clone())) {
+            assert!(reveal.own_masks.iter().all(|share| share.member != victim));
+            opened += usize::from(!reveal.own_masks.is_empty());
+        }
+    }
+    assert!(opened > 150, "the others go on: {opened}");
+}
+
+#[test]
+fn keys_that_agree_with_everyone_are_rejected() {
+    let mut server = Server::new(terms(20), trusted(), 30);
+    let (_, mut message) = Advertised::start(terms(20), &any(), trusted(), identity(1)).unwrap();
+    message.mask_key = vec![0; 32];
+    assert_eq!(server.receive(&identity(1).public(), ToServer::Advertisement(message)), Err(Rejected::Malformed));
+}
+
+#[test]
+fn terms_below_what_a_device_demands_are_refused() {
+    let start = |demands| Advertised::start(terms(20), &demands, trusted(), identity(1)).map(|_| ());
+    let number = |minimum| CohortSize::new(minimum).unwrap();
+    let refused = |what, offered, demanded| Err(Refusal::Demands { what, offered, demanded });
+    assert_eq!(start(Demands { minimum: number(20), corrupt_per_mille: 100, security_bits: 40 }), Ok(()));
+    assert_eq!(start(Demands { minimum: number(21), ..any() }), refused("smallest number of sites", 20, 21));
+    let colluding = "share of colluding sites, per mille";
+    assert_eq!(start(Demands { corrupt_per_mille: 101, ..any() }), refused(colluding, 100, 101));
+    assert_eq!(start(Demands { security_bits: 41, ..any() }), refused("security in bits", 40, 41));
 }
 
 #[test]
@@ -219,20 +297,30 @@ fn sites_that_misbehave_are_left_out_and_the_round_survives() {
     // Too early, and by a stranger.
     let early = ToServer::Reveal(v1::Reveal::default());
     assert_eq!(net.server.receive(&key, early), Err(Rejected::OutOfTurn));
-    let (_, again) = Advertised::start(terms(20), trusted(), identity(bad)).unwrap();
+    let (_, again) = Advertised::start(terms(20), &any(), trusted(), identity(bad)).unwrap();
     assert_eq!(net.server.receive(&key, ToServer::Advertisement(again.clone())), Err(Rejected::Twice));
     assert_eq!(net.server.receive(&[1; 32], ToServer::Advertisement(again)), Err(Rejected::Malformed));
 
     net.step(|_, answer| Some(answer)).unwrap();
     let late = ToServer::Shares(v1::ShareUpload::default());
     assert_eq!(net.server.receive(&key, late), Err(Rejected::Malformed));
-    net.step(|site, answer| (site != bad).then_some(answer)).unwrap();
-    let short = ToServer::Masked(v1::MaskedVector { packed: vec![1; 7] });
+    let mut signature = Vec::new();
+    net.step(|site, answer| match answer {
+        ToServer::Masked(masked) if site == bad => {
+            signature = masked.signature;
+            None
+        }
+        honest => Some(honest),
+    })
+    .unwrap();
+    let short = ToServer::Masked(v1::MaskedVector { packed: vec![1; 7], signature: signature.clone() });
     assert_eq!(net.server.receive(&key, short), Err(Rejected::Length { have: 7, need: 4 * DIMENSION }));
-    let stranger = ToServer::Masked(v1::MaskedVector { packed: vec![1; 4 * DIMENSION] });
+    let unsigned = ToServer::Masked(v1::MaskedVector { packed: vec![1; 4 * DIMENSION], signature: vec![0; 64] });
+    assert_eq!(net.server.receive(&key, unsigned.clone()), Err(Rejected::Malformed));
+    let stranger = unsigned;
     assert_eq!(net.server.receive(&[1; 32], stranger), Err(Rejected::Stranger));
     net.step(|_, answer| Some(answer)).unwrap();
-    let vector = ToServer::Masked(v1::MaskedVector { packed: vec![1; 4 * DIMENSION] });
+    let vector = ToServer::Masked(v1::MaskedVector { packed: vec![1; 4 * DIMENSION], signature });
     assert_eq!(net.server.receive(&key, vector), Err(Rejected::OutOfTurn));
     net.step(|_, answer| Some(answer)).unwrap();
     let dead = ToServer::Reveal(v1::Reveal::default());
@@ -283,7 +371,7 @@ fn a_site_that_seals_garbage_is_borne_or_named() {
     };
     assert_eq!(round(p.degree() - p.threshold()).0.unwrap().values(), sum_of(0..25));
     let (lost, dealer) = round(p.degree() - p.threshold() + 1);
-    assert_eq!(lost.unwrap_err(), Abort::Lost(dealer));
+    assert_eq!(lost.unwrap_err(), Abort::Vanished(dealer));
 }
 
 #[test]
@@ -292,7 +380,7 @@ fn a_helper_opens_no_small_no_doubled_and_no_second_batch() {
     let whole = request(&mut buffer(terms(10), 0..12));
     let with = |change: &dyn Fn(&mut Vec<v1::SealedSeed>)| {
         let mut request = whole.clone();
-        change(&mut request.batch.seeds);
+        change(&mut request.seeds);
         request
     };
     let few = with(&|seeds| seeds.truncate(9));
@@ -305,27 +393,30 @@ fn a_helper_opens_no_small_no_doubled_and_no_second_batch() {
     assert_eq!(helper.sum(&swapped), Err(Refusal::Forged(4)));
     // Other terms, say a smaller minimum, are not what the sites signed.
     let mut lowered = whole.clone();
-    lowered.terms = terms(2);
+    lowered.terms = Some(terms(2).into());
     assert_eq!(helper.sum(&lowered), Err(Refusal::Forged(0)));
+    lowered.terms = None;
+    assert_eq!(helper.sum(&lowered), Err(Refusal::Terms));
 
     // All but one, then all: the difference would be one site's vector.
     let but_one = with(&|seeds| seeds.truncate(11));
     assert!(helper.sum(&but_one).is_ok());
     assert_eq!(helper.sum(&whole), Err(Refusal::Opened(0)));
-    // Nor under fresh masks.
+    // Nor under fresh masks, nor under other terms of the same round.
     let again = request(&mut buffer(terms(10), 0..12));
     assert_eq!(helper.sum(&again), Err(Refusal::Opened(0)));
+    let other = terms_of(1, 10, Risk::new(100, 200, 40, 21).unwrap(), 32);
+    assert_eq!(helper.sum(&request(&mut buffer(other, 0..12))), Err(Refusal::Opened(0)));
     // A restart does not make it forget.
-    let mut restarted = Helper::new([9; 32], trusted(), helper.opened().clone());
+    let mut restarted = Helper::new([9; 32], trusted(), CohortSize::new(2).unwrap(), helper.opened().clone());
     assert_eq!(restarted.sum(&whole), Err(Refusal::Opened(0)));
 }
 
 #[test]
 fn an_aggregator_takes_no_swapped_and_no_doubled_report() {
     let terms = terms(2);
-    let mut aggregator = Aggregator::new(terms, trusted(), 2);
-    let of =
-        |site| report(&terms, &identity(site), &helper().public(), Contribution::unprotected(&vector(site))).unwrap();
+    let mut aggregator = Aggregator::new(terms, trusted(), helper_keys(), 2);
+    let of = |site| report(&terms, site);
     let (first, key) = (of(1), identity(1).public());
     let mut altered = first.clone();
     altered.packed[0] ^= 1;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 
-use super::split::{Aggregator, Helper, report};
+use super::split::{Aggregator, Helper, Keys, report_unprotected};
 use super::*;
 use crate::{CohortSize, RoundId, TaskId};
 
@@ -32,6 +32,11 @@ fn terms_of(number: u64, minimum: u32, risk: Risk, bits: u32) -> Terms {
     let round = RoundId::new(TaskId::from_bytes([3; 16]), number).unwrap();
     let modulus = Modulus::new(bits).unwrap();
     Terms::new(round, DIMENSION as u32, modulus, CohortSize::new(minimum).unwrap(), risk).unwrap()
+}
+
+/// A device that takes any terms.
+fn any() -> Demands {
+    Demands { minimum: CohortSize::new(2).unwrap(), corrupt_per_mille: 0, security_bits: 0 }
 }
 
 fn terms(minimum: u32) -> Terms {
@@ -66,7 +71,7 @@ impl Net {
         let started = sites.map(|site| {
             let identity = identity(site);
             let key = identity.public();
-            let (state, message) = Advertised::start(terms, trusted(), identity).unwrap();
+            let (state, message) = Advertised::start(terms, &any(), trusted(), identity).unwrap();
             server.receive(&key, ToServer::Advertisement(message)).unwrap();
             (key, (site, Some(Site::Advertised(state))))
         });
@@ -114,14 +119,14 @@ fn answer(site: u32, state: Site, message: &ToSite) -> Result<(Option<Site>, ToS
             (Some(Site::Shared(s)), ToServer::Shares(m))
         }
         (Site::Shared(s), ToSite::Shares(m)) => {
-            let (s, m) = s.mask(m, Contribution::unprotected(&vector(site)))?;
+            let (s, m) = s.mask_unprotected(m, &vector(site))?;
             (Some(Site::Masked(s)), ToServer::Masked(m))
         }
         (Site::Masked(s), ToSite::Survivors(m)) => {
             let (s, m) = s.sign(m)?;
             (Some(Site::Signed(s)), ToServer::Signature(m))
         }
-        (Site::Signed(s), ToSite::Proof(m)) => (None, ToServer::Reveal(s.reveal_unprotected(m)?)),
+        (Site::Signed(s), ToSite::Proof(m)) => (None, ToServer::Reveal(s.reveal(m)?)),
         _ => panic!("a message for another state"),
     })
 }
@@ -140,7 +145,7 @@ fn a_round_gives_the_sum_of_those_whose_vectors_arrived() {
 
 #[test]
 fn a_sparse_graph_gives_the_sum_too() {
-    let terms = terms_of(1, 150, Risk::new(10, 50, 20, 10).unwrap(), 24);
+    let terms = terms_of(1, 150, Risk::new(5, 30, 40, 10).unwrap(), 24);
     let degree = Parameters::derive(200, &terms.risk()).unwrap().degree();
     assert!(degree < 150, "{degree}");
     let sum =
@@ -153,7 +158,7 @@ proptest! {
     /// Whoever vanishes whenever: the sum is right, or there is none. Sums are never of fewer than the minimum.
     #[test]
     fn sums_are_right_or_absent(fates in prop::collection::vec(0_usize..12, 12..24), bits in 16_u32..=32) {
-        let risk = Risk::new(50, 300, 20, 10).unwrap();
+        let risk = Risk::new(50, 300, 40, 10).unwrap();
         let mut net = Net::new(terms_of(1, 8, risk, bits), 0..fates.len() as u32);
         match net.run(|step, site, answer| (fates[site as usize] != step).then_some(answer)) {
             Ok(sum) => {
@@ -161,7 +166,7 @@ proptest! {
                 prop_assert_eq!(sum.values(), sum_of((0..fates.len() as u32).filter(survived)));
                 prop_assert!(sum.contributors() >= 8);
             }
-            Err(Abort::TooFew { .. } | Abort::Lost(_) | Abort::Roster(_)) => {}
+            Err(Abort::TooFew { .. } | Abort::Vanished(_) | Abort::Refused(_)) => {}
             Err(other) => prop_assert!(false, "{other}"),
         }
     }
@@ -184,20 +189,27 @@ fn masked_vectors_look_uniform() {
 }
 
 fn helper() -> Helper {
-    Helper::new([9; 32], trusted(), HashSet::new())
+    Helper::new([9; 32], trusted(), CohortSize::new(2).unwrap(), HashSet::new())
+}
+
+fn helper_keys() -> Keys {
+    Keys { identity: [5; 32], exchange: helper().public() }
+}
+
+fn report(terms: &Terms, site: u32) -> v1::SplitReport {
+    report_unprotected(terms, &identity(site), &helper().public(), &vector(site)).unwrap()
 }
 
 fn buffer(terms: Terms, sites: std::ops::Range<u32>) -> Aggregator {
-    let mut aggregator = Aggregator::new(terms, trusted(), 100);
+    let mut aggregator = Aggregator::new(terms, trusted(), helper_keys(), 100);
     for site in sites {
-        let contribution = Contribution::unprotected(&vector(site));
-        let message = report(&terms, &identity(site), &helper().public(), contribution).unwrap();
+        let message = report(&terms, site);
         aggregator.receive(&identity(site).public(), ToServer::Split(message)).unwrap();
     }
     aggregator
 }
 
-fn request(aggregator: &mut Aggregator) -> ToHelper {
+fn request(aggregator: &mut Aggregator) -> v1::SeedBatch {
     match aggregator.advance().unwrap() {
         Delivery::Helper(request) => request,
         other => panic!("{other:?}"),
@@ -209,7 +221,10 @@ fn split_masks_give_the_sum() {
     let mut aggregator = buffer(terms(10), 0..12);
     let answer = helper().sum(&request(&mut aggregator)).unwrap();
     assert_eq!(aggregator.advance().unwrap_err(), Abort::NoHelper);
-    aggregator.receive(&[0; 32], ToServer::MaskSum(answer)).unwrap();
+    let answer = ToServer::MaskSum(answer);
+    assert_eq!(aggregator.receive(&[0; 32], answer.clone()), Err(Rejected::Stranger));
+    aggregator.receive(&[5; 32], answer.clone()).unwrap();
+    assert_eq!(aggregator.receive(&[5; 32], answer), Err(Rejected::Twice));
     match aggregator.advance().unwrap() {
         Delivery::Sum(sum) => assert_eq!((sum.values(), sum.contributors()), (&sum_of(0..12)[..], 12)),
         other => panic!("{other:?}"),
