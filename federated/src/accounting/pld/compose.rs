@@ -1,9 +1,9 @@
 //! Many rounds' losses: one round's, convolved with themselves by fast Fourier transform.
 //!
 //! A transform's rounding is relative to the largest probability, while delta lives in the tail. So the losses are
-//! weighted by `e^(x loss)` first, with Chernoff's exponent x for a delta near the one asked for: weighted sums are the
-//! sums of weighted losses, and the tail is now in the middle. A bound on what the transform may have mixed up is added to
-//! delta, as is all that lies outside the window of sums that is looked at.
+//! weighted by `e^(x loss)` first, with Chernoff's exponent x for a delta near the one asked for: weighted sums are
+//! the sums of weighted losses, and the tail is now in the middle. A bound on what the transform may have mixed up is
+//! added to delta, as is all that lies outside the window of sums that is looked at.
 
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex64;

@@ -22,7 +22,7 @@ use super::{Delta, Mechanism, Rounds};
 pub const STEP: f64 = 1e-4;
 
 /// What one direction's rounds may take up: grid points of one round and of all rounds.
-const MOST_POINTS: usize = 1 << 20;
+const MOST_POINTS: usize = 1 << 19;
 const MOST_COMPOSED: usize = 1 << 19;
 
 /// The least epsilon at `delta` for `rounds` of `mechanism`.

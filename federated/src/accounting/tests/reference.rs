@@ -214,6 +214,7 @@ fn rows_that_are_always_here() {
 
 /// To twenty digits, by arithmetic with sixty: nothing is told too low.
 #[test]
+#[allow(clippy::excessive_precision)] // as they were computed
 fn nothing_is_below_the_truth() {
     let above = Deviations::new("twenty digits", 0.0, 1e-9);
     for (mu, at, truth) in [
