@@ -1,10 +1,10 @@
 //! Privacy loss distributions of the Gaussian and of the Gaussian on a Poisson sample: the tightest of the accountants
 //! for sampled rounds, from above.
 //!
-//! * [`grid`]: one round's losses, put on a grid so that no delta becomes smaller ("connect the dots",
+//! * `grid`: one round's losses, put on a grid so that no delta becomes smaller ("connect the dots",
 //!   Doroshenko, Ghazi, Kamath, Kumar and Manurangsi 2022);
-//! * [`tail`]: Chernoff's bound on many rounds' losses, which says where to look;
-//! * [`compose`]: many rounds by fast Fourier transform.
+//! * `tail`: Chernoff's bound on many rounds' losses, which says where to look;
+//! * `compose`: many rounds by fast Fourier transform.
 //!
 //! Both directions are accounted for, a site added and a site removed, and the larger epsilon is told. For what-if
 //! questions: distributions of losses do not add up when later questions depend on earlier answers.
