@@ -1,11 +1,10 @@
-//! What accountants take: milliseconds of one thread for an epsilon.
+//! What accountants take: milliseconds of processor time, on one thread, for an epsilon.
 //!
 //! `cargo bench -p volet-federated --bench accounting`. Medians and minima of some runs each.
 
 #![allow(clippy::unwrap_used)]
 
-use std::time::Instant;
-
+use cpu_time::ThreadTime;
 use volet_federated::NoiseMultiplier;
 use volet_federated::accounting::{Delta, Mechanism, Rounds, SamplingRate, gdp, pld, rdp, zcdp};
 
@@ -22,7 +21,7 @@ fn main() {
         let row = |name: &str, run: &dyn Fn() -> f64| {
             let mut epsilon = 0.0;
             let mut time = || {
-                let start = Instant::now();
+                let start = ThreadTime::now();
                 epsilon = std::hint::black_box(run());
                 1000.0 * start.elapsed().as_secs_f64()
             };

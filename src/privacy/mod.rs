@@ -204,6 +204,9 @@ fn draw_epsilon(area: &Area<'_>, plan: &Plan) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// One end of a gain.
+type Signal = fn(&Gain) -> f64;
+
 fn draw_gain(area: &Area<'_>, plan: &Plan) -> anyhow::Result<()> {
     let curve = plan.gain_by_sites();
     let (first, last) = curve.first().zip(curve.last()).context("no numbers of sites to draw")?;
@@ -214,8 +217,7 @@ fn draw_gain(area: &Area<'_>, plan: &Plan) -> anyhow::Result<()> {
         .y_label_area_size(56)
         .build_cartesian_2d(sites.clone().log_scale(), gains.clone().log_scale())?;
     chart.configure_mesh().light_line_style(WHITE).x_desc("sites").y_desc("signal over noise S").draw()?;
-    let kinds: [(&str, fn(&Gain) -> f64); 2] =
-        [("updates agree little", |g| g.low), ("updates agree well", |g| g.high)];
+    let kinds: [(&str, Signal); 2] = [("updates agree little", |g| g.low), ("updates agree well", |g| g.high)];
     for ((name, of), colour) in kinds.into_iter().zip(COLOURS.iter().skip(2)) {
         let points = curve.iter().map(|(n, gain)| (*n as f64, of(gain)));
         let label = chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::{AccountingError, Delta, Epsilon, Mechanism, Rounds, gdp, zcdp};
+use crate::mechanism::BOUND;
 use crate::{CohortSize, NoiseMultiplier, Rho};
 
 /// The fewest and the most sites that a plan is for.
@@ -14,9 +15,6 @@ pub const SITES: (u64, u64) = (CohortSize::MIN as u64, 1_000_000_000);
 
 /// The most parameters that a plan is for.
 pub const MAX_PARAMETERS: u64 = 1_000_000_000_000;
-
-/// The clip norm in integer steps, B: the bound that a site's rounded update is checked against.
-pub const CLIP_STEPS: f64 = 16_384.0;
 
 /// The norm of the mean clipped update over the clip norm, c: the least and the most that was seen in training.
 const SIGNAL: (f64, f64) = (0.22, 0.26);
@@ -147,7 +145,7 @@ impl Plan {
 
     /// The standard deviation of a sum's noise that is accounted for, z B, in integer steps.
     pub fn sigma(&self) -> f64 {
-        self.noise.get() * CLIP_STEPS
+        self.noise.get() * f64::from(BOUND)
     }
 
     /// The variance of one site's share of the noise, `z^2 B^2/(n_min - f)`, in integer steps squared, rounded up.

@@ -1,9 +1,9 @@
 //! Many rounds' losses: one round's, convolved with themselves by fast Fourier transform.
 //!
 //! A transform's rounding is relative to the largest probability, while delta lives in the tail. So the losses are
-//! weighted by `e^(x loss)` first, with Chernoff's exponent x for the delta asked for: weighted sums are the sums of
-//! weighted losses, and the tail is now in the middle. A bound on what the transform may have mixed up is added to
-//! delta, as is all that lies outside the window of sums that is looked at.
+//! weighted by `e^(x loss)` first, with Chernoff's exponent x for a delta near the one asked for: weighted sums are
+//! the sums of weighted losses, and the tail is now in the middle. A bound on what the transform may have mixed up is
+//! added to delta, as is all that lies outside the window of sums that is looked at.
 
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex64;
@@ -42,7 +42,6 @@ impl Composed {
         let log_inverse = delta.log_inverse();
         let groups = Groups::new(one);
         let cut = one.beyond * count;
-        let bound = groups.bound(What::Delta, count, log_inverse);
         // What is cut off takes its share of delta; cuts are far below it.
         let fallback = groups.bound(What::Delta, count, -(delta.get() - cut).ln()).loss;
         if rounds == 1 {
@@ -50,12 +49,16 @@ impl Composed {
             let deltas = deltas(one.mass.clone(), one.step, &window, |_| 0.0);
             return Ok(Self { step: one.step, first: one.first, deltas, fallback, shift: one.shift });
         }
-        // Sums outside the window are mistaken for others: a ten-billionth of the weighted sums is little enough. Those
-        // above it are missed besides: a millionth of delta, before weighing.
-        let (missed, mistaken) = (log_inverse + 1e6f64.ln(), 1e10f64.ln());
-        let weighted = groups.tilted(bound.exponent);
-        let high = groups.bound(What::Tail, count, missed).loss.max(weighted.bound(What::Tail, count, mistaken).loss);
-        let low = -weighted.mirrored().bound(What::Tail, count, mistaken).loss;
+        // A delta some thousand times larger is near enough for the transform, and asks for less of a window.
+        let near = (log_inverse - 1e4f64.ln()).max(log_inverse.min(10f64.ln()));
+        let x = groups.bound(What::Delta, count, near).exponent;
+        // Sums outside the window are mistaken for others within. Those above it come out far too probable, so that a
+        // hundred-millionth of the weighted sums has to do; besides, they are missed: a millionth of delta, unweighted.
+        // Those below it come out far less probable than they are, above all epsilons asked for.
+        let weighted = groups.tilted(x);
+        let missed = groups.bound(What::Tail, count, log_inverse + 1e6f64.ln()).loss;
+        let high = weighted.bound(What::Tail, count, 1e8f64.ln()).loss.max(missed);
+        let low = -weighted.mirrored().bound(What::Tail, count, 1e4f64.ln()).loss;
         let first = (low / one.step).floor();
         let points = ((high / one.step).ceil() - first).max(1.0) + 1.0;
         if points > most as f64 {
@@ -64,13 +67,12 @@ impl Composed {
         let points = (points as usize).next_power_of_two().max(1024);
         let window = Window { first: first as i64, points, beyond: cut + 1e-6 * delta.get() };
 
-        let tilt = Tilt::new(one, bound.exponent);
+        let tilt = Tilt::new(one, x);
         let (sums, mixed_up) = power(&tilt.weights, one.first, rounds, &window);
         // What a weighted sum's weight was.
-        let scale = |n: f64| (count * tilt.log_mean - bound.exponent * (window.first as f64 + n) * one.step).exp();
+        let scale = |n: f64| (count * tilt.log_mean - x * (window.first as f64 + n) * one.step).exp();
         let masses = sums.iter().enumerate().map(|(n, sum)| sum.max(0.0) * scale(n as f64)).collect();
         // Weights fall with e^(-x loss) and count with 1 - e^-distance: this is their largest product.
-        let x = bound.exponent;
         let worst = (x * -(1.0 / x).ln_1p()).exp() / (1.0 + x);
         let deltas = deltas(masses, one.step, &window, |n| mixed_up * scale(n) * worst);
         // Every round's weights are rounded, by as much as their exponents are large.

@@ -36,6 +36,7 @@ pub(super) struct Losses {
 pub(super) struct Grid {
     q: f64,
     z: f64,
+    cut: f64,
     step: f64,
     first: i64,
     edges: Vec<Edge>,
@@ -84,7 +85,12 @@ impl Grid {
         let edge = |i: f64| Edge::new(z * log_unmix(q, i * step) + 0.5 / z, z);
         let count = (last - first) as usize;
         let edges = (0..=count).map(|n| edge(first + n as f64)).collect();
-        Self { q, z, step, first: first as i64, edges }
+        Self { q, z, cut, step, first: first as i64, edges }
+    }
+
+    /// The same with points `times` as far apart.
+    pub(super) fn coarser(&self, times: f64) -> Self {
+        Self::new(self.q, self.z, self.cut, self.step * times)
     }
 
     /// The losses of outputs of the neighbour that `direction` says.

@@ -1,10 +1,10 @@
 //! Privacy loss distributions of the Gaussian and of the Gaussian on a Poisson sample: the tightest of the accountants
 //! for sampled rounds, from above.
 //!
-//! * [`grid`]: one round's losses, put on a grid so that no delta becomes smaller ("connect the dots",
+//! * `grid`: one round's losses, put on a grid so that no delta becomes smaller ("connect the dots",
 //!   Doroshenko, Ghazi, Kamath, Kumar and Manurangsi 2022);
-//! * [`tail`]: Chernoff's bound on many rounds' losses, which says where to look;
-//! * [`compose`]: many rounds by fast Fourier transform.
+//! * `tail`: Chernoff's bound on many rounds' losses, which says where to look;
+//! * `compose`: many rounds by fast Fourier transform.
 //!
 //! Both directions are accounted for, a site added and a site removed, and the larger epsilon is told. For what-if
 //! questions: distributions of losses do not add up when later questions depend on earlier answers.
@@ -22,8 +22,8 @@ use super::{Delta, Mechanism, Rounds};
 pub const STEP: f64 = 1e-4;
 
 /// What one direction's rounds may take up: grid points of one round and of all rounds.
-const MOST_POINTS: usize = 1 << 20;
-const MOST_COMPOSED: usize = 1 << 18;
+const MOST_POINTS: usize = 1 << 19;
+const MOST_COMPOSED: usize = 1 << 19;
 
 /// The least epsilon at `delta` for `rounds` of `mechanism`.
 pub fn epsilon(mechanism: Mechanism, rounds: Rounds, delta: Delta) -> f64 {
@@ -31,25 +31,26 @@ pub fn epsilon(mechanism: Mechanism, rounds: Rounds, delta: Delta) -> f64 {
     if q == 0.0 {
         return 0.0;
     }
+    // What is cut off in all rounds together may raise delta by a ten-millionth of itself.
+    let cut = 1e-7 * delta.get();
     if q == 1.0 {
         // Rounds of the Gaussian are one round with less noise: nothing need be composed, and both directions are one.
         let once = z / rounds.real().sqrt() * (1.0 - 4.0 * f64::EPSILON);
-        return one_way(1.0, once, 1, delta, Direction::Remove, fine_step(1.0, once));
+        return one_way(&Grid::new(1.0, once, cut, fine_step(1.0, once)), 1, delta, Direction::Remove);
     }
-    let way = |direction| one_way(q, z, rounds.get(), delta, direction, fine_step(q, z));
+    let grid = Grid::new(q, z, cut / rounds.real(), fine_step(q, z));
+    let way = |direction| one_way(&grid, rounds.get(), delta, direction);
     way(Direction::Remove).max(way(Direction::Add))
 }
 
-/// The epsilon of one direction, on a grid as near to `step` as fits.
-fn one_way(q: f64, z: f64, rounds: u32, delta: Delta, direction: Direction, mut step: f64) -> f64 {
-    loop {
-        // What is cut off in all rounds together may raise delta by a ten-millionth of itself.
-        let cut = 1e-7 * delta.get() / f64::from(rounds);
-        let losses = Grid::new(q, z, cut, step).losses(direction);
-        match Composed::new(&losses, rounds, delta, MOST_COMPOSED) {
-            Ok(composed) => return composed.epsilon(delta),
-            // The grid may have had to be coarser than asked for already.
-            Err(points) => step = losses.step * (points as f64 / MOST_COMPOSED as f64).max(2.0),
+/// The epsilon of one direction, on this grid or on the first coarser one whose sums fit.
+fn one_way(grid: &Grid, rounds: u32, delta: Delta, direction: Direction) -> f64 {
+    match Composed::new(&grid.losses(direction), rounds, delta, MOST_COMPOSED) {
+        Ok(composed) => composed.epsilon(delta),
+        // Sums spread by no more than the root of the rounds in steps, so that this ends on some grid.
+        Err(points) => {
+            let grid = grid.coarser(1.05 * points as f64 / MOST_COMPOSED as f64);
+            one_way(&grid, rounds, delta, direction)
         }
     }
 }
@@ -63,11 +64,12 @@ mod tests {
     #[test]
     fn finer_grids_lower_epsilon_a_little() {
         for (q, z, rounds, delta) in
-            [(0.01, 1.0, 1000, 1e-6), (1e-4, 2.0, 100_000, 1e-8), (1e-3, 0.7, 5000, 1e-6), (0.3, 1.0, 2, 1e-9)]
+            [(0.01, 1.0, 1000, 1e-6), (1e-4, 2.0, 100_000, 1e-8), (1e-3, 0.7, 100, 1e-6), (0.3, 1.0, 2, 1e-9)]
         {
             let delta = Delta::new(delta).unwrap();
             for direction in [Direction::Remove, Direction::Add] {
-                let at = |step| one_way(q, z, rounds, delta, direction, step);
+                let cut = 1e-7 * delta.get() / f64::from(rounds);
+                let at = |step| one_way(&Grid::new(q, z, cut, step), rounds, delta, direction);
                 let step = fine_step(q, z);
                 let [coarse, here, fine] = [at(4.0 * step), at(step), at(step / 4.0)];
                 assert!(coarse >= here * (1.0 - 1e-6) && here >= fine * (1.0 - 1e-6), "{coarse} {here} {fine}");

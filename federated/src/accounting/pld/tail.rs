@@ -79,8 +79,10 @@ impl Groups {
     /// These losses with `e^(x loss)` as weights, which makes the tail the middle.
     pub(super) fn tilted(&self, x: f64) -> Self {
         let k = self.cumulant(x).0;
-        let mass = self.losses.iter().zip(&self.mass).map(|(l, m)| m * (x * l - k).exp());
-        Self { losses: self.losses.clone(), mass: mass.collect() }
+        let weighed = self.losses.iter().zip(&self.mass).map(|(l, m)| (l, m * (x * l - k).exp()));
+        // Groups that are too light to be told from none must not be what the others are measured against.
+        let (losses, mass) = weighed.filter(|(_, m)| *m > 1e-200).unzip();
+        Self { losses, mass }
     }
 
     /// Gains for losses, so that [`bound`](Self::bound) finds their lower end.

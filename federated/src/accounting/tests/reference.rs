@@ -211,3 +211,39 @@ fn rows_that_are_always_here() {
         assert!((low..=high).contains(&got.pld));
     }
 }
+
+/// To twenty digits, by arithmetic with sixty: nothing is told too low.
+#[test]
+#[allow(clippy::excessive_precision)] // as they were computed
+fn nothing_is_below_the_truth() {
+    let above = Deviations::new("twenty digits", 0.0, 1e-9);
+    for (mu, at, truth) in [
+        (0.01, 0.05, 5.4814402007468725614e-10),
+        (0.1, 0.5, 6.8565824558387371436e-9),
+        (0.125, 1.0, 1.5530843865025792176e-17),
+        (0.2, 2.0, 4.0437035667649202358e-25),
+        (1.0, 4.0, 0.000047122412007931198674),
+        (10.0, 60.0, 0.13683538039646126522),
+        (100.0, 5000.0, 0.49601097601864319002),
+    ] {
+        above.check(gdp::Mu::new(mu).unwrap().delta(epsilon(at)), truth, (mu, at));
+    }
+    for (q, z, alpha, truth) in [
+        (0.01, 1.0, 3.5, 0.00031311663858379341461),
+        (0.25, 0.5, 1.25, 0.37718964535506843006),
+        (0.75, 2.0, 4.75, 0.39458673409839420682),
+        (0.5, 1.0, 2.5, 0.51056038092363164895),
+        (0.125, 4.0, 8.0, 0.0042117537574860481493),
+        (0.9375, 0.75, 6.5, 5.7015094473772939996),
+    ] {
+        above.check(rdp::divergence(sampled(q, z), rdp::Order::new(alpha).unwrap()), truth, (q, z, alpha));
+    }
+    for (spent, at, truth) in [
+        (0.3111, 1e-6, 4.000251299827886665),
+        (0.000001, 1e-6, 0.0044964939806486117092),
+        (50.0, 1e-30, 166.26069709794829413),
+        (0.5, 0.01, 2.7530495483253115133),
+    ] {
+        above.check(zcdp::epsilon(rho(spent), delta(at)), truth, (spent, at));
+    }
+}
