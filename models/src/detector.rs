@@ -11,7 +11,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::prelude::*;
 
 use crate::decode::{Context, DecodeError, Output};
-use crate::geometry::{Detection, ObjectClass, non_maximum_suppression};
+use crate::geometry::{Detection, ObjectClass, join_parts, non_maximum_suppression};
 use crate::manifest::{ChannelOrder, InputSpec, Manifest, ManifestError};
 
 /// A verified model file, and its plans for the input sizes that were asked for so far.
@@ -166,7 +166,12 @@ impl Detector {
         let classes: &[ObjectClass] = &self.manifest.classes;
         let context = Context { width: self.width, height: self.height, classes, min_score };
         let found = self.manifest.output.decode(&outputs, context)?;
-        Ok(non_maximum_suppression(found, self.manifest.thresholds.nms_iou))
+        let thresholds = &self.manifest.thresholds;
+        let found = non_maximum_suppression(found, thresholds.nms_iou);
+        Ok(match thresholds.join_from {
+            Some(from) => join_parts(found, from),
+            None => found,
+        })
     }
 }
 

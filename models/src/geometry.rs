@@ -72,6 +72,12 @@ impl BBox {
         clipped.is_valid().then_some(clipped)
     }
 
+    /// The smallest box round both.
+    pub fn union(&self, other: &Self) -> Self {
+        let (right, bottom) = (self.right().max(other.right()), self.bottom().max(other.bottom()));
+        Self::from_corners(self.x.min(other.x), self.y.min(other.y), right, bottom)
+    }
+
     /// Area shared with `other`, in square pixels.
     pub fn intersection(&self, other: &Self) -> f32 {
         let w = self.right().min(other.right()) - self.x.max(other.x);
@@ -168,4 +174,50 @@ pub fn non_maximum_suppression(mut found: Vec<Detection>, iou: f32) -> Vec<Detec
         }
     }
     kept
+}
+
+/// Joins the boxes of near persons: those whose longer side is at least `from` pixels and that share half of the smaller
+/// one become one box round both, with the better score. A network that sees less far than a near person is tall finds it
+/// in parts. The result is sorted by descending score.
+pub(crate) fn join_parts(found: Vec<Detection>, from: f32) -> Vec<Detection> {
+    let near = |d: &Detection| d.class == ObjectClass::Person && d.bbox.w.max(d.bbox.h) >= from;
+    let (mut parts, mut others): (Vec<_>, Vec<_>) = found.into_iter().partition(near);
+    parts.reverse();
+    while let Some(mut whole) = parts.pop() {
+        let mut last = usize::MAX;
+        // What has grown is compared again with all that is left.
+        while last != parts.len() {
+            last = parts.len();
+            parts.retain(|part| {
+                let shared = whole.bbox.intersection(&part.bbox);
+                let apart = shared < 0.5 * whole.bbox.area().min(part.bbox.area());
+                if !apart {
+                    whole.bbox = whole.bbox.union(&part.bbox);
+                }
+                apart
+            });
+        }
+        others.push(whole);
+    }
+    others.sort_by(|a, b| b.score.total_cmp(&a.score));
+    others
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_near_person_become_one_and_far_ones_stay() {
+        let person = |x, y, w, h, score| Detection { class: ObjectClass::Person, bbox: BBox::new(x, y, w, h), score };
+        let face = Detection { class: ObjectClass::Face, bbox: BBox::new(10.0, 10.0, 250.0, 250.0), score: 0.9 };
+        // The third meets the first only through the second.
+        let parts = [person(0.0, 0.0, 200.0, 220.0, 0.8), person(0.0, 100.0, 200.0, 220.0, 0.7)];
+        let third = person(0.0, 190.0, 200.0, 210.0, 0.6);
+        let far = [person(20.0, 20.0, 50.0, 100.0, 0.5), person(25.0, 22.0, 50.0, 100.0, 0.4)];
+        let beside = person(150.0, 0.0, 190.0, 380.0, 0.3);
+        let found = vec![face, parts[0], parts[1], third, far[0], far[1], beside];
+        let joined = join_parts(found, 192.0);
+        assert_eq!(joined, [face, person(0.0, 0.0, 200.0, 400.0, 0.8), far[0], far[1], beside]);
+    }
 }

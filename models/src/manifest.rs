@@ -105,6 +105,10 @@ pub struct Thresholds {
     pub score: f32,
     /// Boxes that overlap a better one of their class by more than this are dropped, in `(0, 1]`.
     pub nms_iou: f32,
+    /// Boxes of persons that are longer than this, in pixels of the input, and lie half within each other are one person,
+    /// found in parts by a network that does not see so far. Absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join_from: Option<f32>,
 }
 
 /// The part of the network that a camera may train.
@@ -250,6 +254,9 @@ impl Manifest {
         }
         if !(t.nms_iou > 0.0 && t.nms_iou <= 1.0) {
             return fail("thresholds.nms_iou", "it must lie above 0 and not above 1");
+        }
+        if t.join_from.is_some_and(|from| !(from.is_finite() && from > 0.0)) {
+            return fail("thresholds.join_from", "it must be a length in pixels");
         }
         let numbers = self.input.mean.iter().chain(&self.input.scale);
         if !numbers.copied().all(f32::is_finite) || self.input.scale.contains(&0.0) {
