@@ -1,6 +1,8 @@
 //! One update's whole way over the public interface: reserved in a ledger, clipped and noised, sealed, masked, summed,
 //! decoded. And what the ledger keeps a server from doing to it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::BTreeMap;
 
 use ed25519_dalek::SigningKey;

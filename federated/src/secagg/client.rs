@@ -223,11 +223,8 @@ impl Masked {
         // A surviving neighbour that was told of other sharers masked its vector towards others, or nobody: its own mask must
         // not be opened, whatever everyone else was told.
         let digest = masking(&round.roster, &self.sharers);
-        let signed = |member: u32| {
-            let claim = message.neighbours.iter().find(|claim| claim.member == member);
-            claim.is_some_and(|claim| round.roster.signed(member, Statement::Masked, &digest, &claim.signature))
-        };
-        self.held.retain(|&neighbour, _| !survivors.contains(neighbour) || signed(neighbour));
+        let signed = round.roster.all_signed(Statement::Masked, &digest, &message.neighbours);
+        self.held.retain(|&neighbour, _| !survivors.contains(neighbour) || signed.contains(neighbour));
         let digest = survival(&round.roster, &self.sharers, &survivors);
         let signature = round.identity.sign(Statement::Survived, &[&digest]).to_vec();
         let message = v1::SurvivorsSignature { signature };

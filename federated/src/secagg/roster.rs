@@ -119,6 +119,26 @@ impl Roster {
         member.is_some_and(|m| holds(&m.identity, &what.message(&[digest]), signature))
     }
 
+    /// Those whose signatures under a digest hold: all at once, or each by itself where one does not.
+    pub(crate) fn all_signed(&self, what: Statement, digest: &[u8; 32], claims: &[v1::MemberSignature]) -> Members {
+        let mut batch = Batch::default();
+        for claim in claims.iter().take(self.members.len()) {
+            let member = self.members.get(claim.member as usize);
+            if let Some((member, signature)) = member.zip(claim.signature.as_slice().try_into().ok()) {
+                batch.add(&member.identity, what.message(&[digest]), &signature);
+            }
+        }
+        let whole = batch.first_false().is_none();
+        let mut signed = Members::none(self.members.len());
+        for claim in claims.iter().take(self.members.len()) {
+            let shaped = claim.signature.len() == 64;
+            if shaped && (whole || self.signed(claim.member, what, digest, &claim.signature)) {
+                signed.add(claim.member);
+            }
+        }
+        signed
+    }
+
     /// Who a member is.
     pub(crate) fn identity(&self, member: u32) -> Option<[u8; 32]> {
         self.members.get(member as usize).map(|m| m.identity.to_bytes())
