@@ -160,6 +160,27 @@ fn records_in_another_order_or_twice_are_exhaustion() {
 }
 
 #[test]
+fn a_record_of_another_past_does_not_continue_this_one() {
+    let past = |number| {
+        let kept = Kept::default();
+        let policy = signed(1, limits("1", "1", "1", "1"));
+        let made = Ledger::create(kept.clone(), At(0), &secret(), &owner().verifying_key(), policy);
+        let mut ledger = made.unwrap();
+        for number in [number, 3] {
+            reserved(ledger.reserve(terms(number, "0.1"), Day(1)).unwrap());
+        }
+        kept.files()
+    };
+    let (ours, other) = (past(1), past(2));
+    // Records of the same kind are of the same length.
+    let at = log(&ours).len() - (log(&ours).len() - log(&history()[0]).len()) / 2;
+    let spliced = [&log(&ours)[..at], &log(&other)[at..]].concat();
+    assert_eq!(damage(&with_log(&ours, &spliced), 3), Damage::Lost { counter: 3, readable: 2 });
+    let read = Statement::unverified(&spliced).unwrap();
+    assert_eq!(read.trust, Trust::Unverified { unread: spliced.len() - at });
+}
+
+#[test]
 fn a_hardware_counter_notices_every_rollback_and_every_reset() {
     let history = history();
     let last = history.len() as u64;
@@ -217,6 +238,7 @@ fn a_counter_that_keeps_hashes_notices_a_replaced_record() {
         assert!(ledger.reserve(terms(1, "0.1"), Day(1)).is_err());
         let uncounted = kept.files();
         counter.machine.borrow_mut().off = false;
+        assert!(matches!(ledger.reserve(terms(1, "0.1"), Day(1)), Err(BudgetError::Reopen)));
 
         let mut other = Ledger::open(Kept::with(&before), counter.clone(), &secret()).unwrap();
         reserved(other.reserve(terms(2, "0.2"), Day(1)).unwrap());

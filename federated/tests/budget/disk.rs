@@ -282,14 +282,16 @@ impl Storage for Folder {
     }
 
     fn sync_dir(&mut self) -> io::Result<()> {
+        let folder = self.path("");
+        let here = |change: &mut NameChange| change.iter().all(|(name, _)| name.starts_with(&folder));
         let whole = |machine: &mut Machine| {
-            machine.unsynced_names.clear();
-            machine.durable_names = machine.names.clone();
+            for change in machine.unsynced_names.extract_if(.., here) {
+                apply(&mut machine.durable_names, change);
+            }
             Ok(())
         };
         self.machine.borrow_mut().operate(whole, |machine, _| {
-            if !machine.unsynced_names.is_empty() {
-                let first = machine.unsynced_names.remove(0);
+            if let Some(first) = machine.unsynced_names.extract_if(.., here).next() {
                 apply(&mut machine.durable_names, first);
             }
         })
