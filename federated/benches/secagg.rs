@@ -20,6 +20,7 @@ use volet_federated::{CohortSize, RoundId, TaskId};
 
 const DIMENSION: u32 = 100_000;
 
+#[allow(clippy::large_enum_variant)] // a handful of them
 enum Site {
     Advertised(Advertised),
     Shared(Shared),

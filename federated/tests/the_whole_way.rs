@@ -59,6 +59,7 @@ fn device(site: u32) -> Device {
     Ledger::create(MemoryStorage::default(), counter, &secret, &owner.verifying_key(), signed).unwrap()
 }
 
+#[allow(clippy::large_enum_variant)] // a handful of them
 enum Site {
     Advertised(Advertised),
     Shared(Shared),

@@ -31,6 +31,12 @@ impl Graph {
         Self { ring, place, degree: degree.min(members.saturating_sub(1)) }
     }
 
+    /// Members in the order of the ring.
+    #[cfg(test)]
+    pub(crate) fn ring(&self) -> &[u32] {
+        &self.ring
+    }
+
     /// A member's neighbours in ascending order; none for who is no member.
     pub(crate) fn neighbours(&self, member: u32) -> Vec<u32> {
         let n = self.ring.len();

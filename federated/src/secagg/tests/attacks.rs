@@ -168,25 +168,61 @@ fn a_server_that_tells_each_half_that_the_other_never_shared_learns_no_share() {
     }
 }
 
-/// By naming survivors that leave a short piece of the ring, a server would learn a sum over few sites. The first site of
-/// the piece keeps its mask, because too few may reveal it.
+/// By naming survivors that leave a short piece of the ring, a server would learn a sum over few sites. The sites at the
+/// piece's ends keep their masks, because too few may reveal them, even with every colluding site.
 #[test]
 fn a_piece_cut_out_of_the_ring_stays_masked() {
-    let risk = Risk::new(20, 100, 40, 10).unwrap();
-    for n in [150, 300, 600] {
-        let p = Parameters::derive(n, &risk).unwrap();
-        assert!(p.degree() + 1 < n, "{p:?} is complete");
-        let graph = super::super::graph::Graph::draw(n, p.degree(), &[1; 32]);
-        // A ring order from neighbourhoods: the piece is any set; its least connected site decides.
-        let half = p.degree() / 2;
-        let start = 0_u32;
-        let mut piece: Vec<u32> = graph.neighbours(start);
-        piece.push(start);
-        let inside = |m: u32| graph.neighbours(m).iter().filter(|n| piece.contains(n)).count();
-        let weakest = piece.iter().map(|&m| inside(m)).min().unwrap();
-        assert_eq!(weakest, half);
-        // Even with every colluding site of the other half, shares are too few.
-        assert!(weakest < p.threshold(), "{p:?}");
+    let terms = terms_of(1, 100, Risk::new(5, 30, 40, 10).unwrap(), 32);
+    let mut net = Net::new(terms, 0..160);
+    let Delivery::Same { message: ToSite::Roster(message), .. } = net.server.advance().unwrap() else {
+        panic!("the roster comes first")
+    };
+    let roster = super::super::roster::Roster::read(&message, &terms, &trusted()).unwrap();
+    let (ring, p) = (roster.graph.ring(), roster.parameters);
+    let half = p.degree() / 2;
+    assert!(p.degree() + 1 < 160 && 160 - 2 * half >= 100, "{p:?}");
+    let everyone: Vec<[u8; 32]> = net.sites.keys().copied().collect();
+    let answers = net.tell(everyone.iter().map(|key| (*key, ToSite::Roster(message.clone()))));
+    answers.into_iter().for_each(|(key, answer)| net.server.receive(&key, answer).unwrap());
+    let Delivery::Each(each) = net.server.advance().unwrap() else { panic!("shares come next") };
+    let answers = net.tell(each);
+    answers.into_iter().for_each(|(key, answer)| net.server.receive(&key, answer).unwrap());
+    let Delivery::Each(each) = net.server.advance().unwrap() else { panic!("survivors come next") };
+
+    // A piece of twenty between two stretches of half a degree that are called vanished.
+    let piece = &ring[half..half + 20];
+    let vanished: Vec<u32> = ring[..half].iter().chain(&ring[half + 20..2 * half + 20]).copied().collect();
+    let mut survivors = Members::none(160);
+    (0..160).filter(|m| !vanished.contains(m)).for_each(|m| {
+        survivors.add(m);
+    });
+    let told = each.into_iter().map(|(key, message)| match message {
+        ToSite::Survivors(m) => (key, ToSite::Survivors(v1::Survivors { members: survivors.write(), ..m })),
+        other => panic!("{other:?}"),
+    });
+    let alive = |key: &[u8; 32]| survivors.contains(roster.index(key).unwrap());
+    let told: Vec<_> = told.filter(|(key, _)| alive(key)).collect();
+    let mut proof = v1::SurvivorsProof::default();
+    for (key, answer) in net.tell(told) {
+        let ToServer::Signature(s) = answer else { panic!("signatures come next") };
+        let member = roster.index(&key).unwrap();
+        proof.signatures.push(v1::MemberSignature { member, signature: s.signature });
+    }
+    let everyone = everyone.into_iter().filter(alive).map(|key| (key, ToSite::Proof(proof.clone())));
+    let reveals = net.tell(everyone.collect::<Vec<_>>());
+    let shares_of = |member: u32| {
+        let gave = |answer: &ToServer| match answer {
+            ToServer::Reveal(reveal) => reveal.own_masks.iter().any(|share| share.member == member),
+            other => panic!("{other:?}"),
+        };
+        reveals.iter().filter(|(_, answer)| gave(answer)).count()
+    };
+    assert!(reveals.len() > 100);
+    // Who is far from both cuts is opened; the first and the last of the piece are not.
+    assert!(shares_of(ring[2 * half + 40]) >= p.threshold());
+    let colluding = terms.risk().corrupt(160);
+    for end in [piece[0], piece[19]] {
+        assert!(shares_of(end) + colluding < p.threshold(), "{} of {p:?}", shares_of(end));
     }
 }
 

@@ -52,6 +52,7 @@ fn sum_of(sites: impl Iterator<Item = u32>) -> Vec<i32> {
 }
 
 /// A site in whatever state it is in.
+#[allow(clippy::large_enum_variant)] // a handful of them
 enum Site {
     Advertised(Advertised),
     Shared(Shared),
@@ -99,6 +100,18 @@ impl Net {
             let _ = self.server.receive(&key, answer);
         }
         Ok(None)
+    }
+
+    /// Hands messages to sites, who must not refuse; their answers, not yet delivered.
+    fn tell(&mut self, messages: impl IntoIterator<Item = ([u8; 32], ToSite)>) -> Vec<([u8; 32], ToServer)> {
+        let mut answers = Vec::new();
+        for (key, message) in messages {
+            let (site, state) = self.sites.get_mut(&key).unwrap();
+            let (next, reply) = answer(*site, state.take().unwrap(), &message).unwrap();
+            *state = next;
+            answers.push((key, reply));
+        }
+        answers
     }
 
     /// All steps to the sum.
