@@ -119,7 +119,7 @@ mod inversion {
     const SIDE: usize = 16;
 
     fn picture() -> Vec<f32> {
-        (0..SIDE * SIDE).map(|i| if (i / SIDE / 4 + i % SIDE / 4) % 2 == 0 { 0.9 } else { 0.1 }).collect()
+        (0..SIDE * SIDE).map(|i| if (i / SIDE / 4 + i % SIDE / 4).is_multiple_of(2) { 0.9 } else { 0.1 }).collect()
     }
 
     /// One step of logistic regression on one picture: weights, then bias.
