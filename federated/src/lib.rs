@@ -24,7 +24,8 @@
 //! 2. [`mechanism`]: clipped and noised in integers;
 //! 3. [`secagg`]: masked, so that the server learns a sum and nothing else.
 //!
-//! The types force the order: noise wants a reservation of the ledger, masks want what the ledger released.
+//! The types lead along this way: noise wants a reservation of the ledger, masks want noise, and masked bytes come out by
+//! being sealed into the ledger.
 //! Beside them [`accounting`]: what noisy sums cost, by four accountants, and what a target leaves to be learned.
 
 pub mod accounting;
