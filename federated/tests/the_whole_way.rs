@@ -223,3 +223,44 @@ fn a_canary_moves_the_sum_as_far_as_is_claimed() {
     let planted = canary(z / 3.0);
     assert!(planted > claimed + 0.6, "{planted} {claimed}");
 }
+
+/// What a site says to terms with this minimum and this share of colluding sites, when it comes to masking an update whose
+/// noise was made for ten sites, two of whom collude.
+fn refusal(minimum: u32, corrupt_per_mille: u32) -> Option<secagg::Refusal> {
+    let authority = SigningKey::from_bytes(&[42; 32]);
+    let trusted = Authority::from_bytes(authority.verifying_key().as_bytes()).unwrap();
+    let risk = Risk::new(corrupt_per_mille, 150, 40, 20).unwrap();
+    let minimum = CohortSize::new(minimum).unwrap();
+    let terms = Terms::new(round(1), DIMENSION as u32, Modulus::FULL, minimum, risk).unwrap();
+    let demands = Demands { minimum, corrupt_per_mille, security_bits: 40 };
+    let mut server = Server::new(terms, trusted.clone(), SITES as usize);
+    let mut sites = BTreeMap::new();
+    for index in 0..SITES as u8 {
+        let secret = [index + 100; 32];
+        let public = SigningKey::from_bytes(&secret).verifying_key().to_bytes();
+        let identity = Identity::new(&secret, &enrol(&authority, &public));
+        let (state, message) = Advertised::start(terms, &demands, trusted.clone(), identity).unwrap();
+        server.receive(&public, ToServer::Advertisement(message)).unwrap();
+        sites.insert(public, state);
+    }
+    let Delivery::Same { message: ToSite::Roster(roster), .. } = server.advance().unwrap() else { panic!("a roster") };
+    let mut shared = BTreeMap::new();
+    for (key, state) in sites {
+        let (state, message) = state.share(&roster).unwrap();
+        server.receive(&key, ToServer::Shares(message)).unwrap();
+        shared.insert(key, state);
+    }
+    let Delivery::Each(each) = server.advance().unwrap() else { panic!("shares") };
+    let (key, ToSite::Shares(delivery)) = &each[0] else { panic!("shares") };
+    let mut device = device(0);
+    let Grant::Reserved(reservation) = device.reserve(reserved(1, 1.0), Day(20_000)).unwrap() else { panic!("new") };
+    let noised = mechanism(1.0).privatise(&[0.0; DIMENSION], reservation).unwrap();
+    shared.remove(key).unwrap().mask(delivery, noised).err()
+}
+
+#[test]
+fn terms_that_the_noise_was_not_made_for_are_refused() {
+    assert_eq!(refusal(10, 100), None);
+    assert!(matches!(refusal(9, 100), Some(secagg::Refusal::TooFew { have: 9, need: 10, .. })));
+    assert_eq!(refusal(10, 250), Some(secagg::Refusal::Colluding { terms: 3, noise: 2 }));
+}
