@@ -83,7 +83,9 @@ impl Composed {
 
     /// The least epsilon at `delta`.
     pub(super) fn epsilon(&self, delta: Delta) -> f64 {
-        let enough = self.deltas.iter().rposition(|&d| d > delta.get()).map_or(0, |n| n + 1);
+        // What is no number is no bound.
+        let holds = |d: f64| d <= delta.get();
+        let enough = self.deltas.iter().rposition(|&d| !holds(d)).map_or(0, |n| n + 1);
         let at = |n: usize| (self.first as f64 + n as f64) * self.step;
         let window = match (enough.checked_sub(1).and_then(|n| self.deltas.get(n)), self.deltas.get(enough)) {
             // Between two points delta is a chord in e^epsilon.
@@ -94,8 +96,9 @@ impl Composed {
             (_, Some(_)) => at(enough),
             (_, None) => f64::INFINITY,
         };
-        let epsilon = window.min(self.fallback);
-        (epsilon + 8.0 * f64::EPSILON * epsilon.abs() + self.shift).max(0.0)
+        let epsilon = if window.is_nan() { self.fallback } else { window.min(self.fallback) };
+        let epsilon = epsilon + 8.0 * f64::EPSILON * epsilon.abs() + self.shift;
+        if epsilon.is_nan() { f64::INFINITY } else { epsilon.max(0.0) }
     }
 }
 

@@ -5,9 +5,11 @@ use super::grid::Losses;
 
 /// Losses in some thousands of groups, each at its two ends in the one way that keeps its mean: the mean of no convex
 /// function becomes smaller, and that of `e^(x loss)` is all that is asked for here.
+///
+/// Each group has some probability, so that the one that matters most is always found, however small it is.
 pub(super) struct Groups {
     losses: Vec<f64>,
-    mass: Vec<f64>,
+    log_mass: Vec<f64>,
 }
 
 /// What is bounded.
@@ -38,7 +40,7 @@ impl Groups {
     pub(super) fn new(of: &Losses) -> Self {
         let at = |n: usize| (of.first + n as i64) as f64 * of.step;
         let widest = Self::WIDTH.max(Self::PART * of.step * of.mass.len() as f64);
-        let mut groups = Self { losses: vec![at(0)], mass: vec![of.mass.first().copied().unwrap_or(0.0)] };
+        let (mut losses, mut masses) = (vec![at(0)], vec![of.mass.first().copied().unwrap_or(0.0)]);
         // The group's lower end, its probability beyond that end, and the mean of its losses from there on.
         let (mut low, mut sum, mut moment) = (0, 0.0, 0.0);
         for (n, mass) in of.mass.iter().enumerate().skip(1) {
@@ -47,13 +49,15 @@ impl Groups {
             let next = at(n + 1) - at(low);
             if n + 1 == of.mass.len() || next > widest || next > Self::NEAR * at(n).abs() {
                 let up = (moment / (n - low) as f64).min(sum);
-                groups.mass.last_mut().into_iter().for_each(|m| *m += sum - up);
-                groups.losses.push(at(n));
-                groups.mass.push(up);
+                masses.last_mut().into_iter().for_each(|m| *m += sum - up);
+                losses.push(at(n));
+                masses.push(up);
                 (low, sum, moment) = (n, 0.0, 0.0);
             }
         }
-        groups
+        let some = losses.into_iter().zip(masses).filter(|(_, mass)| *mass > 0.0);
+        let (losses, log_mass) = some.map(|(loss, mass)| (loss, mass.ln())).unzip();
+        Self { losses, log_mass }
     }
 
     /// The least bound on the loss at which the tail or the delta of the sum of `rounds` losses is at most
@@ -70,7 +74,8 @@ impl Groups {
         };
         let exponent = least_real(1e6 / (high - low).max(1e-9), past).max(1e-9);
         let saved = if what == What::Delta { (1.0 / exponent).ln_1p() } else { 0.0 };
-        let rounding = 64.0 * f64::EPSILON * (1.0 + exponent * low.abs().max(high.abs()));
+        // Logarithms of probabilities are above -745.
+        let rounding = 64.0 * f64::EPSILON * (745.0 + exponent * low.abs().max(high.abs()));
         let k = self.cumulant(exponent).0 + rounding;
         let loss = (rounds * k + needed(exponent)) / exponent - saved;
         Bound { loss: loss.min(rounds * high), exponent }
@@ -79,27 +84,26 @@ impl Groups {
     /// These losses with `e^(x loss)` as weights, which makes the tail the middle.
     pub(super) fn tilted(&self, x: f64) -> Self {
         let k = self.cumulant(x).0;
-        let weighed = self.losses.iter().zip(&self.mass).map(|(l, m)| (l, m * (x * l - k).exp()));
-        // Groups that are too light to be told from none must not be what the others are measured against.
-        let (losses, mass) = weighed.filter(|(_, m)| *m > 1e-200).unzip();
-        Self { losses, mass }
+        let log_mass = self.losses.iter().zip(&self.log_mass).map(|(l, m)| m + x * l - k).collect();
+        Self { losses: self.losses.clone(), log_mass }
     }
 
     /// Gains for losses, so that [`bound`](Self::bound) finds their lower end.
     pub(super) fn mirrored(&self) -> Self {
-        let (losses, mass) = self.losses.iter().zip(&self.mass).rev().map(|(l, m)| (-l, m)).unzip();
-        Self { losses, mass }
+        let (losses, log_mass) = self.losses.iter().zip(&self.log_mass).rev().map(|(l, m)| (-l, m)).unzip();
+        Self { losses, log_mass }
     }
 
     /// K and its derivative at `x >= 0`.
     fn cumulant(&self, x: f64) -> (f64, f64) {
-        let top = self.losses.last().copied().unwrap_or(0.0);
+        let weights = || self.losses.iter().zip(&self.log_mass).map(|(loss, mass)| (loss, mass + x * loss));
+        let top = weights().map(|(_, weight)| weight).fold(f64::NEG_INFINITY, f64::max);
         let (mut sum, mut first) = (0.0, 0.0);
-        for (loss, mass) in self.losses.iter().zip(&self.mass) {
-            let weight = mass * (x * (loss - top)).exp();
+        for (loss, weight) in weights() {
+            let weight = (weight - top).exp();
             sum += weight;
-            first += weight * (loss - top);
+            first += weight * loss;
         }
-        (x * top + sum.ln(), top + first / sum)
+        (top + sum.ln(), first / sum)
     }
 }
