@@ -5,11 +5,12 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use ed25519_dalek::SigningKey;
 use serde_json::Value;
 use volet_federated::budget::{
     Day, DeviceSecret, DirStorage, FileCounter, Ledger, Limits, LineageId, Policy, Scope, Terms,
 };
+use volet_federated::secagg::Demands;
+use volet_federated::signing::SigningKey;
 use volet_federated::{ClipNorm, CohortSize, NoiseMultiplier, RoundId, TaskId};
 
 fn privacy(args: &[&str]) -> Output {
@@ -80,17 +81,18 @@ fn nonsense_is_refused_with_a_reason() {
 fn ledger(folder: &Path) -> Ledger<DirStorage, FileCounter<DirStorage>> {
     let storage = DirStorage::open(&folder.join("ledger")).unwrap();
     let counter = FileCounter::new(DirStorage::open(&folder.join("counter")).unwrap());
-    let owner = SigningKey::from_bytes(&[7; 32]);
+    let owner = SigningKey::from([7; 32]);
     let rho = |text: &str| text.parse().unwrap();
     let policy = Policy {
         version: 3,
         limits: Limits { round: rho("0.1"), day: rho("0.1"), lineage: rho("0.3111"), lifetime: rho("1") },
-        min_cohort: CohortSize::new(900).unwrap(),
+        max_clip: ClipNorm::new(2.0).unwrap(),
+        demands: Demands { minimum: CohortSize::new(900).unwrap(), corrupt_per_mille: 100, security_bits: 40 },
         scope: Scope::Tasks([TaskId::from_bytes([1; 16])].into()),
         last_day: Day(30_000),
     };
     let signed = policy.sign(&owner).unwrap();
-    Ledger::create(storage, counter, &DeviceSecret::from_bytes([9; 32]), &owner.verifying_key(), signed).unwrap()
+    Ledger::create(storage, counter, &DeviceSecret::from_bytes([9; 32]), &(&owner).into(), signed).unwrap()
 }
 
 #[test]

@@ -10,42 +10,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
-use ed25519_dalek::SigningKey;
 use prost::Message;
 use volet_federated::secagg::{
-    Advertised, Authority, Delivery, Demands, Identity, Masked, Modulus, Parameters, Risk, SecureSum, Server, Shared,
-    Signed, Terms, ToServer, ToSite, enrol,
+    Advertised, Authority, Delivery, Demands, Identity, Modulus, Parameters, Risk, SecureSum, Server, Site, Terms,
+    ToServer, enrol,
 };
+use volet_federated::signing::SigningKey;
 use volet_federated::{CohortSize, RoundId, TaskId};
 
 const DIMENSION: u32 = 100_000;
-
-#[allow(clippy::large_enum_variant)] // a handful of them
-enum Site {
-    Advertised(Advertised),
-    Shared(Shared),
-    Masked(Masked),
-    Signed(Signed),
-}
-
-fn answer(state: Site, message: &ToSite, values: &[i32]) -> (Option<Site>, ToServer) {
-    match (state, message) {
-        (Site::Advertised(s), ToSite::Roster(m)) => {
-            let (s, m) = s.share(m).unwrap();
-            (Some(Site::Shared(s)), ToServer::Shares(m))
-        }
-        (Site::Shared(s), ToSite::Shares(m)) => {
-            let (s, m) = s.mask_unprotected(m, values).unwrap();
-            (Some(Site::Masked(s)), ToServer::Masked(m))
-        }
-        (Site::Masked(s), ToSite::Survivors(m)) => {
-            let (s, m) = s.sign(m).unwrap();
-            (Some(Site::Signed(s)), ToServer::Signature(m))
-        }
-        (Site::Signed(s), ToSite::Proof(m)) => (None, ToServer::Reveal(s.reveal(m).unwrap())),
-        _ => panic!("out of step"),
-    }
-}
 
 fn encoded(message: &ToServer) -> usize {
     match message {
@@ -61,8 +34,8 @@ fn encoded(message: &ToServer) -> usize {
 
 /// Runs a round in which every `n / dropouts`-th site shares its secrets and is not heard of again.
 fn round(name: &str, n: u32, dropouts: u32, bits: u32, risk: Risk) {
-    let authority = SigningKey::from_bytes(&[1; 32]);
-    let trusted = Authority::from_bytes(authority.verifying_key().as_bytes()).unwrap();
+    let authority = SigningKey::from([1; 32]);
+    let trusted = Authority((&authority).into());
     let round = RoundId::new(TaskId::from_bytes([3; 16]), 1).unwrap();
     let minimum = CohortSize::new(n - dropouts).unwrap();
     let terms = Terms::new(round, DIMENSION, Modulus::new(bits).unwrap(), minimum, risk).unwrap();
@@ -70,21 +43,22 @@ fn round(name: &str, n: u32, dropouts: u32, bits: u32, risk: Risk) {
     let (mut server_time, mut site_time, mut upload) = (Duration::ZERO, Duration::ZERO, 0);
     let timed = |total: &mut Duration, start: ThreadTime| *total += start.elapsed();
     let demands = Demands { minimum, corrupt_per_mille: risk.corrupt_per_mille(), security_bits: 40 };
-    let mut server = Server::new(terms, trusted.clone(), n as usize);
+    let mut server = Server::new(terms, trusted, n as usize);
     let mut sites = BTreeMap::new();
     for i in 0..n {
         let mut secret = [7; 32];
         secret[..4].copy_from_slice(&i.to_le_bytes());
-        let public = SigningKey::from_bytes(&secret).verifying_key().to_bytes();
-        let identity = Identity::new(&secret, &enrol(&authority, &public));
+        let key = SigningKey::from(secret);
+        let identity = Identity::new(key, enrol(&authority, &(&key).into()));
+        let public = identity.public();
         let start = ThreadTime::now();
-        let (state, message) = Advertised::start(terms, &demands, trusted.clone(), identity).unwrap();
+        let (state, message) = Advertised::start(terms, &demands, trusted, identity).unwrap();
         timed(&mut site_time, start);
         upload += message.encoded_len();
         let start = ThreadTime::now();
         server.receive(&public, ToServer::Advertisement(message)).unwrap();
         timed(&mut server_time, start);
-        sites.insert(public, (i, Some(Site::Advertised(state))));
+        sites.insert(public, (i, Some(Site::Advertised(Box::new(state)))));
     }
     let every = n / dropouts.max(1);
     let sum = loop {
@@ -101,7 +75,8 @@ fn round(name: &str, n: u32, dropouts: u32, bits: u32, risk: Risk) {
             let (index, state) = sites.get_mut(&key).unwrap();
             let Some(now) = state.take() else { continue };
             let start = ThreadTime::now();
-            let (next, answer) = answer(now, &message, &values);
+            let (next, answer) =
+                now.answer(&message, |shared, delivery| shared.mask_unprotected(delivery, &values)).unwrap();
             timed(&mut site_time, start);
             *state = next;
             if matches!(answer, ToServer::Masked(_)) && *index % every == 0 && *index / every < dropouts {

@@ -35,6 +35,7 @@ mod ids;
 pub mod mechanism;
 mod privacy;
 pub mod secagg;
+pub mod signing;
 
 pub use ids::{CohortSize, IdError, RoundId, SiteId, TaskId};
 pub use privacy::{ClipNorm, NoiseMultiplier, PrivacyError, Rho};

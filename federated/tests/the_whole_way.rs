@@ -5,15 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use ed25519_dalek::SigningKey;
 use volet_federated::budget::{
     Day, DeviceSecret, FileCounter, Grant, Ledger, Limits, LineageId, MemoryStorage, Policy, Scope, Terms as Reserved,
 };
 use volet_federated::mechanism::Mechanism;
 use volet_federated::secagg::{
-    self, Advertised, Authority, Delivery, Demands, Identity, Masked, Modulus, Risk, SecureSum, Server, Shared, Signed,
-    Sum, Terms, ToServer, ToSite, enrol, sealed,
+    self, Advertised, Authority, Delivery, Demands, Identity, Modulus, Risk, SecureSum, Server, Site, Sum, Terms,
+    ToServer, ToSite, enrol, sealed,
 };
+use volet_federated::signing::SigningKey;
 use volet_federated::{ClipNorm, CohortSize, NoiseMultiplier, Rho, RoundId, TaskId};
 
 const DIMENSION: usize = 8;
@@ -44,27 +44,20 @@ fn reserved(number: u64, z: f64) -> Reserved {
 }
 
 fn device(site: u32) -> Device {
-    let owner = SigningKey::from_bytes(&[site as u8 + 1; 32]);
+    let owner = SigningKey::from([site as u8 + 1; 32]);
     let much = Rho::MAX;
     let policy = Policy {
         version: 1,
         limits: Limits { round: much, day: much, lineage: much, lifetime: much },
-        min_cohort: CohortSize::new(MINIMUM).unwrap(),
+        max_clip: ClipNorm::new(2.0).unwrap(),
+        demands: Demands { minimum: CohortSize::new(MINIMUM).unwrap(), corrupt_per_mille: 100, security_bits: 40 },
         scope: Scope::Tasks([TaskId::from_bytes([5; 16])].into()),
         last_day: Day(30_000),
     };
     let counter = FileCounter::new(MemoryStorage::default());
     let secret = DeviceSecret::from_bytes([site as u8; 32]);
     let signed = policy.sign(&owner).unwrap();
-    Ledger::create(MemoryStorage::default(), counter, &secret, &owner.verifying_key(), signed).unwrap()
-}
-
-#[allow(clippy::large_enum_variant)] // a handful of them
-enum Site {
-    Advertised(Advertised),
-    Shared(Shared),
-    Masked(Masked),
-    Signed(Signed),
+    Ledger::create(MemoryStorage::default(), counter, &secret, &(&owner).into(), signed).unwrap()
 }
 
 /// Runs a round over `devices`; sites that refuse drop out.
@@ -79,22 +72,23 @@ fn run_with(
     z: f64,
     update: impl Fn(usize) -> Vec<f32>,
 ) -> Result<Sum, secagg::Abort> {
-    let authority = SigningKey::from_bytes(&[42; 32]);
-    let trusted = Authority::from_bytes(authority.verifying_key().as_bytes()).unwrap();
+    let authority = SigningKey::from([42; 32]);
+    let trusted = Authority((&authority).into());
     let risk = Risk::new(100, 150, 40, 20).unwrap();
     let minimum = CohortSize::new(MINIMUM).unwrap();
     let terms = Terms::new(round(number), DIMENSION as u32, Modulus::FULL, minimum, risk).unwrap();
     mechanism(z).fits(Modulus::FULL, CohortSize::new(SITES).unwrap()).unwrap();
     let demands = Demands { minimum, corrupt_per_mille: 100, security_bits: 40 };
-    let mut server = Server::new(terms, trusted.clone(), SITES as usize);
+    let mut server = Server::new(terms, trusted, SITES as usize);
     let mut sites = BTreeMap::new();
     for (index, device) in devices.iter_mut().enumerate() {
         let secret = [index as u8 + 100; 32];
-        let public = SigningKey::from_bytes(&secret).verifying_key().to_bytes();
-        let identity = Identity::new(&secret, &enrol(&authority, &public));
-        let (state, message) = Advertised::start(terms, &demands, trusted.clone(), identity).unwrap();
+        let key = SigningKey::from(secret);
+        let identity = Identity::new(key, enrol(&authority, &(&key).into()));
+        let public = identity.public();
+        let (state, message) = Advertised::start(terms, &demands, trusted, identity).unwrap();
         server.receive(&public, ToServer::Advertisement(message)).unwrap();
-        sites.insert(public, (index, device, Some(Site::Advertised(state))));
+        sites.insert(public, (index, device, Some(Site::Advertised(Box::new(state)))));
     }
     loop {
         let each = match server.advance()? {
@@ -105,30 +99,18 @@ fn run_with(
         };
         for (key, message) in each {
             let (index, device, state) = sites.get_mut(&key).unwrap();
-            let answer = match (state.take(), message) {
-                (Some(Site::Advertised(s)), ToSite::Roster(m)) => {
-                    let (s, m) = s.share(&m).unwrap();
-                    *state = Some(Site::Shared(s));
-                    ToServer::Shares(m)
-                }
-                (Some(Site::Shared(s)), ToSite::Shares(m)) => {
-                    // A payload that was sealed in another round of masks is not made again: the site drops out.
-                    let Grant::Reserved(reservation) = device.reserve(reserved(number, z), Day(20_000)).unwrap() else {
-                        continue;
-                    };
-                    let noised = mechanism(z).privatise(&update(*index), reservation).unwrap();
-                    let (s, unsealed) = s.mask(&m, noised).unwrap();
-                    *state = Some(Site::Masked(s));
-                    ToServer::Masked(unsealed.seal(device).unwrap())
-                }
-                (Some(Site::Masked(s)), ToSite::Survivors(m)) => {
-                    let (s, m) = s.sign(&m).unwrap();
-                    *state = Some(Site::Signed(s));
-                    ToServer::Signature(m)
-                }
-                (Some(Site::Signed(s)), ToSite::Proof(m)) => ToServer::Reveal(s.reveal(&m).unwrap()),
-                _ => continue,
-            };
+            let Some(site) = state.take() else { continue };
+            // A payload that was sealed in another round of masks is not made again: the site drops out.
+            let answer = site.answer(&message, |shared, delivery| {
+                let Grant::Reserved(reservation) = device.reserve(reserved(number, z), Day(20_000)).unwrap() else {
+                    return Err(secagg::Refusal::OtherRound);
+                };
+                let noised = mechanism(z).privatise(&update(*index), reservation).unwrap();
+                let (masked, unsealed) = shared.mask(delivery, noised)?;
+                Ok((masked, unsealed.seal(device).unwrap()))
+            });
+            let Ok((next, answer)) = answer else { continue };
+            *state = next;
             server.receive(&key, answer).unwrap();
         }
     }
@@ -227,19 +209,20 @@ fn a_canary_moves_the_sum_as_far_as_is_claimed() {
 /// What a site says to terms with this minimum and this share of colluding sites, when it comes to masking an update whose
 /// noise was made for ten sites, two of whom collude.
 fn refusal(minimum: u32, corrupt_per_mille: u32) -> Option<secagg::Refusal> {
-    let authority = SigningKey::from_bytes(&[42; 32]);
-    let trusted = Authority::from_bytes(authority.verifying_key().as_bytes()).unwrap();
+    let authority = SigningKey::from([42; 32]);
+    let trusted = Authority((&authority).into());
     let risk = Risk::new(corrupt_per_mille, 150, 40, 20).unwrap();
     let minimum = CohortSize::new(minimum).unwrap();
     let terms = Terms::new(round(1), DIMENSION as u32, Modulus::FULL, minimum, risk).unwrap();
     let demands = Demands { minimum, corrupt_per_mille, security_bits: 40 };
-    let mut server = Server::new(terms, trusted.clone(), SITES as usize);
+    let mut server = Server::new(terms, trusted, SITES as usize);
     let mut sites = BTreeMap::new();
     for index in 0..SITES as u8 {
         let secret = [index + 100; 32];
-        let public = SigningKey::from_bytes(&secret).verifying_key().to_bytes();
-        let identity = Identity::new(&secret, &enrol(&authority, &public));
-        let (state, message) = Advertised::start(terms, &demands, trusted.clone(), identity).unwrap();
+        let key = SigningKey::from(secret);
+        let identity = Identity::new(key, enrol(&authority, &(&key).into()));
+        let public = identity.public();
+        let (state, message) = Advertised::start(terms, &demands, trusted, identity).unwrap();
         server.receive(&public, ToServer::Advertisement(message)).unwrap();
         sites.insert(public, state);
     }

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::LazyLock;
 
-use ed25519_dalek::SigningKey;
 use volet_federated::budget::{
     Day, DeviceSecret, DirStorage, Grant, Ledger, Limits, LineageId, Mark, MemoryStorage, MonotonicCounter, Policy,
     RollbackProtection, Scope, Statement, Storage, Terms,
 };
+use volet_federated::secagg::Demands;
+use volet_federated::signing::SigningKey;
 use volet_federated::{ClipNorm, CohortSize, NoiseMultiplier, Rho, RoundId, TaskId};
 
 struct At(u64);
@@ -40,19 +41,24 @@ struct Ours {
 static OURS: LazyLock<Ours> = LazyLock::new(|| {
     let rho = |text: &str| text.parse().expect("a number");
     let lineage = LineageId::from_bytes([1; 32]);
-    let owner = SigningKey::from_bytes(&[9; 32]);
+    let owner = SigningKey::from([9; 32]);
     let limits = Limits { round: rho("0.2"), day: rho("0.3"), lineage: rho("0.5"), lifetime: rho("1") };
     let policy = |version| Policy {
         version,
         limits,
-        min_cohort: CohortSize::new(10).expect("in range"),
+        max_clip: ClipNorm::new(2.0).expect("in range"),
+        demands: Demands {
+            minimum: CohortSize::new(10).expect("in range"),
+            corrupt_per_mille: 100,
+            security_bits: 40,
+        },
         scope: Scope::Lineages(BTreeSet::from([lineage])),
         last_day: Day(1000),
     };
     let signed = |version| policy(version).sign(&owner).expect("small");
     let folder = std::env::temp_dir().join(format!("volet-fuzz-{}", std::process::id()));
     let storage = DirStorage::open(&folder).expect("a folder for temporary files");
-    let created = Ledger::create(storage, At(0), &secret(), &owner.verifying_key(), signed(1));
+    let created = Ledger::create(storage, At(0), &secret(), &(&owner).into(), signed(1));
     let mut ledger = created.expect("a new ledger");
     for number in 1..=4 {
         let terms = Terms {

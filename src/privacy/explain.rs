@@ -102,7 +102,7 @@ fn report(statement: &Statement, at: Delta, delta: f64) -> Report {
         device: hex(statement.device),
         owner: hex(statement.owner),
         policy_version: statement.policy.version,
-        least_cohort: statement.policy.min_cohort.get(),
+        least_cohort: statement.policy.demands.minimum.get(),
         last_day: statement.policy.last_day.to_string(),
         delta,
         lifetime: line("lifetime".to_owned(), &statement.lifetime),

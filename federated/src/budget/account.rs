@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use ed25519_dalek::VerifyingKey;
-
 use super::chain::{FORMAT, Payload, Record};
 use super::error::{Damage, LimitKind, Refusal};
 use super::ledger::Terms;
 use super::policy::{Day, LineageId, Policy, PolicyError, Scope, SignedPolicy};
 use super::statement::{RoundState, RoundStatement};
+use crate::signing::VerifyingKey;
 use crate::{Rho, RoundId};
 
 /// The sums of all records so far.
@@ -48,7 +47,7 @@ impl Accounts {
         let Record::Genesis { format: FORMAT, device, owner, policy } = record else {
             return Err("the first is not one that begins a ledger");
         };
-        let owner = VerifyingKey::from_bytes(owner).map_err(|_| "the owner's key is none")?;
+        let owner = VerifyingKey::from_bytes(owner).ok_or("the owner's key is none")?;
         let policy = policy.verify(&owner).map_err(|_| "the owner did not sign the policy")?;
         Ok(Self {
             device: *device,
@@ -141,8 +140,8 @@ impl Accounts {
 
     /// Whether the policy allows these terms, and `more` to be spent on them.
     fn permits(&self, terms: &Terms, day: Day, more: Rho) -> Result<(), Refusal> {
-        let Policy { limits, min_cohort, scope, .. } = &self.policy;
-        let Terms { round, lineage, cost, cohort, .. } = *terms;
+        let Policy { limits, max_clip, demands, scope, .. } = &self.policy;
+        let Terms { round, lineage, cost, cohort, clip, .. } = *terms;
         let allowed = match scope {
             Scope::Tasks(tasks) => tasks.contains(&round.task()),
             Scope::Lineages(lineages) => lineages.contains(&lineage),
@@ -150,8 +149,11 @@ impl Accounts {
         if !allowed {
             return Err(Refusal::Scope { task: round.task(), lineage });
         }
-        if cohort < *min_cohort {
-            return Err(Refusal::Cohort { offered: cohort, least: *min_cohort });
+        if cohort < demands.minimum {
+            return Err(Refusal::Cohort { offered: cohort, least: demands.minimum });
+        }
+        if clip.get() > max_clip.get() {
+            return Err(Refusal::Clip { offered: clip, most: *max_clip });
         }
         if cost > limits.round {
             return Err(Refusal::Over { round, limit: LimitKind::Round, cost, left: limits.round });

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::policy::{Day, LineageId, PolicyError};
-use crate::{CohortSize, PrivacyError, Rho, RoundId, TaskId};
+use crate::{ClipNorm, CohortSize, PrivacyError, Rho, RoundId, TaskId};
 
 /// Why the ledger did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +89,8 @@ pub enum Refusal {
     #[error("a sum over {offered} sites is offered, the owner asks for {least}: wait for a larger cohort",
         offered = offered.get(), least = least.get())]
     Cohort { offered: CohortSize, least: CohortSize },
+    #[error("a clip norm of {} is offered, the owner allows {}: the task is not for this device", offered.get(), most.get())]
+    Clip { offered: ClipNorm, most: ClipNorm },
     #[error("the owner's policy allows neither task {task} nor lineage {lineage}: have a policy signed that does")]
     Scope { task: TaskId, lineage: LineageId },
     #[error("the policy ended on {last} and it is {today}: check the clock, or have a new policy signed")]

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use ed25519_dalek::VerifyingKey;
 
 use super::account::{Accounts, Standing};
 use super::chain::{ChainKey, FORMAT, Head, MAX_FRAME, Payload, Record, explain_unreadable, scan};
@@ -13,6 +12,7 @@ use super::policy::{Day, LineageId, SignedPolicy};
 use super::secret::DeviceSecret;
 use super::statement::{RoundState, Statement, Trust};
 use super::storage::{Storage, put};
+use crate::signing::VerifyingKey;
 use crate::{ClipNorm, CohortSize, NoiseMultiplier, Rho, RoundId};
 
 /// The file of records.

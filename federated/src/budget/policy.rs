@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::secagg::Demands;
+use crate::signing::{SigningKey, VerifyingKey};
+use crate::{ClipNorm, Rho, TaskId};
 use borsh::{BorshDeserialize, BorshSerialize};
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-
-use crate::{CohortSize, Rho, TaskId};
 
 /// Why a policy does not count.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -88,14 +88,16 @@ pub enum Scope {
 }
 
 /// What the owner allows.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct Policy {
     /// Goes up with every policy for a device; a lower one is a replay.
     pub version: u64,
     /// The most that may be spent. Lowering acts at once; raising never refunds.
     pub limits: Limits,
-    /// The smallest number of sites that a sum may be over.
-    pub min_cohort: CohortSize,
+    /// The largest clip norm: how far one update may move a model.
+    pub max_clip: ClipNorm,
+    /// What a round's masks must withstand, and the smallest number of sites that a sum may be over.
+    pub demands: Demands,
     /// What the device may take part in.
     pub scope: Scope,
     /// The last day on which this policy allows anything. It also bounds how far ahead a wrong clock can spend.
@@ -145,16 +147,15 @@ impl SignedPolicy {
         borsh::to_vec(self).map_err(|_| PolicyError::Encoding)
     }
 
-    /// The policy, if `owner` signed it. Keys and signatures of low order are refused (`verify_strict`: one message,
-    /// one signature, one key).
+    /// The policy, if `owner` signed it.
     ///
     /// # Errors
     /// All but [`PolicyError::Version`].
     pub fn verify(&self, owner: &VerifyingKey) -> Result<Policy, PolicyError> {
         self.check_size()?;
-        let signature = Signature::from_bytes(&self.signature);
-        let verified = owner.verify_strict(&signed_message(&self.policy), &signature);
-        verified.map_err(|_| PolicyError::Signature)?;
+        if !owner.signed(&signed_message(&self.policy), &self.signature) {
+            return Err(PolicyError::Signature);
+        }
         borsh::from_slice(&self.policy).map_err(|_| PolicyError::Encoding)
     }
 

@@ -7,10 +7,9 @@
 use std::collections::BTreeMap;
 
 use volet_proto::v1;
-use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
-use super::keys::{self, Authority, Batch, Identity, Statement};
+use super::keys::{self, Authority, ExchangeSecret, Identity, Statement};
 use super::mask;
 use super::members::Members;
 use super::outgoing::{Unsealed, residues};
@@ -18,8 +17,9 @@ use super::pack::pack;
 use super::roster::Roster;
 use super::shamir::{Seed, Share};
 use super::terms::Terms;
-use super::{Demands, Refusal};
+use super::{Demands, Refusal, ToServer, ToSite};
 use crate::mechanism::Noised;
+use crate::signing::Batch;
 
 /// What keys of pairwise masks are derived under.
 pub(super) const PAIRWISE: &str = "volet 2026-11 secure aggregation: pairwise mask";
@@ -30,15 +30,27 @@ pub(super) const MASK_SECRET: &str = "volet 2026-11 secure aggregation: mask sec
 const CHANNEL_SECRET: &str = "volet 2026-11 secure aggregation: channel secret";
 const CHANNEL: &str = "volet 2026-11 secure aggregation: channel";
 /// Bytes of what is sealed to a neighbour: two shares.
-const SEALED: usize = 64;
+pub(super) const TWO_SHARES: usize = 64;
+
+/// A site in whichever state it is: what a driver keeps of it from one message of the server to the next.
+pub enum Site {
+    /// It takes part.
+    Advertised(Box<Advertised>),
+    /// It has shared its secrets.
+    Shared(Box<Shared>),
+    /// It has sent its vector.
+    Masked(Box<Masked>),
+    /// It has signed the survivors.
+    Signed(Box<Signed>),
+}
 
 /// A site that has said that it takes part.
 pub struct Advertised {
     terms: Terms,
     authority: Authority,
     identity: Identity,
-    channel: StaticSecret,
-    mask: StaticSecret,
+    channel: ExchangeSecret,
+    mask: ExchangeSecret,
     mask_seed: Seed,
     own_seed: Seed,
     sent: v1::Advertisement,
@@ -48,7 +60,7 @@ pub struct Advertised {
 pub struct Shared {
     round: InRound,
     own_seed: Seed,
-    mask: StaticSecret,
+    mask: ExchangeSecret,
     /// By neighbour: the key of what it seals to this site.
     inbound: BTreeMap<u32, Zeroizing<[u8; 32]>>,
 }
@@ -74,6 +86,36 @@ struct InRound {
     index: u32,
 }
 
+impl Site {
+    /// The next state, none after the last, and the answer to the server. `mask` makes the vector and masks it, by
+    /// [`Shared::mask`].
+    ///
+    /// # Errors
+    /// Those of the states, those of `mask`, and [`Refusal::OutOfStep`].
+    pub fn answer<E: From<Refusal>>(
+        self,
+        message: &ToSite,
+        mask: impl FnOnce(Shared, &v1::ShareDelivery) -> Result<(Masked, v1::MaskedVector), E>,
+    ) -> Result<(Option<Self>, ToServer), E> {
+        Ok(match (self, message) {
+            (Self::Advertised(site), ToSite::Roster(m)) => {
+                let (site, answer) = site.share(m)?;
+                (Some(Self::Shared(Box::new(site))), ToServer::Shares(answer))
+            }
+            (Self::Shared(site), ToSite::Shares(m)) => {
+                let (site, answer) = mask(*site, m)?;
+                (Some(Self::Masked(Box::new(site))), ToServer::Masked(answer))
+            }
+            (Self::Masked(site), ToSite::Survivors(m)) => {
+                let (site, answer) = site.sign(m)?;
+                (Some(Self::Signed(Box::new(site))), ToServer::Signature(answer))
+            }
+            (Self::Signed(site), ToSite::Proof(m)) => (None, ToServer::Reveal(site.reveal(m)?)),
+            _ => return Err(Refusal::OutOfStep.into()),
+        })
+    }
+}
+
 impl Advertised {
     /// Starts a round: keys for this round alone, and the message that announces them.
     ///
@@ -88,16 +130,16 @@ impl Advertised {
     ) -> Result<(Self, v1::Advertisement), Refusal> {
         demands.check(&terms)?;
         let (own_seed, mask_seed, channel_seed) = (Seed::random()?, Seed::random()?, Seed::random()?);
-        let mask = StaticSecret::from(mask_seed.key(MASK_SECRET));
-        let channel = StaticSecret::from(channel_seed.key(CHANNEL_SECRET));
-        let (mask_key, channel_key) = (PublicKey::from(&mask), PublicKey::from(&channel));
+        let mask = ExchangeSecret::new(mask_seed.key(MASK_SECRET));
+        let channel = ExchangeSecret::new(channel_seed.key(CHANNEL_SECRET));
+        let (mask_key, channel_key) = (mask.public(), channel.public());
         let commitment = commit(&own_seed);
-        let claims: [&[u8]; 4] = [&terms.digest(), channel_key.as_bytes(), mask_key.as_bytes(), &commitment];
+        let claims: [&[u8]; 4] = [&terms.digest(), &channel_key, &mask_key, &commitment];
         let sent = v1::Advertisement {
             identity: identity.public().to_vec(),
             enrolment: identity.enrolment().to_vec(),
-            channel_key: channel_key.as_bytes().to_vec(),
-            mask_key: mask_key.as_bytes().to_vec(),
+            channel_key: channel_key.to_vec(),
+            mask_key: mask_key.to_vec(),
             commitment: commitment.to_vec(),
             signature: identity.sign(Statement::TakesPart, &claims).to_vec(),
         };
@@ -123,8 +165,8 @@ impl Advertised {
         for ((&neighbour, own), mask) in neighbours.iter().zip(&own_shares).zip(&mask_shares) {
             let member = roster.members.get(neighbour as usize).ok_or(Refusal::Malformed(neighbour))?;
             // One agreement, and a key for each direction.
-            let key = keys::agree(&self.channel, &member.channel, CHANNEL, &roster.digest, &[]);
-            let key = Zeroizing::new(key.ok_or(Refusal::Forged(neighbour))?);
+            let key = self.channel.agree(&member.channel, CHANNEL, &roster.digest, &[]);
+            let key = key.ok_or(Refusal::Malformed(neighbour))?;
             let outbound = Zeroizing::new(directed(&key, index, neighbour));
             let plain = Zeroizing::new([own.to_bytes(), mask.to_bytes()].concat());
             let sealed = keys::seal(&outbound, &plain).ok_or(Refusal::Malformed(neighbour))?;
@@ -186,8 +228,8 @@ impl Shared {
                 return Err(Refusal::Stranger(sealed.member));
             };
             let open = keys::open(key, &sealed.sealed).map(Zeroizing::new);
-            let shares = open.filter(|plain| plain.len() == SEALED).and_then(|plain| {
-                let (own, mask) = plain.split_at(SEALED / 2);
+            let shares = open.filter(|plain| plain.len() == TWO_SHARES).and_then(|plain| {
+                let (own, mask) = plain.split_at(TWO_SHARES / 2);
                 Some((Share::read(own)?, Share::read(mask)?))
             });
             if let Some(shares) = shares {
@@ -197,8 +239,8 @@ impl Shared {
         mask::add(&mut vector, &Zeroizing::new(own_seed.key(OWN)));
         for &neighbour in inbound.keys().filter(|&&n| sharers.contains(n)) {
             let member = roster.members.get(neighbour as usize).ok_or(Refusal::Malformed(neighbour))?;
-            let key = keys::agree(&secret, &member.mask, PAIRWISE, &roster.digest, &[]);
-            let key = Zeroizing::new(key.ok_or(Refusal::Forged(neighbour))?);
+            let key = secret.agree(&member.mask, PAIRWISE, &roster.digest, &[]);
+            let key = key.ok_or(Refusal::Malformed(neighbour))?;
             if round.index < neighbour { mask::add(&mut vector, &key) } else { mask::subtract(&mut vector, &key) }
         }
         let packed = pack(&vector, terms.modulus());
@@ -271,9 +313,13 @@ pub(super) fn commit(seed: &Seed) -> [u8; 32] {
 
 /// What a dealer publishes of a share, so that a false one shows when it is revealed. Shares have 252 bits to hide in.
 pub(super) fn hash_share(share: &Share, dealer: u32, holder: u32) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key("volet 2026-11 secure aggregation: hash of a share");
-    hasher.update(&dealer.to_le_bytes()).update(&holder.to_le_bytes()).update(&share.to_bytes());
-    *hasher.finalize().as_bytes()
+    // One block: the context, who deals to whom, and the share.
+    let mut block = [0; 64];
+    let parts = [b"volet v1 share hash\0\0\0\0\0".as_slice(), &dealer.to_le_bytes(), &holder.to_le_bytes()];
+    for (slot, byte) in block.iter_mut().zip(parts.into_iter().flatten().chain(&share.to_bytes())) {
+        *slot = *byte;
+    }
+    *blake3::hash(&block).as_bytes()
 }
 
 /// What a site signs with its vector: whom it was told to have shared.
@@ -299,16 +345,17 @@ pub(super) fn check_quorum(
 ) -> Result<(), Refusal> {
     let need = roster.parameters.quorum();
     let mut signers = Members::none(roster.members.len());
+    let message = Statement::Survived.message(&[digest]);
     let mut batch = Batch::default();
     let mut order = Vec::new();
     for claim in proof.signatures.iter().take(roster.members.len()) {
         let member = roster.members.get(claim.member as usize).filter(|_| survivors.contains(claim.member));
-        let signature = <[u8; 64]>::try_from(claim.signature.as_slice());
+        let signature = claim.signature.as_slice().try_into();
         let (Some(member), Ok(signature)) = (member, signature) else { return Err(Refusal::Stranger(claim.member)) };
         if !signers.add(claim.member) {
             return Err(Refusal::Stranger(claim.member));
         }
-        batch.add(&member.identity, Statement::Survived.message(&[digest]), &signature);
+        batch.add(&member.identity, &message, signature);
         order.push(claim.member);
         // More than a quorum prove nothing more.
         if signers.len() == need {

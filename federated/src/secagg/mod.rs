@@ -28,7 +28,7 @@ pub mod split;
 mod terms;
 mod unmask;
 
-pub use client::{Advertised, Masked, Shared, Signed};
+pub use client::{Advertised, Masked, Shared, Signed, Site};
 pub use keys::{Authority, Identity, enrol};
 pub use members::Members;
 pub use outgoing::{Unsealed, sealed};
@@ -36,12 +36,13 @@ pub use parameters::{Parameters, Risk, TooRisky};
 pub use server::Server;
 pub use terms::{Modulus, Terms, TermsError};
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use volet_proto::v1;
 
 use crate::CohortSize;
 
-/// What a device demands of a round's terms, whatever a server offers: part of its own policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a device demands of a round's terms, whatever a server offers: part of the policy that its owner signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Demands {
     /// Sums over at least so many sites.
     pub minimum: CohortSize,
@@ -182,6 +183,8 @@ pub enum Refusal {
     Survivors,
     #[error("the vector has {have} values, and the terms say {need}")]
     Length { have: usize, need: usize },
+    #[error("the message belongs to another step than this site is at")]
+    OutOfStep,
     #[error("the budget was reserved for another round")]
     OtherRound,
     #[error("the batch comes without terms, or with such as cannot be")]

@@ -1,24 +1,22 @@
 //! Everyone who takes part in a round, checked: what signatures, masks and the graph rest on.
 
-use ed25519_dalek::VerifyingKey;
 use volet_proto::v1;
-use x25519_dalek::PublicKey;
 
 use super::Refusal;
 use super::graph::Graph;
-use super::keys::{Authority, Batch, Statement, exchange_key, holds, verifying_key};
+use super::keys::{Authority, ExchangeKey, Statement};
 use super::members::Members;
 use super::parameters::Parameters;
 use super::terms::Terms;
 use crate::CohortSize;
+use crate::signing::{Batch, holds};
 
 /// One site's keys for one round.
-#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Member {
-    pub(crate) identity: VerifyingKey,
+    pub(crate) identity: [u8; 32],
     enrolment: [u8; 64],
-    pub(crate) channel: PublicKey,
-    pub(crate) mask: PublicKey,
+    pub(crate) channel: ExchangeKey,
+    pub(crate) mask: ExchangeKey,
     pub(crate) commitment: [u8; 32],
     signature: [u8; 64],
 }
@@ -28,32 +26,21 @@ impl Member {
     pub(crate) fn read(message: &v1::Advertisement) -> Option<Self> {
         let fixed = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).ok();
         Some(Self {
-            identity: verifying_key(&message.identity)?,
+            identity: fixed(&message.identity)?,
             enrolment: message.enrolment.as_slice().try_into().ok()?,
-            channel: exchange_key(&message.channel_key)?,
-            mask: exchange_key(&message.mask_key)?,
+            channel: ExchangeKey::new(fixed(&message.channel_key)?),
+            mask: ExchangeKey::new(fixed(&message.mask_key)?),
             commitment: fixed(&message.commitment)?,
             signature: message.signature.as_slice().try_into().ok()?,
         })
     }
 
-    /// Whether this one's enrolment holds, and whether its advertisement does.
-    pub(crate) fn check(&self, authority: &Authority, terms: &[u8; 32]) -> (bool, bool) {
-        let [enrolled, takes_part] = self.messages(terms);
-        (holds(&authority.0, &enrolled, &self.enrolment), holds(&self.identity, &takes_part, &self.signature))
-    }
-
-    fn messages(&self, terms: &[u8; 32]) -> [Vec<u8>; 2] {
-        let keys = [self.channel.as_bytes(), self.mask.as_bytes(), &self.commitment];
-        let takes_part = Statement::TakesPart.message(&[terms, keys[0], keys[1], keys[2]]);
-        [Statement::Enrolled.message(&[self.identity.as_bytes()]), takes_part]
-    }
-
     /// Adds what must hold to a batch: first the enrolment, then the advertisement itself.
     pub(crate) fn claims(&self, batch: &mut Batch, authority: &Authority, terms: &[u8; 32]) {
-        let [enrolled, takes_part] = self.messages(terms);
-        batch.add(&authority.0, enrolled, &self.enrolment);
-        batch.add(&self.identity, takes_part, &self.signature);
+        let keys = [self.channel.as_bytes(), self.mask.as_bytes(), &self.commitment];
+        let takes_part = Statement::TakesPart.message(&[terms, keys[0], keys[1], keys[2]]);
+        batch.add(&authority.0.to_bytes(), &Statement::Enrolled.message(&[&self.identity]), &self.enrolment);
+        batch.add(&self.identity, &takes_part, &self.signature);
     }
 }
 
@@ -78,7 +65,7 @@ impl Roster {
         }
         let read = (0..).zip(&message.members).map(|(index, m)| Member::read(m).ok_or(Refusal::Malformed(index)));
         let members = read.collect::<Result<Vec<Member>, Refusal>>()?;
-        let ascending = |pair: &[Member]| matches!(pair, [a, b] if a.identity.as_bytes() < b.identity.as_bytes());
+        let ascending = |pair: &[Member]| matches!(pair, [a, b] if a.identity < b.identity);
         if !members.windows(2).all(ascending) {
             return Err(Refusal::Disorder);
         }
@@ -98,7 +85,7 @@ impl Roster {
         let mut hasher = blake3::Hasher::new_derive_key("volet 2026-11 secure aggregation: roster of a round");
         hasher.update(&terms.digest());
         for member in &members {
-            let keys = [member.identity.as_bytes(), member.channel.as_bytes(), member.mask.as_bytes()];
+            let keys = [&member.identity, member.channel.as_bytes(), member.mask.as_bytes()];
             keys.into_iter().chain([&member.commitment]).for_each(|part| {
                 hasher.update(part);
             });
@@ -110,7 +97,7 @@ impl Roster {
 
     /// A member's index; the order of the identities makes it a search.
     pub(crate) fn index(&self, identity: &[u8; 32]) -> Option<u32> {
-        self.members.binary_search_by(|m| m.identity.as_bytes().cmp(identity)).ok().map(|index| index as u32)
+        self.members.binary_search_by(|m| m.identity.cmp(identity)).ok().map(|index| index as u32)
     }
 
     /// Whether a member's signature under a digest holds.
@@ -119,29 +106,26 @@ impl Roster {
         member.is_some_and(|m| holds(&m.identity, &what.message(&[digest]), signature))
     }
 
-    /// Those whose signatures under a digest hold: all at once, or each by itself where one does not.
+    /// Those whose signatures under a digest hold.
     pub(crate) fn all_signed(&self, what: Statement, digest: &[u8; 32], claims: &[v1::MemberSignature]) -> Members {
+        let message = what.message(&[digest]);
         let mut batch = Batch::default();
-        for claim in claims.iter().take(self.members.len()) {
-            let member = self.members.get(claim.member as usize);
-            if let Some((member, signature)) = member.zip(claim.signature.as_slice().try_into().ok()) {
-                batch.add(&member.identity, what.message(&[digest]), &signature);
-            }
-        }
-        let whole = batch.first_false().is_none();
+        let shaped = claims.iter().take(self.members.len()).filter_map(|claim| {
+            let member = self.members.get(claim.member as usize)?;
+            batch.add(&member.identity, &message, claim.signature.as_slice().try_into().ok()?);
+            Some(claim.member)
+        });
+        let claimed: Vec<u32> = shaped.collect();
         let mut signed = Members::none(self.members.len());
-        for claim in claims.iter().take(self.members.len()) {
-            let shaped = claim.signature.len() == 64;
-            if shaped && (whole || self.signed(claim.member, what, digest, &claim.signature)) {
-                signed.add(claim.member);
-            }
+        for (member, _) in claimed.into_iter().zip(batch.hold()).filter(|(_, holds)| *holds) {
+            signed.add(member);
         }
         signed
     }
 
     /// Who a member is.
     pub(crate) fn identity(&self, member: u32) -> Option<[u8; 32]> {
-        self.members.get(member as usize).map(|m| m.identity.to_bytes())
+        self.members.get(member as usize).map(|m| m.identity)
     }
 
     /// Who the members of a set are.
@@ -153,7 +137,7 @@ impl Roster {
 impl From<&Member> for v1::Advertisement {
     fn from(member: &Member) -> Self {
         Self {
-            identity: member.identity.as_bytes().to_vec(),
+            identity: member.identity.to_vec(),
             enrolment: member.enrolment.to_vec(),
             channel_key: member.channel.as_bytes().to_vec(),
             mask_key: member.mask.as_bytes().to_vec(),

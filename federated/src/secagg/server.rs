@@ -1,24 +1,24 @@
 //! The server's side: one round, driven by messages and by whoever decides that a step has lasted long enough.
 //!
-//! Vectors are added up as they arrive and never kept: memory grows with the dimension, not with the sites. A message that
-//! makes no sense is [`Rejected`] and changes nothing; the round goes on without its sender.
+//! Vectors are added up as they arrive and never kept: what grows with the sites is their keys, sealed shares and hashes of
+//! shares, some 200 bytes for each pair of neighbours. A message that makes no sense is [`Rejected`] and changes nothing;
+//! the round goes on without its sender. Where many signatures can wait, they are checked together at the step's end, and
+//! whoever's does not hold is left out.
 
 use std::collections::BTreeMap;
 
 use volet_proto::v1;
 
-use super::client::{check_quorum, hash_share, masking, survival};
-use super::keys::{Authority, Statement};
+use super::client::{TWO_SHARES, hash_share, masking, survival};
+use super::keys::{Authority, Statement, TAG};
 use super::members::Members;
 use super::pack::{add_packed, packed_len};
 use super::roster::{Member, Roster};
 use super::shamir::Share;
 use super::terms::Terms;
 use super::unmask::{self, Reveals};
-use super::{Abort, Delivery, Rejected, SecureSum, Sum, ToServer, ToSite};
-
-/// Bytes of two sealed shares: 64, and the tag.
-const SEALED: usize = 80;
+use super::{Abort, Delivery, Refusal, Rejected, SecureSum, Sum, ToServer, ToSite};
+use crate::signing::Batch;
 
 /// One round of SecAgg+ at the server.
 pub struct Server {
@@ -28,16 +28,39 @@ pub struct Server {
 }
 
 enum Phase {
-    Advertising { members: BTreeMap<[u8; 32], Member>, most: usize },
-    Sharing { roster: Roster, sharers: Members, mail: BTreeMap<u32, Vec<v1::SealedShares>>, hashes: Hashes },
-    Masking { held: Box<Summed>, digest: [u8; 32], signatures: BTreeMap<u32, Vec<u8>> },
-    Signing { held: Box<Summed>, signatures: BTreeMap<u32, Vec<u8>> },
-    Unmasking { held: Box<Summed>, reveals: Reveals },
+    Advertising {
+        members: BTreeMap<[u8; 32], Member>,
+        unchecked: Vec<Member>,
+        most: usize,
+    },
+    Sharing {
+        roster: Roster,
+        sharers: Members,
+        mail: BTreeMap<u32, Vec<v1::SealedShares>>,
+        hashes: Hashes,
+    },
+    Masking {
+        held: Box<Summed>,
+        digest: [u8; 32],
+        signatures: BTreeMap<u32, Vec<u8>>,
+    },
+    /// Signatures in the order in which they came, to be checked.
+    Signing {
+        held: Box<Summed>,
+        signatures: BTreeMap<u32, Vec<u8>>,
+    },
+    Unmasking {
+        held: Box<Summed>,
+        reveals: Reveals,
+    },
     Over,
 }
 
-/// By dealer and holder: hashes of the share of the own mask's seed and of the mask key's.
-type Hashes = BTreeMap<(u32, u32), [[u8; 32]; 2]>;
+/// So many sites' signatures are checked at a time: more gain little, and would come all at once in the end.
+const CHECKED_TOGETHER: usize = 128;
+
+/// By dealer, and for each in the order of holders: hashes of the share of the own mask's seed and of the mask key's.
+type Hashes = BTreeMap<u32, Vec<(u32, [[u8; 32]; 2])>>;
 
 /// A masked sum and all that is needed to open it.
 pub(super) struct Summed {
@@ -51,29 +74,31 @@ pub(super) struct Summed {
 impl Server {
     /// A round that takes at most `most` sites.
     pub fn new(terms: Terms, authority: Authority, most: usize) -> Self {
-        Self { terms, authority, phase: Phase::Advertising { members: BTreeMap::new(), most } }
+        Self { terms, authority, phase: Phase::Advertising { members: BTreeMap::new(), unchecked: Vec::new(), most } }
     }
 
     fn advertise(&mut self, from: &[u8; 32], message: &v1::Advertisement) -> Result<(), Rejected> {
-        let Phase::Advertising { members, most } = &mut self.phase else { return Err(Rejected::OutOfTurn) };
-        let member = Member::read(message).filter(|m| m.identity.as_bytes() == from).ok_or(Rejected::Malformed)?;
-        if members.contains_key(from) {
+        let Phase::Advertising { members, unchecked, most } = &mut self.phase else { return Err(Rejected::OutOfTurn) };
+        let sound = |m: &Member| m.identity == *from && m.channel.is_key() && m.mask.is_key();
+        let member = Member::read(message).filter(sound).ok_or(Rejected::Malformed)?;
+        if members.contains_key(from) || unchecked.iter().any(|m| m.identity == *from) {
             return Err(Rejected::Twice);
+        }
+        if members.len() + unchecked.len() >= *most {
+            // Whose signatures do not hold must not take the place of others.
+            check(unchecked, members, &self.authority, &self.terms);
         }
         if members.len() >= *most {
             return Err(Rejected::Full);
         }
-        match member.check(&self.authority, &self.terms.digest()) {
-            (false, _) => Err(Rejected::NotEnrolled),
-            (_, false) => Err(Rejected::Malformed),
-            _ => {
-                members.insert(*from, member);
-                Ok(())
-            }
+        unchecked.push(member);
+        if unchecked.len() == CHECKED_TOGETHER {
+            check(unchecked, members, &self.authority, &self.terms);
         }
+        Ok(())
     }
 
-    fn share(&mut self, from: &[u8; 32], message: &v1::ShareUpload) -> Result<(), Rejected> {
+    fn share(&mut self, from: &[u8; 32], message: v1::ShareUpload) -> Result<(), Rejected> {
         let Phase::Sharing { roster, sharers, mail, hashes } = &mut self.phase else { return Err(Rejected::OutOfTurn) };
         let sender = roster.index(from).ok_or(Rejected::Stranger)?;
         let neighbours = roster.graph.neighbours(sender);
@@ -82,15 +107,15 @@ impl Server {
         let read = message.shares.iter().map(|s| Some([fixed(&s.own_mask_hash)?, fixed(&s.mask_key_hash)?]));
         let read: Option<Vec<_>> = read.collect();
         let read = read.filter(|_| addressed.eq(neighbours)).ok_or(Rejected::Malformed)?;
-        if message.shares.iter().any(|s| s.sealed.len() != SEALED) {
+        if message.shares.iter().any(|s| s.sealed.len() != TWO_SHARES + TAG) {
             return Err(Rejected::Malformed);
         }
         if !sharers.add(sender) {
             return Err(Rejected::Twice);
         }
-        for (share, read) in message.shares.iter().zip(read) {
-            hashes.insert((sender, share.member), read);
-            let sealed = v1::SealedShares { member: sender, sealed: share.sealed.clone(), ..Default::default() };
+        hashes.insert(sender, message.shares.iter().map(|s| s.member).zip(read).collect());
+        for share in message.shares {
+            let sealed = v1::SealedShares { member: sender, sealed: share.sealed, ..Default::default() };
             mail.entry(share.member).or_default().push(sealed);
         }
         Ok(())
@@ -120,8 +145,7 @@ impl Server {
         if signatures.contains_key(&sender) {
             return Err(Rejected::Twice);
         }
-        let digest = survival(&held.roster, &held.sharers, &held.survivors);
-        if !held.roster.signed(sender, Statement::Survived, &digest, &message.signature) {
+        if message.signature.len() != 64 {
             return Err(Rejected::Malformed);
         }
         signatures.insert(sender, message.signature);
@@ -139,7 +163,10 @@ impl Server {
                     && held.survivors.contains(share.member) == survived
                     && neighbours.binary_search(&share.member).is_ok();
                 let value = Share::read(&share.value).filter(|_| fits).ok_or(Rejected::Malformed)?;
-                let [own, mask] = held.hashes.get(&(share.member, sender)).ok_or(Rejected::Malformed)?;
+                let dealt = held.hashes.get(&share.member).map_or(&[][..], Vec::as_slice);
+                let dealt =
+                    dealt.binary_search_by_key(&sender, |(holder, _)| *holder).ok().and_then(|at| dealt.get(at));
+                let (_, [own, mask]) = dealt.ok_or(Rejected::Malformed)?;
                 // Not what the dealer said it dealt: the dealer's fault or the holder's, and worth nothing either way.
                 if hash_share(&value, share.member, sender) == *if survived { own } else { mask } {
                     read.push((share.member, value));
@@ -154,11 +181,21 @@ impl Server {
     }
 }
 
+/// Moves those whose signatures hold to the members.
+fn check(unchecked: &mut Vec<Member>, members: &mut BTreeMap<[u8; 32], Member>, authority: &Authority, terms: &Terms) {
+    let digest = terms.digest();
+    let mut batch = Batch::default();
+    unchecked.iter().for_each(|member| member.claims(&mut batch, authority, &digest));
+    let hold = batch.hold();
+    let good = unchecked.drain(..).zip(hold.chunks(2)).filter(|(_, both)| !both.contains(&false));
+    members.extend(good.map(|(member, _)| (member.identity, member)));
+}
+
 impl SecureSum for Server {
     fn receive(&mut self, from: &[u8; 32], message: ToServer) -> Result<(), Rejected> {
         match message {
             ToServer::Advertisement(m) => self.advertise(from, &m),
-            ToServer::Shares(m) => self.share(from, &m),
+            ToServer::Shares(m) => self.share(from, m),
             ToServer::Masked(m) => self.masked(from, &m),
             ToServer::Signature(m) => self.signed(from, m),
             ToServer::Reveal(m) => self.revealed(from, &m),
@@ -168,7 +205,7 @@ impl SecureSum for Server {
 
     fn waiting_for(&self) -> usize {
         match &self.phase {
-            Phase::Advertising { members, most } => most - members.len(),
+            Phase::Advertising { members, unchecked, most } => most - members.len() - unchecked.len(),
             Phase::Sharing { roster, sharers, .. } => roster.members.len() - sharers.len(),
             Phase::Masking { held, .. } => held.sharers.len() - held.survivors.len(),
             Phase::Signing { held, signatures } => held.survivors.len() - signatures.len(),
@@ -183,11 +220,12 @@ impl SecureSum for Server {
             if have < minimum { Err(Abort::TooFew { what, have, need: minimum }) } else { Ok(()) }
         };
         match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Advertising { members, .. } => {
+            Phase::Advertising { mut members, mut unchecked, .. } => {
+                check(&mut unchecked, &mut members, &self.authority, &self.terms);
                 enough("sites took part", members.len())?;
                 let roster = Roster::of(members.into_values().collect(), &self.terms).map_err(Abort::Refused)?;
                 let message = v1::Roster { members: roster.members.iter().map(Into::into).collect() };
-                let to = roster.members.iter().map(|m| m.identity.to_bytes()).collect();
+                let to = roster.members.iter().map(|m| m.identity).collect();
                 let sharers = Members::none(roster.members.len());
                 self.phase = Phase::Sharing { roster, sharers, mail: BTreeMap::new(), hashes: Hashes::new() };
                 Ok(Delivery::Same { to, message: ToSite::Roster(message) })
@@ -229,8 +267,17 @@ impl SecureSum for Server {
                 let digest = survival(&held.roster, &held.sharers, &held.survivors);
                 let claims =
                     signatures.into_iter().map(|(member, signature)| v1::MemberSignature { member, signature });
-                let proof = v1::SurvivorsProof { signatures: claims.collect() };
-                check_quorum(&held.roster, &held.survivors, &digest, &proof).map_err(Abort::Refused)?;
+                let mut claims: Vec<v1::MemberSignature> = claims.collect();
+                let signed = held.roster.all_signed(Statement::Survived, &digest, &claims);
+                let need = held.roster.parameters.quorum();
+                if signed.len() < need {
+                    let what = "signatures under the survivors";
+                    return Err(Abort::Refused(Refusal::TooFew { what, have: signed.len(), need }));
+                }
+                // Sites check no more than a quorum.
+                claims.retain(|claim| signed.contains(claim.member));
+                claims.truncate(need);
+                let proof = v1::SurvivorsProof { signatures: claims };
                 let to = held.roster.identities(&held.survivors);
                 let reveals = Reveals::new(held.roster.members.len());
                 self.phase = Phase::Unmasking { held, reveals };

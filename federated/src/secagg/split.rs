@@ -8,13 +8,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use ed25519_dalek::VerifyingKey;
 use volet_proto::v1;
-use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
-use super::keys::{self, Authority, Batch, Identity, Statement, exchange_key, holds, verifying_key};
-
+use super::keys::{self, Authority, ExchangeKey, ExchangeSecret, Identity, Statement, TAG};
 use super::mask;
 use super::outgoing::{Unsealed, residues};
 use super::pack::{add_packed, pack, packed_len};
@@ -23,6 +20,7 @@ use super::terms::Terms;
 use super::{Abort, Delivery, Demands, Refusal, Rejected, SecureSum, Sum, ToServer};
 use crate::CohortSize;
 use crate::mechanism::Noised;
+use crate::signing::Batch;
 
 const SEALED_SEED: &str = "volet 2026-11 split masks: sealed seed";
 const SENDER_SECRET: &str = "volet 2026-11 split masks: sender secret";
@@ -43,7 +41,8 @@ pub fn report(
     noised: Noised,
 ) -> Result<Unsealed<v1::SplitReport>, Refusal> {
     demands.check(terms)?;
-    // A report is sealed before anyone knows how many sites there will be: reckon with the smallest sum.
+    // The aggregator chooses whose reports are summed. That no more than this share of the smallest batch collude is an
+    // assumption about its choice, which no site can check (docs/protocol.md).
     let (vector, reservation) = residues(noised, terms, terms.minimum().get() as usize)?;
     report_values(terms, identity, helper, vector).map(|message| Unsealed::new(message, reservation))
 }
@@ -73,20 +72,20 @@ fn report_values(
     }
     let mut key = Zeroizing::new([0; 32]);
     getrandom::fill(key.as_mut())?;
-    let secret = StaticSecret::from(Seed::random()?.key(SENDER_SECRET));
-    let sender = PublicKey::from(&secret);
+    let secret = ExchangeSecret::new(Seed::random()?.key(SENDER_SECRET));
+    let sender = secret.public();
     let digest = terms.digest();
-    let channel = keys::agree(&secret, &PublicKey::from(*helper), SEALED_SEED, &digest, sender.as_bytes());
-    let channel = Zeroizing::new(channel.ok_or(Refusal::Helper)?);
+    let channel = secret.agree(&ExchangeKey::new(*helper), SEALED_SEED, &digest, &sender);
+    let channel = channel.ok_or(Refusal::Helper)?;
     let sealed = keys::seal(&channel, key.as_ref()).ok_or(Refusal::Helper)?;
     mask::add(&mut vector, &key);
     let packed = pack(&vector, terms.modulus());
     let packed_digest = blake3::derive_key(PACKED, &packed);
-    let signature = identity.sign(Statement::Reports, &[&digest, helper, sender.as_bytes(), &sealed, &packed_digest]);
+    let signature = identity.sign(Statement::Reports, &[&digest, helper, &sender, &sealed, &packed_digest]);
     let seed = v1::SealedSeed {
         identity: identity.public().to_vec(),
         enrolment: identity.enrolment().to_vec(),
-        sender_key: sender.as_bytes().to_vec(),
+        sender_key: sender.to_vec(),
         sealed,
         signature: signature.to_vec(),
         packed_digest: packed_digest.to_vec(),
@@ -144,11 +143,12 @@ impl Aggregator {
             return Err(Rejected::Twice);
         }
         let claims = Claims::of(&seed, &self.terms.digest(), &self.helper.exchange).ok_or(Rejected::Malformed)?;
-        if !holds(&self.authority.0, &claims.enrolled, &seed.enrolment) {
-            return Err(Rejected::NotEnrolled);
-        }
-        if !holds(&claims.identity, &claims.reports, &seed.signature) {
-            return Err(Rejected::Malformed);
+        let mut signatures = Batch::default();
+        claims.add(&mut signatures, &self.authority);
+        match signatures.first_false() {
+            Some(0) => return Err(Rejected::NotEnrolled),
+            Some(_) => return Err(Rejected::Malformed),
+            None => {}
         }
         if !add_packed(&mut self.sum, &message.packed, self.terms.modulus()) {
             let need = packed_len(self.sum.len(), self.terms.modulus());
@@ -218,7 +218,7 @@ impl SecureSum for Aggregator {
 
 /// The helper: it holds a key, and remembers what it has opened.
 pub struct Helper {
-    secret: StaticSecret,
+    secret: ExchangeSecret,
     authority: Authority,
     minimum: CohortSize,
     opened: HashSet<[u8; 32]>,
@@ -228,12 +228,12 @@ impl Helper {
     /// A helper with this X25519 secret, who opens no sum of fewer than `minimum` sites whatever the terms say, and has
     /// opened these reports before. The set must outlive restarts: store [`opened`](Self::opened) before a sum is sent.
     pub fn new(secret: [u8; 32], authority: Authority, minimum: CohortSize, opened: HashSet<[u8; 32]>) -> Self {
-        Self { secret: secret.into(), authority, minimum, opened }
+        Self { secret: ExchangeSecret::new(secret), authority, minimum, opened }
     }
 
     /// The public key that sites seal to.
     pub fn public(&self) -> [u8; 32] {
-        PublicKey::from(&self.secret).to_bytes()
+        self.secret.public()
     }
 
     /// What was opened so far: a hash of site and round for each report. One site has one report per round, however often
@@ -255,13 +255,12 @@ impl Helper {
             return Err(Refusal::TooFew { what: "reports in the batch", have: batch.seeds.len(), need });
         }
         let (digest, helper) = (terms.digest(), self.public());
-        let mut signatures = Batch::default();
+        let (mut signatures, mut senders) = (Batch::default(), Vec::with_capacity(batch.seeds.len()));
         let mut reports = HashSet::new();
         for (index, seed) in (0..).zip(&batch.seeds) {
             let claims = Claims::of(seed, &digest, &helper).ok_or(Refusal::Malformed(index))?;
-            let signature = |bytes: &[u8]| <[u8; 64]>::try_from(bytes).map_err(|_| Refusal::Malformed(index));
-            signatures.add(&self.authority.0, claims.enrolled, &signature(&seed.enrolment)?);
-            signatures.add(&claims.identity, claims.reports, &signature(&seed.signature)?);
+            claims.add(&mut signatures, &self.authority);
+            senders.push(claims.sender);
             let mut report = blake3::Hasher::new_derive_key(REPORT);
             report.update(terms.round().task().as_bytes()).update(&terms.round().number().to_le_bytes());
             let report = *report.update(&seed.identity).finalize().as_bytes();
@@ -274,10 +273,9 @@ impl Helper {
             return Err(if position % 2 == 0 { Refusal::NotEnrolled(member) } else { Refusal::Forged(member) });
         }
         let mut sum = vec![0; terms.dimension()];
-        for (index, seed) in (0..).zip(&batch.seeds) {
-            let sender = <[u8; 32]>::try_from(seed.sender_key.as_slice()).map_err(|_| Refusal::Malformed(index))?;
-            let channel = keys::agree(&self.secret, &sender.into(), SEALED_SEED, &digest, &sender);
-            let channel = Zeroizing::new(channel.ok_or(Refusal::Malformed(index))?);
+        for ((index, seed), sender) in (0..).zip(&batch.seeds).zip(&senders) {
+            let channel = self.secret.agree(sender, SEALED_SEED, &digest, sender.as_bytes());
+            let channel = channel.ok_or(Refusal::Malformed(index))?;
             let key = keys::open(&channel, &seed.sealed).map(Zeroizing::new).ok_or(Refusal::Malformed(index))?;
             let key: &[u8; 32] = key.as_slice().try_into().map_err(|_| Refusal::Malformed(index))?;
             mask::add(&mut sum, key);
@@ -287,23 +285,32 @@ impl Helper {
     }
 }
 
-/// What a report's two signatures are under.
-struct Claims {
-    identity: VerifyingKey,
-    enrolled: Vec<u8>,
+/// A report's two signatures and what they are under.
+struct Claims<'a> {
+    identity: &'a [u8; 32],
+    sender: ExchangeKey,
     reports: Vec<u8>,
+    enrolment: &'a [u8; 64],
+    signature: &'a [u8; 64],
 }
 
-impl Claims {
+impl<'a> Claims<'a> {
     /// `None` where a field has the wrong length, or the sender's key is one of few that agree with every other.
-    fn of(seed: &v1::SealedSeed, terms: &[u8; 32], helper: &[u8; 32]) -> Option<Self> {
-        let identity = verifying_key(&seed.identity)?;
-        let sender = exchange_key(&seed.sender_key)?;
-        if (seed.sealed.len(), seed.packed_digest.len()) != (48, 32) {
+    fn of(seed: &'a v1::SealedSeed, terms: &[u8; 32], helper: &[u8; 32]) -> Option<Self> {
+        let sender = Some(ExchangeKey::new(seed.sender_key.as_slice().try_into().ok()?)).filter(ExchangeKey::is_key)?;
+        if (seed.sealed.len(), seed.packed_digest.len()) != (32 + TAG, 32) {
             return None;
         }
         let reports = [&terms[..], helper, sender.as_bytes(), &seed.sealed, &seed.packed_digest];
-        let enrolled = Statement::Enrolled.message(&[identity.as_bytes()]);
-        Some(Self { identity, enrolled, reports: Statement::Reports.message(&reports) })
+        let reports = Statement::Reports.message(&reports);
+        let (identity, enrolment) =
+            (seed.identity.as_slice().try_into().ok()?, seed.enrolment.as_slice().try_into().ok()?);
+        Some(Self { identity, sender, reports, enrolment, signature: seed.signature.as_slice().try_into().ok()? })
+    }
+
+    /// First the enrolment, then the report itself.
+    fn add(&self, batch: &mut Batch, authority: &Authority) {
+        batch.add(&authority.0.to_bytes(), &Statement::Enrolled.message(&[self.identity]), self.enrolment);
+        batch.add(self.identity, &self.reports, self.signature);
     }
 }

@@ -6,15 +6,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
 use super::Abort;
 use super::client::{MASK_SECRET, OWN, PAIRWISE, commit};
+use super::keys::ExchangeSecret;
+use super::mask;
 use super::members::Members;
 use super::server::Summed;
 use super::shamir::{Seed, Share, Weights};
-use super::{keys, mask};
 
 /// The shares that arrived.
 pub(super) struct Reveals {
@@ -52,12 +52,12 @@ pub(super) fn open(held: Summed, reveals: &Reveals) -> Result<Vec<u32>, Abort> {
             mask::subtract(&mut sum, &Zeroizing::new(seed.key(OWN)));
             continue;
         }
-        let secret = |seed: &Seed| StaticSecret::from(seed.key(MASK_SECRET));
-        let seed = opener.seed(owner, |seed| PublicKey::from(&secret(seed)) == member.mask)?;
+        let secret = |seed: &Seed| ExchangeSecret::new(seed.key(MASK_SECRET));
+        let seed = opener.seed(owner, |seed| secret(seed).public() == *member.mask.as_bytes())?;
         let secret = secret(&seed);
         for neighbour in roster.graph.neighbours(owner).into_iter().filter(|&n| survivors.contains(n)) {
             let other = roster.members.get(neighbour as usize).ok_or(Abort::Lost(owner))?;
-            let key = keys::agree(&secret, &other.mask, PAIRWISE, &roster.digest, &[]).ok_or(Abort::Lost(owner))?;
+            let key = secret.agree_revealed(&other.mask, PAIRWISE, &roster.digest).ok_or(Abort::Lost(owner))?;
             // The neighbour added the mask where it came first, and took it away where it came second.
             if neighbour < owner { mask::subtract(&mut sum, &key) } else { mask::add(&mut sum, &key) }
         }

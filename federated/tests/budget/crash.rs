@@ -121,7 +121,7 @@ impl<C: MonotonicCounter> World<C> {
                 Err(BudgetError::NotCreated) if !self.created => {
                     let counter = (self.counter)(&self.machine);
                     let policy = signed(1, policies()[0]);
-                    match Ledger::create(folder(), counter, &secret(), &owner().verifying_key(), policy) {
+                    match Ledger::create(folder(), counter, &secret(), &(&owner()).into(), policy) {
                         Ok(ledger) => self.device = Some(ledger),
                         Err(BudgetError::Storage { .. }) => continue,
                         Err(error) => return Err(TestCaseError::fail(format!("create: {error}"))),

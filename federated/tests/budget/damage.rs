@@ -6,6 +6,7 @@ use volet_federated::budget::{
     BudgetError, Damage, Day, DeviceSecret, FileCounter, Ledger, Mark, MemoryStorage, MonotonicCounter, Refusal,
     RollbackProtection, Statement, Storage, Trust,
 };
+use volet_federated::signing::{SigningKey, VerifyingKey};
 
 use crate::disk::{Hardware, Machine};
 use crate::{limits, owner, released, reserved, rho, round, secret, signed, terms};
@@ -77,7 +78,7 @@ impl Storage for Kept {
 fn history() -> Vec<MemoryStorage> {
     let kept = Kept::default();
     let wide = limits("1", "1", "1", "1");
-    let create = Ledger::create(kept.clone(), At(0), &secret(), &owner().verifying_key(), signed(1, wide));
+    let create = Ledger::create(kept.clone(), At(0), &secret(), &(&owner()).into(), signed(1, wide));
     let mut ledger = create.unwrap();
     let mut history = vec![kept.files()];
     for number in [1, 2] {
@@ -164,7 +165,7 @@ fn a_record_of_another_past_does_not_continue_this_one() {
     let past = |number| {
         let kept = Kept::default();
         let policy = signed(1, limits("1", "1", "1", "1"));
-        let made = Ledger::create(kept.clone(), At(0), &secret(), &owner().verifying_key(), policy);
+        let made = Ledger::create(kept.clone(), At(0), &secret(), &(&owner()).into(), policy);
         let mut ledger = made.unwrap();
         for number in [number, 3] {
             reserved(ledger.reserve(terms(number, "0.1"), Day(1)).unwrap());
@@ -205,8 +206,7 @@ fn a_counter_in_a_file_notices_one_rollback_and_says_that_it_misses_both() {
     let (ledger, counter) = (Kept::default(), Kept::default());
     let start = || Ledger::open(ledger.clone(), FileCounter::new(counter.clone()), &secret());
     let policy = signed(1, limits("1", "1", "1", "0.1"));
-    let made =
-        Ledger::create(ledger.clone(), FileCounter::new(counter.clone()), &secret(), &owner().verifying_key(), policy);
+    let made = Ledger::create(ledger.clone(), FileCounter::new(counter.clone()), &secret(), &(&owner()).into(), policy);
     let mut device = made.unwrap();
     assert_eq!(device.explain().trust, Trust::Verified(RollbackProtection::File));
     let before = (ledger.files(), counter.files());
@@ -231,7 +231,7 @@ fn a_counter_that_keeps_hashes_notices_a_replaced_record() {
         let counter = Hardware { machine: Machine::new(1, &[]), anchor };
         let kept = Kept::default();
         let policy = signed(1, limits("1", "1", "1", "1"));
-        let key = owner().verifying_key();
+        let key = VerifyingKey::from(&owner());
         let mut ledger = Ledger::create(kept.clone(), counter.clone(), &secret(), &key, policy).unwrap();
         let before = kept.files();
         counter.machine.borrow_mut().off = true;
@@ -264,7 +264,7 @@ fn a_ledger_is_made_once() {
     let history = history();
     let create = |files: &MemoryStorage, count| {
         let policy = signed(1, limits("1", "1", "1", "1"));
-        Ledger::create(Kept::with(files), At(count), &secret(), &owner().verifying_key(), policy)
+        Ledger::create(Kept::with(files), At(count), &secret(), &(&owner()).into(), policy)
     };
     let files = history.last().unwrap();
     assert!(matches!(create(files, 0), Err(BudgetError::Exists)));
@@ -275,7 +275,7 @@ fn a_ledger_is_made_once() {
     let empty = MemoryStorage::default();
     let lost = create(&empty, 1).unwrap_err();
     assert!(matches!(lost, BudgetError::Exhausted(Damage::Missing { counter: 1 })));
-    let stranger = ed25519_dalek::SigningKey::from_bytes(&[8; 32]).verifying_key();
+    let stranger = VerifyingKey::from(&SigningKey::from([8; 32]));
     let policy = signed(1, limits("1", "1", "1", "1"));
     let unsigned = Ledger::create(Kept::default(), At(0), &secret(), &stranger, policy);
     assert!(matches!(unsigned, Err(BudgetError::Policy(_))));

@@ -27,7 +27,7 @@ fn a_round_survives_restarts() {
     assert!(matches!(open(folder.path()), Err(BudgetError::NotCreated)));
     let (storage, counter) = storages(folder.path());
     let policy = signed(1, limits("1", "1", "1", "1"));
-    drop(Ledger::create(storage, counter, &secret(), &owner().verifying_key(), policy).unwrap());
+    drop(Ledger::create(storage, counter, &secret(), &(&owner()).into(), policy).unwrap());
 
     // The process dies after the reservation, and after the payload is sealed.
     let _ = reserved(open(folder.path()).unwrap().reserve(terms(1, "0.1"), Day(1)).unwrap());

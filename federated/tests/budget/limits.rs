@@ -5,7 +5,8 @@ use volet_federated::budget::{
     BudgetError, Day, DeviceSecret, FileCounter, Ledger, LimitKind, MemoryStorage, PolicyError, Refusal, RoundState,
     Scope, SignedPolicy, Terms,
 };
-use volet_federated::{CohortSize, NoiseMultiplier, Rho};
+use volet_federated::signing::SigningKey;
+use volet_federated::{ClipNorm, CohortSize, NoiseMultiplier, Rho};
 
 use crate::{less_a_trillionth, limits, lineage, owner, policy, released, reserved, rho, round, secret, signed, terms};
 
@@ -15,7 +16,7 @@ const WIDE: &str = "1000";
 
 fn ledger(policy: SignedPolicy) -> Memory {
     let counter = FileCounter::new(MemoryStorage::default());
-    Ledger::create(MemoryStorage::default(), counter, &secret(), &owner().verifying_key(), policy).unwrap()
+    Ledger::create(MemoryStorage::default(), counter, &secret(), &(&owner()).into(), policy).unwrap()
 }
 
 fn wide() -> Memory {
@@ -63,12 +64,12 @@ proptest! {
     #[test]
     fn policies_from_strangers_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300), bit in 0usize..1000) {
         if let Ok(policy) = SignedPolicy::from_bytes(&bytes) {
-            prop_assert!(policy.verify(&owner().verifying_key()).is_err());
+            prop_assert!(policy.verify(&(&owner()).into()).is_err());
         }
         let mut bytes = signed(1, limits("1", "1", "1", "1")).to_bytes().unwrap();
         let at = bit % (bytes.len() * 8);
         bytes[at / 8] ^= 1 << (at % 8);
-        let policy = SignedPolicy::from_bytes(&bytes).and_then(|p| p.verify(&owner().verifying_key()));
+        let policy = SignedPolicy::from_bytes(&bytes).and_then(|p| p.verify(&(&owner()).into()));
         prop_assert!(policy.is_err());
     }
 }
@@ -155,6 +156,9 @@ fn what_the_policy_does_not_name_is_refused() {
     let offered = CohortSize::new(9).unwrap();
     let small = refusal(ledger.reserve(Terms { cohort: offered, ..good }, Day(1)));
     assert_eq!(small, Refusal::Cohort { offered, least });
+    let (most, offered) = (ClipNorm::new(2.0).unwrap(), ClipNorm::new(2.000_001).unwrap());
+    let far = refusal(ledger.reserve(Terms { clip: offered, ..good }, Day(1)));
+    assert_eq!(far, Refusal::Clip { offered, most });
     let foreign = refusal(ledger.reserve(Terms { lineage: lineage(3), ..good }, Day(1)));
     assert!(matches!(foreign, Refusal::Scope { .. }), "{foreign}");
     let least = good.noise.cost().unwrap();
@@ -207,7 +211,7 @@ fn a_policy_needs_the_owner_and_a_higher_version() {
         let expected = PolicyError::Version { offered: version, present: 3 };
         assert!(matches!(error, BudgetError::Policy(error) if error == expected));
     }
-    let stranger = ed25519_dalek::SigningKey::from_bytes(&[8; 32]);
+    let stranger = SigningKey::from([8; 32]);
     let error = ledger.set_policy(policy(4, generous).sign(&stranger).unwrap()).unwrap_err();
     assert!(matches!(error, BudgetError::Policy(PolicyError::Signature)));
     assert_eq!(ledger.explain().policy.version, 3);
@@ -259,6 +263,6 @@ fn a_policys_encoding_does_not_change() {
     let bytes = signed(1, limits("0.5", "1", "2", "3")).to_bytes().unwrap();
     assert_eq!(
         blake3::hash(&bytes).to_hex().as_str(),
-        "f364b5ce9319e06f5234c2f30571f28dccdcf223c4448cfc1f652ac681dae147"
+        "b577280e616e519017c892e75c585b098cd489368252f3848e5641bc0d4e9529"
     );
 }

@@ -11,10 +11,11 @@ mod limits;
 
 use std::collections::BTreeSet;
 
-use ed25519_dalek::SigningKey;
 use volet_federated::budget::{
     Day, DeviceSecret, Grant, Limits, LineageId, Policy, Release, Reservation, Scope, SignedPolicy, Terms,
 };
+use volet_federated::secagg::Demands;
+use volet_federated::signing::SigningKey;
 use volet_federated::{ClipNorm, CohortSize, NoiseMultiplier, Rho, RoundId, TaskId};
 
 fn secret() -> DeviceSecret {
@@ -22,7 +23,7 @@ fn secret() -> DeviceSecret {
 }
 
 fn owner() -> SigningKey {
-    SigningKey::from_bytes(&[9; 32])
+    SigningKey::from([9; 32])
 }
 
 fn rho(text: &str) -> Rho {
@@ -50,7 +51,8 @@ fn policy(version: u64, limits: Limits) -> Policy {
     Policy {
         version,
         limits,
-        min_cohort: CohortSize::new(10).unwrap(),
+        max_clip: ClipNorm::new(2.0).unwrap(),
+        demands: Demands { minimum: CohortSize::new(10).unwrap(), corrupt_per_mille: 100, security_bits: 40 },
         scope: Scope::Lineages(BTreeSet::from([lineage(1), lineage(2)])),
         last_day: Day(100),
     }

@@ -61,9 +61,9 @@ fn a_server_that_swaps_a_key_is_refused() {
 fn a_server_that_invents_sites_is_refused() {
     let mut net = net();
     let mut roster = roster(&mut net);
-    let stranger = SigningKey::from_bytes(&[77; 32]);
-    let forged = enrol(&stranger, stranger.verifying_key().as_bytes());
-    let (_, fake) = Advertised::start(terms(20), &any(), trusted(), Identity::new(&[77; 32], &forged)).unwrap();
+    let stranger = SigningKey::from([77; 32]);
+    let forged = enrol(&stranger, &(&stranger).into());
+    let (_, fake) = Advertised::start(terms(20), &any(), trusted(), Identity::new(stranger, forged)).unwrap();
     let at = roster.members.partition_point(|m| m.identity < fake.identity);
     roster.members.insert(at, fake);
     assert_eq!(refusal(&mut net, &ToSite::Roster(roster)), Refusal::NotEnrolled(at as u32));
@@ -363,6 +363,32 @@ fn sites_that_misbehave_are_left_out_and_the_round_survives() {
     assert_eq!(net.server.receive(&key, dead), Err(Rejected::Stranger));
     let sum = net.step(|_, answer| Some(answer)).unwrap().unwrap();
     assert_eq!(sum.values(), honest);
+}
+
+/// Advertisements are checked together, when it is time: whoever's do not hold is not in the roster, and takes no place.
+#[test]
+fn false_advertisements_take_no_place() {
+    let mut server = Server::new(terms(20), trusted(), 22);
+    let advertise = |server: &mut Server, identity: Identity, spoil: bool| {
+        let key = identity.public();
+        let (_, mut message) = Advertised::start(terms(20), &any(), trusted(), identity).unwrap();
+        message.commitment[0] ^= u8::from(spoil);
+        server.receive(&key, ToServer::Advertisement(message))
+    };
+    let stranger = SigningKey::from([77; 32]);
+    let forged = Identity::new(stranger, enrol(&stranger, &(&stranger).into()));
+    advertise(&mut server, forged, false).unwrap();
+    advertise(&mut server, identity(21), true).unwrap();
+    for site in 0..20 {
+        advertise(&mut server, identity(site), false).unwrap();
+    }
+    assert_eq!(server.waiting_for(), 0);
+    advertise(&mut server, identity(20), false).unwrap();
+    advertise(&mut server, identity(21), false).unwrap();
+    assert_eq!(advertise(&mut server, identity(22), false), Err(Rejected::Full));
+    let Delivery::Same { to, .. } = server.advance().unwrap() else { panic!("the roster comes next") };
+    let expected: HashSet<[u8; 32]> = (0..22).map(|site| identity(site).public()).collect();
+    assert_eq!(to.into_iter().collect::<HashSet<_>>(), expected);
 }
 
 #[test]

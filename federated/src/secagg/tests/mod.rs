@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 
 use super::split::{Aggregator, Helper, Keys, report_unprotected};
 use super::*;
+use crate::signing::SigningKey;
 use crate::{CohortSize, RoundId, TaskId};
 
 mod attacks;
@@ -14,18 +14,18 @@ mod attacks;
 const DIMENSION: usize = 50;
 
 fn authority() -> SigningKey {
-    SigningKey::from_bytes(&[42; 32])
+    SigningKey::from([42; 32])
 }
 
 fn trusted() -> Authority {
-    Authority::from_bytes(authority().verifying_key().as_bytes()).unwrap()
+    Authority((&authority()).into())
 }
 
 fn identity(site: u32) -> Identity {
     let mut secret = [7; 32];
     secret[..4].copy_from_slice(&site.to_le_bytes());
-    let public = SigningKey::from_bytes(&secret).verifying_key().to_bytes();
-    Identity::new(&secret, &enrol(&authority(), &public))
+    let key = SigningKey::from(secret);
+    Identity::new(key, enrol(&authority(), &(&key).into()))
 }
 
 fn terms_of(number: u64, minimum: u32, risk: Risk, bits: u32) -> Terms {
@@ -51,15 +51,6 @@ fn sum_of(sites: impl Iterator<Item = u32>) -> Vec<i32> {
     sites.fold(vec![0; DIMENSION], |sum, site| sum.iter().zip(vector(site)).map(|(a, b)| a + b).collect())
 }
 
-/// A site in whatever state it is in.
-#[allow(clippy::large_enum_variant)] // a handful of them
-enum Site {
-    Advertised(Advertised),
-    Shared(Shared),
-    Masked(Masked),
-    Signed(Signed),
-}
-
 /// Sites by their key, and the server; sites vanish when told to.
 struct Net {
     server: Server,
@@ -74,7 +65,7 @@ impl Net {
             let key = identity.public();
             let (state, message) = Advertised::start(terms, &any(), trusted(), identity).unwrap();
             server.receive(&key, ToServer::Advertisement(message)).unwrap();
-            (key, (site, Some(Site::Advertised(state))))
+            (key, (site, Some(Site::Advertised(Box::new(state)))))
         });
         let sites = started.collect();
         Self { server, sites }
@@ -126,22 +117,7 @@ impl Net {
 }
 
 fn answer(site: u32, state: Site, message: &ToSite) -> Result<(Option<Site>, ToServer), Refusal> {
-    Ok(match (state, message) {
-        (Site::Advertised(s), ToSite::Roster(m)) => {
-            let (s, m) = s.share(m)?;
-            (Some(Site::Shared(s)), ToServer::Shares(m))
-        }
-        (Site::Shared(s), ToSite::Shares(m)) => {
-            let (s, m) = s.mask_unprotected(m, &vector(site))?;
-            (Some(Site::Masked(s)), ToServer::Masked(m))
-        }
-        (Site::Masked(s), ToSite::Survivors(m)) => {
-            let (s, m) = s.sign(m)?;
-            (Some(Site::Signed(s)), ToServer::Signature(m))
-        }
-        (Site::Signed(s), ToSite::Proof(m)) => (None, ToServer::Reveal(s.reveal(m)?)),
-        _ => panic!("a message for another state"),
-    })
+    state.answer(message, |shared, delivery| shared.mask_unprotected(delivery, &vector(site)))
 }
 
 #[test]
