@@ -175,7 +175,7 @@ const COLOURS: [RGBColor; 5] = [
     RGBColor(110, 110, 110),
 ];
 
-fn draw_epsilon(area: &Area<'_>, plan: &Plan) -> anyhow::Result<()> {
+fn draw_epsilon<'a>(area: &Area<'a>, plan: &Plan) -> anyhow::Result<()> {
     let curves =
         [0.5, 0.75, 1.0, 1.5, 2.0].map(|times| Ok::<_, anyhow::Error>((times, plan.epsilon_by_rounds(times)?)));
     let curves = curves.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
@@ -194,20 +194,19 @@ fn draw_epsilon(area: &Area<'_>, plan: &Plan) -> anyhow::Result<()> {
         let name = format!("z = {:.3}", times * plan.noise.get());
         label.label(name).legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
     }
-    let legend = chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK)
-        .draw();
-    legend?;
+    legend(&mut chart)
+}
+
+fn legend<'a, C: CoordTranslate>(chart: &mut ChartContext<'a, SVGBackend<'a>, C>) -> anyhow::Result<()> {
+    let labels = &mut chart.configure_series_labels();
+    labels.position(SeriesLabelPosition::LowerRight).background_style(WHITE.mix(0.8)).border_style(BLACK).draw()?;
     Ok(())
 }
 
 /// One end of a gain.
 type Signal = fn(&Gain) -> f64;
 
-fn draw_gain(area: &Area<'_>, plan: &Plan) -> anyhow::Result<()> {
+fn draw_gain<'a>(area: &Area<'a>, plan: &Plan) -> anyhow::Result<()> {
     let curve = plan.gain_by_sites();
     let (first, last) = curve.first().zip(curve.last()).context("no numbers of sites to draw")?;
     let (sites, gains) = (first.0 as f64..last.0 as f64, first.1.low..last.1.high);
@@ -232,14 +231,7 @@ fn draw_gain(area: &Area<'_>, plan: &Plan) -> anyhow::Result<()> {
     }
     let here = plan.goal().sites() as f64;
     chart.draw_series(LineSeries::new([(here, gains.start), (here, gains.end)], BLACK.mix(0.4)))?;
-    let legend = chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK)
-        .draw();
-    legend?;
-    Ok(())
+    legend(&mut chart)
 }
 
 #[cfg(test)]
