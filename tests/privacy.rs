@@ -6,11 +6,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use volet_federated::budget::{
-    Day, DeviceSecret, DirStorage, FileCounter, Ledger, Limits, LineageId, Policy, Scope, Terms,
-};
+use volet_federated::budget::{Day, DeviceSecret, FileCounter, Ledger, Limits, LineageId, Policy, Scope, Terms};
 use volet_federated::secagg::Demands;
 use volet_federated::signing::SigningKey;
+use volet_federated::storage::DirStorage;
 use volet_federated::{ClipNorm, CohortSize, NoiseMultiplier, RoundId, TaskId};
 
 fn privacy(args: &[&str]) -> Output {

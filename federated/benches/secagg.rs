@@ -69,7 +69,6 @@ fn round(name: &str, n: u32, dropouts: u32, bits: u32, risk: Risk) {
             Delivery::Sum(sum) => break sum,
             Delivery::Each(each) => each,
             Delivery::Same { to, message } => to.into_iter().map(|key| (key, message.clone())).collect(),
-            Delivery::Helper(_) => panic!("there is no helper"),
         };
         for (key, message) in each {
             let (index, state) = sites.get_mut(&key).unwrap();

@@ -8,7 +8,7 @@
 //!
 //! **Who may use what.** The camera (`volet-edge`) uses the site's side; the aggregator's binary and
 //! `volet simulate` use both. This crate uses `volet-proto` for messages and knows no pixels, no model
-//! files, no sockets, no clocks and no disks but the one folder of [`budget`].
+//! files, no sockets, no clocks and no disks but the folders behind [`storage`].
 //!
 //! **What is here.** The nouns, with their rules checked when they are made, so that what follows need not
 //! check again:
@@ -26,7 +26,13 @@
 //!
 //! The types lead along this way: noise wants a reservation of the ledger, masks want noise, and masked bytes come out by
 //! being sealed into the ledger.
+//! [`round`] drives the server's side and keeps it durable.
+//!
 //! Beside them [`accounting`]: what noisy sums cost, by four accountants, and what a target leaves to be learned.
+
+// Shared helpers of tests name the crate from outside.
+#[cfg(test)]
+extern crate self as volet_federated;
 
 pub mod accounting;
 pub mod average;
@@ -34,8 +40,10 @@ pub mod budget;
 mod ids;
 pub mod mechanism;
 mod privacy;
+pub mod round;
 pub mod secagg;
 pub mod signing;
+pub mod storage;
 
 pub use ids::{CohortSize, IdError, RoundId, SiteId, TaskId};
 pub use privacy::{ClipNorm, NoiseMultiplier, PrivacyError, Rho};

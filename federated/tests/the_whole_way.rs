@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use volet_federated::budget::{
-    Day, DeviceSecret, FileCounter, Grant, Ledger, Limits, LineageId, MemoryStorage, Policy, Scope, Terms as Reserved,
+    Day, DeviceSecret, FileCounter, Grant, Ledger, Limits, LineageId, Policy, Scope, Terms as Reserved,
 };
 use volet_federated::mechanism::Mechanism;
 use volet_federated::secagg::{
@@ -14,6 +14,7 @@ use volet_federated::secagg::{
     ToServer, ToSite, enrol, sealed,
 };
 use volet_federated::signing::SigningKey;
+use volet_federated::storage::MemoryStorage;
 use volet_federated::{ClipNorm, CohortSize, NoiseMultiplier, Rho, RoundId, TaskId};
 
 const DIMENSION: usize = 8;
@@ -95,7 +96,6 @@ fn run_with(
             Delivery::Sum(sum) => return Ok(sum),
             Delivery::Each(each) => each,
             Delivery::Same { to, message } => to.into_iter().map(|key| (key, message.clone())).collect(),
-            Delivery::Helper(_) => panic!("there is no helper"),
         };
         for (key, message) in each {
             let (index, device, state) = sites.get_mut(&key).unwrap();

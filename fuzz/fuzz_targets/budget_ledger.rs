@@ -6,10 +6,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::LazyLock;
 
-use volet_federated::budget::{
-    Day, DeviceSecret, DirStorage, Grant, Ledger, Limits, LineageId, Mark, MemoryStorage, MonotonicCounter, Policy,
-    RollbackProtection, Scope, Statement, Storage, Terms,
-};
+use volet_federated::budget::{Day, DeviceSecret, Grant, Ledger, Limits, LineageId, Mark, MonotonicCounter, Policy, RollbackProtection, Scope, Statement, Terms};
+use volet_federated::storage::{DirStorage, MemoryStorage, Storage};
 use volet_federated::secagg::Demands;
 use volet_federated::signing::SigningKey;
 use volet_federated::{ClipNorm, CohortSize, NoiseMultiplier, Rho, RoundId, TaskId};

@@ -64,6 +64,7 @@ impl Fate<'_> {
             ToSite::Shares(m) => ToSite::Shares(self.of(&m)?),
             ToSite::Survivors(m) => ToSite::Survivors(self.of(&m)?),
             ToSite::Proof(m) => ToSite::Proof(self.of(&m)?),
+            ToSite::Seeds(m) => ToSite::Seeds(self.of(&m)?),
         })
     }
 }
@@ -74,9 +75,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let trusted = Authority((&authority).into());
     let round = RoundId::new(TaskId::from_bytes([3; 16]), 1).expect("above 0");
     let minimum = CohortSize::new(3).expect("in range");
-    let risk = Risk::new(0, 400, 10, 5).expect("in range");
+    let risk = Risk::new(0, 300, 40, 10).expect("in range");
     let terms = Terms::new(round, DIMENSION as u32, Modulus::FULL, minimum, risk).expect("in range");
-    let demands = Demands { minimum, corrupt_per_mille: 0, security_bits: 10 };
+    let demands = Demands { minimum, corrupt_per_mille: 0, security_bits: 40 };
     let mut server = Server::new(terms, trusted, usize::from(SITES));
     let mut sites = BTreeMap::new();
     for site in 0..SITES {
@@ -93,7 +94,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let each = match delivery {
             Delivery::Each(each) => each,
             Delivery::Same { to, message } => to.into_iter().map(|key| (key, message.clone())).collect(),
-            Delivery::Helper(_) => unreachable!("there is no helper"),
             Delivery::Sum(sum) => {
                 assert!(sum.contributors() >= 3 && sum.values().len() == DIMENSION);
                 return;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::storage::{Storage, put};
+use crate::storage::{Storage, put};
 
 /// What a counter notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

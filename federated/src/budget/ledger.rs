@@ -11,8 +11,8 @@ use super::error::{BudgetError, Damage, Refusal};
 use super::policy::{Day, LineageId, SignedPolicy};
 use super::secret::DeviceSecret;
 use super::statement::{RoundState, Statement, Trust};
-use super::storage::{Storage, put};
 use crate::signing::VerifyingKey;
+use crate::storage::{Storage, put};
 use crate::{ClipNorm, CohortSize, NoiseMultiplier, Rho, RoundId};
 
 /// The file of records.

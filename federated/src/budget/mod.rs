@@ -51,7 +51,6 @@ mod ledger;
 mod policy;
 mod secret;
 mod statement;
-mod storage;
 
 pub use chain::Payload;
 pub use counter::{FileCounter, Mark, MonotonicCounter, RollbackProtection};
@@ -62,6 +61,3 @@ pub use secret::DeviceSecret;
 #[cfg(unix)]
 pub use statement::explain_unverified;
 pub use statement::{Account, RoundState, RoundStatement, Statement, Trust};
-#[cfg(unix)]
-pub use storage::{DirError, DirStorage};
-pub use storage::{MemoryStorage, Storage};

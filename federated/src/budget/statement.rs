@@ -9,8 +9,10 @@ use super::error::Damage;
 use super::ledger::Terms;
 use super::policy::{Day, LineageId, Policy};
 #[cfg(unix)]
-use super::{error::BudgetError, ledger::LOG, ledger::MAX_LOG, storage::read_file};
+use super::{error::BudgetError, ledger::LOG, ledger::MAX_LOG};
 use crate::Rho;
+#[cfg(unix)]
+use crate::storage::read_file;
 
 /// A limit and what became of it, in rho.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

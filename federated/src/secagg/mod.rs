@@ -27,6 +27,7 @@ mod shamir;
 pub mod split;
 mod terms;
 mod unmask;
+mod wire;
 
 pub use client::{Advertised, Masked, Shared, Signed, Site};
 pub use keys::{Authority, Identity, enrol};
@@ -122,7 +123,7 @@ pub enum ToServer {
     MaskSum(v1::MaskSum),
 }
 
-/// What the server says to a site.
+/// What the server says to a site, or to the helper.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // as the messages in `proto`
 pub enum ToSite {
@@ -130,6 +131,8 @@ pub enum ToSite {
     Shares(v1::ShareDelivery),
     Survivors(v1::Survivors),
     Proof(v1::SurvivorsProof),
+    /// For the helper alone.
+    Seeds(v1::SeedBatch),
 }
 
 /// What a step leads to.
@@ -144,8 +147,6 @@ pub enum Delivery {
     },
     /// A message of its own for each site.
     Each(Vec<([u8; 32], ToSite)>),
-    /// A request to the helper.
-    Helper(v1::SeedBatch),
     /// The round is over, and this is its sum.
     Sum(Sum),
 }

@@ -4,8 +4,9 @@ use prost::Message;
 
 use super::Refusal;
 use super::terms::Terms;
-use crate::budget::{BudgetError, Ledger, MonotonicCounter, Release, Reservation, Storage};
+use crate::budget::{BudgetError, Ledger, MonotonicCounter, Release, Reservation};
 use crate::mechanism::Noised;
+use crate::storage::Storage;
 
 /// A masked message that the ledger has not sealed yet. It comes out by being sealed, and in no other way.
 #[derive(Debug)]

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use volet_proto::v1;
 use zeroize::Zeroizing;
 
@@ -17,7 +18,7 @@ use super::outgoing::{Unsealed, residues};
 use super::pack::{add_packed, pack, packed_len};
 use super::shamir::Seed;
 use super::terms::Terms;
-use super::{Abort, Delivery, Demands, Refusal, Rejected, SecureSum, Sum, ToServer};
+use super::{Abort, Delivery, Demands, Refusal, Rejected, SecureSum, Sum, ToServer, ToSite};
 use crate::CohortSize;
 use crate::mechanism::Noised;
 use crate::signing::Batch;
@@ -105,7 +106,7 @@ pub struct Aggregator {
 }
 
 /// How a helper is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Keys {
     /// The Ed25519 key that transport knows it by.
     pub identity: [u8; 32],
@@ -203,7 +204,8 @@ impl SecureSum for Aggregator {
             Phase::Collecting => {
                 self.phase = Phase::Asked;
                 let seeds = self.seeds.values().cloned().collect();
-                Ok(Delivery::Helper(v1::SeedBatch { terms: Some(self.terms.into()), seeds }))
+                let batch = v1::SeedBatch { terms: Some(self.terms.into()), seeds };
+                Ok(Delivery::Each(vec![(self.helper.identity, ToSite::Seeds(batch))]))
             }
             Phase::Asked => Err(Abort::NoHelper),
             Phase::Unmasked => {

@@ -3,10 +3,11 @@
 use std::io;
 
 use volet_federated::budget::{
-    BudgetError, Damage, Day, DeviceSecret, FileCounter, Ledger, Mark, MemoryStorage, MonotonicCounter, Refusal,
-    RollbackProtection, Statement, Storage, Trust,
+    BudgetError, Damage, Day, DeviceSecret, FileCounter, Ledger, Mark, MonotonicCounter, Refusal, RollbackProtection,
+    Statement, Trust,
 };
 use volet_federated::signing::{SigningKey, VerifyingKey};
+use volet_federated::storage::{MemoryStorage, Storage};
 
 use crate::disk::{Hardware, Machine};
 use crate::{limits, owner, released, reserved, rho, round, secret, signed, terms};
@@ -50,6 +51,9 @@ impl Kept {
 impl Storage for Kept {
     fn read(&self, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
         self.0.borrow().read(name, limit)
+    }
+    fn read_at(&self, name: &str, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        self.0.borrow().read_at(name, offset, bytes)
     }
     fn write(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.0.borrow_mut().write(name, offset, bytes)

@@ -10,7 +10,8 @@ use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 
-use volet_federated::budget::{Mark, MonotonicCounter, RollbackProtection, Storage};
+use volet_federated::budget::{Mark, MonotonicCounter, RollbackProtection};
+use volet_federated::storage::Storage;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -212,6 +213,13 @@ impl Storage for Folder {
         let bytes = machine.names.get(&self.path(name)).map(|&i| machine.inodes[i].cached.clone());
         assert!(bytes.as_ref().is_none_or(|bytes| bytes.len() as u64 <= limit));
         Ok(bytes)
+    }
+
+    fn read_at(&self, name: &str, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        let whole = self.read(name, u64::MAX)?.ok_or(io::ErrorKind::NotFound)?;
+        let rest = whole.get(offset as usize..).unwrap_or_default();
+        bytes.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        Ok(rest.len().min(bytes.len()))
     }
 
     fn write(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {

@@ -3,9 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use volet_federated::budget::{
-    BudgetError, Day, DirError, DirStorage, FileCounter, Ledger, Statement, Trust, explain_unverified,
-};
+use volet_federated::budget::{BudgetError, Day, FileCounter, Ledger, Statement, Trust, explain_unverified};
+use volet_federated::storage::{DirError, DirStorage};
 
 use crate::{limits, owner, released, reserved, rho, round, secret, signed, terms};
 

@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 use volet_federated::budget::{
-    BudgetError, Day, DeviceSecret, FileCounter, Ledger, LimitKind, MemoryStorage, PolicyError, Refusal, RoundState,
-    Scope, SignedPolicy, Terms,
+    BudgetError, Day, DeviceSecret, FileCounter, Ledger, LimitKind, PolicyError, Refusal, RoundState, Scope,
+    SignedPolicy, Terms,
 };
 use volet_federated::signing::SigningKey;
+use volet_federated::storage::MemoryStorage;
 use volet_federated::{ClipNorm, CohortSize, NoiseMultiplier, Rho};
 
 use crate::{less_a_trillionth, limits, lineage, owner, policy, released, reserved, rho, round, secret, signed, terms};

@@ -77,7 +77,6 @@ impl Net {
             Delivery::Sum(sum) => return Ok(Some(sum)),
             Delivery::Each(each) => each,
             Delivery::Same { to, message } => to.into_iter().map(|key| (key, message.clone())).collect(),
-            Delivery::Helper(_) => panic!("there is no helper"),
         };
         for (key, message) in deliveries {
             let (site, state) = self.sites.get_mut(&key).unwrap();
@@ -200,7 +199,10 @@ fn buffer(terms: Terms, sites: std::ops::Range<u32>) -> Aggregator {
 
 fn request(aggregator: &mut Aggregator) -> v1::SeedBatch {
     match aggregator.advance().unwrap() {
-        Delivery::Helper(request) => request,
+        Delivery::Each(mut each) => match each.pop() {
+            Some(([5, ..], ToSite::Seeds(request))) => request,
+            other => panic!("{other:?}"),
+        },
         other => panic!("{other:?}"),
     }
 }

@@ -1,7 +1,7 @@
 //! A folder on a disk as a [`Storage`]: POSIX files, with a lock so that two processes never have the same one.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -62,7 +62,7 @@ impl DirStorage {
 }
 
 /// A file's bytes; `None` if there is none. One longer than `limit` bytes is an error.
-pub(in super::super) fn read_file(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_file(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -85,6 +85,21 @@ fn sync_parent(path: &Path) -> io::Result<()> {
 impl Storage for DirStorage {
     fn read(&self, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
         read_file(&self.path.join(name), limit)
+    }
+
+    fn read_at(&self, name: &str, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut file = File::open(self.path.join(name))?;
+        file.seek(SeekFrom::Start(offset))?;
+        let (mut there, most) = (0, bytes.len());
+        while let Some(rest) = bytes.get_mut(there..).filter(|_| there < most) {
+            match file.read(rest) {
+                Ok(0) => break,
+                Ok(more) => there += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(there)
     }
 
     fn write(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {

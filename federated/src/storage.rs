@@ -1,4 +1,4 @@
-//! The few operations on files that the ledger is made of, small enough that tests can cut the power between any two
+//! The few operations on files that ledgers and logs are made of, small enough that tests can cut the power between any two
 //! of them. Knows nothing of records.
 
 use std::collections::BTreeMap;
@@ -7,11 +7,11 @@ use std::io;
 #[cfg(unix)]
 mod dir;
 #[cfg(unix)]
-pub(super) use dir::read_file;
+pub(crate) use dir::read_file;
 #[cfg(unix)]
 pub use dir::{DirError, DirStorage};
 
-/// A folder of files that one ledger has to itself. Nothing is durable before its sync has returned; names are ASCII
+/// A folder of files that one ledger or log has to itself. Nothing is durable before its sync has returned; names are ASCII
 /// letters, digits, `-` and `.`.
 ///
 /// Errors are the storage's own (no space, input/output); after one, whether the operation happened is not known.
@@ -19,6 +19,9 @@ pub use dir::{DirError, DirStorage};
 pub trait Storage {
     /// A file's bytes; `None` if there is no such file. One longer than `limit` bytes is an error.
     fn read(&self, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>>;
+
+    /// Fills `bytes` from `offset` of a file on, as far as the file goes; how many were there.
+    fn read_at(&self, name: &str, offset: u64, bytes: &mut [u8]) -> io::Result<usize>;
 
     /// Writes `bytes` at `offset` of a file, which is made if need be. Durable after [`sync`](Self::sync).
     fn write(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
@@ -43,7 +46,7 @@ pub trait Storage {
 }
 
 /// Replaces a file by `bytes`, durably at return. A power cut leaves the old file or the new one.
-pub(super) fn put(storage: &mut impl Storage, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn put(storage: &mut impl Storage, name: &str, bytes: &[u8]) -> io::Result<()> {
     let new = format!("{name}.new");
     storage.write(&new, 0, bytes)?;
     // What an earlier attempt left may be longer.
@@ -65,6 +68,14 @@ impl Storage for MemoryStorage {
             Some(bytes) if bytes.len() as u64 > limit => Err(io::ErrorKind::FileTooLarge.into()),
             bytes => Ok(bytes.cloned()),
         }
+    }
+
+    fn read_at(&self, name: &str, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        let file = self.files.get(name).ok_or(io::ErrorKind::NotFound)?;
+        let rest = usize::try_from(offset).ok().and_then(|offset| file.get(offset..)).unwrap_or_default();
+        let there = rest.len().min(bytes.len());
+        bytes.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        Ok(there)
     }
 
     fn write(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
