@@ -26,7 +26,8 @@
 //!
 //! The types lead along this way: noise wants a reservation of the ledger, masks want noise, and masked bytes come out by
 //! being sealed into the ledger.
-//! [`round`] drives the server's side and keeps it durable.
+//! [`round`] drives the server's side and keeps it durable; [`optimizer`] does with the sum what was asked for; [`lineage`] is
+//! what of it devices accept.
 //!
 //! Beside them [`accounting`]: what noisy sums cost, by four accountants, and what a target leaves to be learned.
 
@@ -38,7 +39,9 @@ pub mod accounting;
 pub mod average;
 pub mod budget;
 mod ids;
+pub mod lineage;
 pub mod mechanism;
+pub mod optimizer;
 mod privacy;
 pub mod round;
 pub mod secagg;
