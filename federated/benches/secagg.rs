@@ -1,6 +1,6 @@
 //! What a round of secure aggregation takes: CPU milliseconds of one thread, and bytes.
 //!
-//! `cargo bench -p volet-federated --features unprotected --bench secagg`. The server's time is that of everything it does
+//! `cargo bench -p volet-federated --bench secagg`. The server's time is that of everything it does
 //! from the first advertisement to the sum; a site's is that of all its steps; both without the transport. The copy of
 //! memory beside them says how busy the machine was.
 

@@ -36,8 +36,12 @@
 extern crate self as volet_federated;
 
 pub mod accounting;
+#[cfg(feature = "aggregator")]
+pub mod aggregator;
 pub mod average;
 pub mod budget;
+#[cfg(feature = "client")]
+pub mod client;
 mod ids;
 pub mod lineage;
 pub mod mechanism;

@@ -52,11 +52,23 @@ pub fn enrol(authority: &SigningKey, site: &VerifyingKey) -> [u8; 64] {
     authority.sign(&Statement::Enrolled.message(&[&site.to_bytes()])).to_bytes()
 }
 
+/// A site's proof, for whoever enrols it, that it has its key.
+pub fn ask_to_be_enrolled(key: &SigningKey, token: &str) -> [u8; 64] {
+    key.sign(&Statement::Asks.message(&[token.as_bytes()])).to_bytes()
+}
+
+/// Whether that proof holds.
+pub fn asks_to_be_enrolled(key: &VerifyingKey, token: &str, signature: &[u8]) -> bool {
+    key.signed(&Statement::Asks.message(&[token.as_bytes()]), signature)
+}
+
 /// What a signature says. None can be taken for another.
 #[derive(Clone, Copy)]
 pub(crate) enum Statement {
     /// "This key belongs to a site."
     Enrolled,
+    /// "I have this key, and this token."
+    Asks,
     /// "I take part in these terms with these keys."
     TakesPart,
     /// "I was told that these are the survivors of this round."
@@ -71,6 +83,7 @@ impl Statement {
     pub(crate) fn message(self, digests: &[&[u8]]) -> Vec<u8> {
         let context: &[u8] = match self {
             Self::Enrolled => b"volet v1 enrolled\0",
+            Self::Asks => b"volet v1 asks to be enrolled\0",
             Self::TakesPart => b"volet v1 takes part\0",
             Self::Survived => b"volet v1 survived\0",
             Self::Masked => b"volet v1 masked\0",

@@ -30,7 +30,7 @@ mod unmask;
 mod wire;
 
 pub use client::{Advertised, Masked, Shared, Signed, Site};
-pub use keys::{Authority, Identity, enrol};
+pub use keys::{Authority, Identity, ask_to_be_enrolled, asks_to_be_enrolled, enrol};
 pub use members::Members;
 pub use outgoing::{Unsealed, sealed};
 pub use parameters::{Parameters, Risk, TooRisky};

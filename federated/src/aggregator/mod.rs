@@ -1,0 +1,15 @@
+//! The aggregator over a real network: certificates, the coordinator of rounds, and the calls that it answers.
+//!
+//! * `pki`: the authority that signs sites' certificates, and which site a certificate is;
+//! * `coordinator`: one thread that owns the round and its disk; the clock is read here and nowhere below;
+//! * `service`: calls, cut to size and passed on.
+//!
+//! It never sees an update: what it decodes are sums.
+
+mod coordinator;
+mod pki;
+mod service;
+
+pub use coordinator::{Busy, Coordinator, Heard, Rounds};
+pub use pki::{CertificateAuthority, Certified, PkiError, site_of};
+pub use service::{Limits, Service, Serving};

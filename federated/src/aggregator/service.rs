@@ -1,0 +1,293 @@
+//! The calls: who asks, how much at a time, and nothing of what it means.
+//!
+//! A stranger reaches `Enrol` and no further. An enrolled site can at most waste its own share: messages have a length, pieces
+//! a deadline, and only so many are put together at a time.
+
+use std::future::Future;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic::{Code, Request, Response, Status, Streaming};
+use volet_proto::v1;
+use volet_proto::v1::aggregation_server::{Aggregation, AggregationServer};
+use volet_proto::v1::enrolment_server::{Enrolment, EnrolmentServer};
+use volet_proto::v1::refused::Reason;
+
+use super::coordinator::{Busy, Coordinator};
+use super::pki::{Certified, site_of};
+use crate::secagg::asks_to_be_enrolled;
+use crate::signing::VerifyingKey;
+use crate::{RoundId, round};
+
+/// What calls may take up.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest message, bytes.
+    pub message: usize,
+    /// So many messages are put together at a time: with their length, the memory that senders can claim.
+    pub at_once: usize,
+    /// How long a sender may take for one piece.
+    pub piece: Duration,
+    /// How long one waits for the next step before it has to ask again.
+    pub hear: Duration,
+    /// When sites are to check in again.
+    pub again: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { message: 64 << 20, at_once: 64, piece: seconds(20), hear: seconds(25), again: seconds(600) }
+    }
+}
+
+/// What stands behind the calls, beside the coordinator.
+pub trait Serving: Send + Sync + 'static {
+    /// A released file.
+    type File: Read + Seek + Send + 'static;
+
+    /// Whether a site is enrolled, and has not been struck off.
+    fn enrolled(&self, site: &VerifyingKey) -> bool;
+
+    /// Enrols a site by a token that is good for once.
+    ///
+    /// # Errors
+    /// The inner one: the token is no good. The outer one: the disk's.
+    fn enrol(&self, token: &str, site: &VerifyingKey) -> io::Result<Option<v1::EnrolReply>>;
+
+    /// The task that sites may take part in.
+    fn task(&self) -> Option<v1::SignedTask>;
+
+    /// The latest release and its number.
+    fn release(&self) -> Option<(u64, v1::SignedRelease)>;
+
+    /// A released file by its hash.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn file(&self, blake3: &[u8; 32]) -> io::Result<Option<Self::File>>;
+}
+
+/// The calls of an aggregator.
+pub struct Service<S> {
+    coordinator: Coordinator,
+    serving: Arc<S>,
+    limits: Limits,
+    room: Arc<Semaphore>,
+}
+
+impl<S> Clone for Service<S> {
+    fn clone(&self) -> Self {
+        let Self { coordinator, serving, limits, room } = self;
+        Self { coordinator: coordinator.clone(), serving: serving.clone(), limits: *limits, room: room.clone() }
+    }
+}
+
+/// Bytes of a piece.
+const PIECE: usize = 64 << 10;
+
+impl<S: Serving> Service<S> {
+    /// The calls to this coordinator.
+    pub fn new(coordinator: Coordinator, serving: Arc<S>, limits: Limits) -> Self {
+        Self { coordinator, serving, limits, room: Arc::new(Semaphore::new(limits.at_once)) }
+    }
+
+    /// Answers calls over TLS until `stop`; sites show certificates of the authority whose certificate (PEM) this is.
+    ///
+    /// # Errors
+    /// The certificates are none.
+    pub async fn serve(
+        self,
+        listener: tokio::net::TcpListener,
+        own: &Certified,
+        authority: &str,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), tonic::transport::Error> {
+        let tls = ServerTlsConfig::new()
+            .identity(Identity::from_pem(&own.certificate, &own.key))
+            .client_ca_root(Certificate::from_pem(authority))
+            // Who enrols has none yet; the other calls ask for it themselves.
+            .client_auth_optional(true)
+            .timeout(Duration::from_secs(10));
+        let enrolment = EnrolmentServer::new(self.clone()).max_decoding_message_size(4 << 10);
+        let aggregation = AggregationServer::new(self).max_decoding_message_size(2 * PIECE);
+        Server::builder()
+            .tls_config(tls)?
+            .concurrency_limit_per_connection(8)
+            .max_concurrent_streams(8)
+            .http2_keepalive_interval(Some(Duration::from_secs(30)))
+            .http2_max_pending_accept_reset_streams(Some(16))
+            .http2_max_header_list_size(8 << 10)
+            .timeout(Duration::from_secs(300))
+            .add_service(enrolment)
+            .add_service(aggregation)
+            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
+            .await
+    }
+
+    /// The enrolled site that asks.
+    fn site<T>(&self, request: &Request<T>) -> Result<[u8; 32], Status> {
+        let certificates =
+            request.peer_certs().ok_or_else(|| Status::unauthenticated("a certificate is needed: enrol"))?;
+        let site = certificates.first().and_then(|certificate| site_of(certificate));
+        let site = site.ok_or_else(|| Status::unauthenticated("the certificate is not one of a site"))?;
+        if !self.serving.enrolled(&site) {
+            return Err(Status::permission_denied("the site is not enrolled, or no longer"));
+        }
+        Ok(site.to_bytes())
+    }
+
+    fn refuse(&self, busy: Busy) -> Status {
+        let (code, reason) = match busy {
+            Busy::Rejected(_) => (Code::FailedPrecondition, Reason::Rejected),
+            Busy::Over => (Code::NotFound, Reason::Over),
+            Busy::Later => (Code::Unavailable, Reason::Busy),
+        };
+        self.refused(code, reason, busy.to_string())
+    }
+
+    fn refused(&self, code: Code, reason: Reason, message: String) -> Status {
+        let again_after_ms = if reason == Reason::Busy { 1000 } else { 0 };
+        let detail = v1::Refused { reason: reason.into(), again_after_ms };
+        Status::with_details(code, message, detail.encode_to_vec().into())
+    }
+
+    /// Puts a message together.
+    async fn assemble(&self, mut pieces: Streaming<v1::SayPiece>) -> Result<(RoundId, v1::SiteMessage), Status> {
+        let (mut round, mut bytes) = (None, Vec::new());
+        loop {
+            let piece = timeout(self.limits.piece, pieces.message()).await;
+            let piece = piece.map_err(|_| Status::deadline_exceeded("the next piece took too long"))??;
+            let Some(piece) = piece else { break };
+            if bytes.len() + piece.data.len() > self.limits.message {
+                return Err(Status::out_of_range("the message is longer than any may be"));
+            }
+            if round.is_none() {
+                round = piece.round.and_then(|round| RoundId::try_from(round).ok());
+            }
+            bytes.extend_from_slice(&piece.data);
+        }
+        let round = round.ok_or_else(|| Status::invalid_argument("the first piece names no round"))?;
+        let message = v1::SiteMessage::decode(bytes.as_slice());
+        Ok((round, message.map_err(|_| Status::invalid_argument("the message cannot be read"))?))
+    }
+}
+
+type Pieces<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl<S: Serving> Enrolment for Service<S> {
+    async fn enrol(&self, request: Request<v1::EnrolRequest>) -> Result<Response<v1::EnrolReply>, Status> {
+        let v1::EnrolRequest { token, key, signature } = request.into_inner();
+        let key = <[u8; 32]>::try_from(key).ok().and_then(|key| VerifyingKey::from_bytes(&key));
+        let key = key.filter(|key| asks_to_be_enrolled(key, &token, &signature));
+        let key = key.ok_or_else(|| Status::invalid_argument("the key did not sign the token, or is none"))?;
+        let serving = self.serving.clone();
+        let reply = tokio::task::spawn_blocking(move || serving.enrol(&token, &key)).await;
+        match reply {
+            Ok(Ok(Some(reply))) => Ok(Response::new(reply)),
+            Ok(Ok(None)) => {
+                let message = "the token is not, no longer or not yet good: ask for another".to_owned();
+                Err(self.refused(Code::PermissionDenied, Reason::Token, message))
+            }
+            Ok(Err(_)) | Err(_) => Err(self.refuse(Busy::Later)),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl<S: Serving> Aggregation for Service<S> {
+    type HearStream = Pieces<v1::HearPiece>;
+    type FetchStream = Pieces<v1::FetchPiece>;
+
+    async fn check_in(&self, request: Request<v1::CheckInRequest>) -> Result<Response<v1::CheckInReply>, Status> {
+        self.site(&request)?;
+        let have = request.into_inner().release;
+        let gathering = self.coordinator.gathering().await.map_err(|busy| self.refuse(busy))?;
+        let release = self.serving.release().filter(|(number, _)| *number > have).map(|(_, release)| release);
+        Ok(Response::new(v1::CheckInReply {
+            task: self.serving.task(),
+            release,
+            round: gathering.map(|plan: round::Plan| plan.terms.into()),
+            again_after_ms: u32::try_from(self.limits.again.as_millis()).unwrap_or(u32::MAX),
+        }))
+    }
+
+    async fn say(&self, request: Request<Streaming<v1::SayPiece>>) -> Result<Response<v1::SayReply>, Status> {
+        let site = self.site(&request)?;
+        let _room = self.room.acquire().await.map_err(|_| self.refuse(Busy::Later))?;
+        let (round, message) = self.assemble(request.into_inner()).await?;
+        self.coordinator.say(site, round, message).await.map_err(|busy| self.refuse(busy))?;
+        Ok(Response::new(v1::SayReply {}))
+    }
+
+    async fn hear(&self, request: Request<v1::HearRequest>) -> Result<Response<Self::HearStream>, Status> {
+        let site = self.site(&request)?;
+        let v1::HearRequest { round, steps } = request.into_inner();
+        let round = round.and_then(|round| RoundId::try_from(round).ok());
+        let round = round.ok_or_else(|| Status::invalid_argument("no round is named"))?;
+        let heard = match timeout(self.limits.hear, self.coordinator.hear(site, round, steps)).await {
+            Ok(heard) => heard.map_err(|busy| self.refuse(busy))?,
+            Err(_) => {
+                return Ok(Response::new(Box::pin(tokio_stream::once(Ok(v1::HearPiece {
+                    steps,
+                    ..Default::default()
+                })))));
+            }
+        };
+        let bytes = heard.message.map(|message| v1::ServerMessage::from(message).encode_to_vec()).unwrap_or_default();
+        let mut pieces: Vec<_> =
+            bytes.chunks(PIECE).map(|data| v1::HearPiece { data: data.to_vec(), ..Default::default() }).collect();
+        if pieces.is_empty() {
+            pieces.push(v1::HearPiece::default());
+        }
+        if let Some(first) = pieces.first_mut() {
+            (first.steps, first.over) = (heard.steps, heard.over);
+        }
+        Ok(Response::new(Box::pin(tokio_stream::iter(pieces.into_iter().map(Ok)))))
+    }
+
+    async fn fetch(&self, request: Request<v1::FetchRequest>) -> Result<Response<Self::FetchStream>, Status> {
+        self.site(&request)?;
+        let v1::FetchRequest { blake3, offset } = request.into_inner();
+        let hash = <[u8; 32]>::try_from(blake3).map_err(|_| Status::invalid_argument("no file has such a hash"))?;
+        let serving = self.serving.clone();
+        let (sender, pieces) = tokio::sync::mpsc::channel(4);
+        let send = move || {
+            let failed = |_| Status::unavailable("the file cannot be read now");
+            let mut file = match serving
+                .file(&hash)
+                .map_err(failed)
+                .and_then(|f| f.ok_or_else(|| Status::not_found("there is no such file")))
+            {
+                Ok(file) => file,
+                Err(status) => return drop(sender.blocking_send(Err(status))),
+            };
+            if let Err(error) = file.seek(SeekFrom::Start(offset)) {
+                return drop(sender.blocking_send(Err(failed(error))));
+            }
+            loop {
+                let mut data = Vec::new();
+                let piece = match file.by_ref().take(PIECE as u64).read_to_end(&mut data) {
+                    Ok(0) => return,
+                    Ok(_) => Ok(v1::FetchPiece { data }),
+                    Err(error) => Err(failed(error)),
+                };
+                let failed = piece.is_err();
+                if sender.blocking_send(piece).is_err() || failed {
+                    return;
+                }
+            }
+        };
+        tokio::task::spawn_blocking(send);
+        Ok(Response::new(Box::pin(tokio_stream::wrappers::ReceiverStream::new(pieces))))
+    }
+}

@@ -1,0 +1,253 @@
+//! A site's calls to its aggregator: over mutual TLS, to the one authority that it pins, and again until they are answered.
+//!
+//! What is said again is the very same message; the aggregator knows it by its hash. Knows no rounds' meaning: the states
+//! are [`secagg`](crate::secagg)'s.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use base64::Engine;
+use prost::Message;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Code, Status};
+use volet_proto::v1;
+use volet_proto::v1::aggregation_client::AggregationClient;
+use volet_proto::v1::enrolment_client::EnrolmentClient;
+
+use crate::RoundId;
+use crate::secagg::{Masked, Refusal, Shared, Site, ToServer, ToSite, ask_to_be_enrolled};
+use crate::signing::{SigningKey, VerifyingKey};
+
+/// Why a call or a round ended.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // the messages say it
+#[non_exhaustive]
+pub enum ClientError {
+    #[error("no connection can be made with this address or these certificates: {0}")]
+    Connection(#[from] tonic::transport::Error),
+    #[error("the aggregator refused: {0}")]
+    Refused(#[from] Box<Status>),
+    #[error("the aggregator's answer makes no sense: {0}")]
+    Answer(&'static str),
+    #[error("this site takes no further part in the round: {0}")]
+    Round(#[from] Refusal),
+    #[error("the file that came is not the one that was asked for")]
+    Hash,
+}
+
+impl From<Status> for ClientError {
+    fn from(status: Status) -> Self {
+        Self::Refused(Box::new(status))
+    }
+}
+
+/// A site's certificate and key.
+pub struct Credentials {
+    /// The certificate, DER.
+    pub certificate: Vec<u8>,
+    /// The key that it is for.
+    pub key: SigningKey,
+}
+
+/// A connection to an aggregator; made when it is first needed, and again when it breaks.
+#[derive(Clone)]
+pub struct Link {
+    channel: Channel,
+    tries: usize,
+}
+
+/// The longest message from the aggregator, bytes: a roster of the largest cohort.
+const LONGEST: usize = 64 << 20;
+const PIECE: usize = 64 << 10;
+
+impl Link {
+    /// A link to `https://host:port`, whose certificate is of this authority (PEM). Without credentials one can enrol.
+    /// To be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`ClientError::Connection`]: the address or a certificate is none.
+    pub fn new(address: String, authority: &str, own: Option<&Credentials>) -> Result<Self, ClientError> {
+        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority));
+        if let Some(own) = own {
+            tls = tls.identity(Identity::from_pem(
+                pem("CERTIFICATE", &own.certificate),
+                pem("PRIVATE KEY", &pkcs8(&own.key)),
+            ));
+        }
+        let endpoint = Endpoint::from_shared(address)?
+            .tls_config(tls)?
+            .connect_timeout(Duration::from_secs(10))
+            .http2_keep_alive_interval(Duration::from_secs(30))
+            .timeout(Duration::from_secs(120));
+        Ok(Self { channel: endpoint.connect_lazy(), tries: 12 })
+    }
+
+    /// The same, where a call is made again at most so many times: 12, in some minutes, if nothing else is said.
+    pub fn tries(self, tries: usize) -> Self {
+        Self { tries, ..self }
+    }
+
+    /// Enrols this key by a token; what comes back are its certificate and the enrolment authority's signature.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`], [`ClientError::Answer`].
+    pub async fn enrol(&self, token: &str, key: &SigningKey) -> Result<(Credentials, [u8; 64]), ClientError> {
+        let request = v1::EnrolRequest {
+            token: token.to_owned(),
+            key: VerifyingKey::from(key).to_bytes().to_vec(),
+            signature: ask_to_be_enrolled(key, token).to_vec(),
+        };
+        // A token is good for once: asked twice by the same key, the aggregator answers the same.
+        let reply =
+            self.again(|| async { EnrolmentClient::new(self.channel.clone()).enrol(request.clone()).await }).await?;
+        let v1::EnrolReply { certificate, enrolment } = reply.into_inner();
+        let enrolment = enrolment.try_into().map_err(|_| ClientError::Answer("the enrolment is no signature"))?;
+        Ok((Credentials { certificate, key: *key }, enrolment))
+    }
+
+    /// Asks what there is to do.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`].
+    pub async fn check_in(&self, release: u64) -> Result<v1::CheckInReply, ClientError> {
+        let request = v1::CheckInRequest { release };
+        Ok(self.again(|| async { self.calls().check_in(request).await }).await?.into_inner())
+    }
+
+    /// Says one message of a round, until it is on the aggregator's disk.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`].
+    pub async fn say(&self, round: RoundId, message: ToServer) -> Result<(), ClientError> {
+        let bytes = v1::SiteMessage::from(message).encode_to_vec();
+        let mut pieces: Vec<v1::SayPiece> =
+            bytes.chunks(PIECE).map(|data| v1::SayPiece { round: None, data: data.to_vec() }).collect();
+        if let Some(first) = pieces.first_mut() {
+            first.round = Some(round.into());
+        }
+        self.again(|| async { self.calls().say(tokio_stream::iter(pieces.clone())).await }).await?;
+        Ok(())
+    }
+
+    /// Waits until more than `steps` steps of a round have ended: how many have, what is said to this site, and whether the
+    /// round is over.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`], [`ClientError::Answer`].
+    pub async fn hear(&self, round: RoundId, steps: u32) -> Result<(u32, Option<ToSite>, bool), ClientError> {
+        let request = v1::HearRequest { round: Some(round.into()), steps };
+        let (first, bytes) = self
+            .again(|| async {
+                let mut pieces = self.calls().hear(request.clone()).await?.into_inner();
+                let (mut first, mut bytes) = (None, Vec::new());
+                while let Some(piece) = pieces.message().await? {
+                    bytes.extend_from_slice(&piece.data);
+                    if bytes.len() > LONGEST {
+                        return Err(Status::out_of_range("the message is longer than any may be"));
+                    }
+                    first.get_or_insert((piece.steps, piece.over));
+                }
+                Ok((first, bytes))
+            })
+            .await?;
+        let (ended, over) = first.ok_or(ClientError::Answer("it is empty"))?;
+        if bytes.is_empty() || ended <= steps {
+            return Ok((ended, None, over));
+        }
+        let message = v1::ServerMessage::decode(bytes.as_slice()).ok().and_then(ToSite::read);
+        Ok((ended, Some(message.ok_or(ClientError::Answer("its message cannot be read"))?), over))
+    }
+
+    /// A released file of this size, from where `have` ends; it is what its hash says.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`], [`ClientError::Hash`].
+    pub async fn fetch(&self, blake3: [u8; 32], size: u64, mut have: Vec<u8>) -> Result<Vec<u8>, ClientError> {
+        // Each try goes on where the last one broke off.
+        let file = tokio::sync::Mutex::new(&mut have);
+        self.again(|| async {
+            let mut file = file.lock().await;
+            let request = v1::FetchRequest { blake3: blake3.to_vec(), offset: file.len() as u64 };
+            let mut pieces = self.calls().fetch(request).await?.into_inner();
+            while let Some(piece) = pieces.message().await? {
+                if file.len() as u64 + piece.data.len() as u64 > size {
+                    return Err(Status::out_of_range("the file is longer than was said"));
+                }
+                file.extend_from_slice(&piece.data);
+            }
+            Ok(())
+        })
+        .await?;
+        if blake3::hash(&have) == blake3 { Ok(have) } else { Err(ClientError::Hash) }
+    }
+
+    /// Takes part in a round to its end. `mask` makes the vector when the time has come: see [`Site::answer`].
+    ///
+    /// # Errors
+    /// A [`ClientError`]: to the others this is one dropout.
+    pub async fn take_part<E>(
+        &self,
+        round: RoundId,
+        site: Site,
+        advertisement: v1::Advertisement,
+        mask: impl FnOnce(Shared, &v1::ShareDelivery) -> Result<(Masked, v1::MaskedVector), E>,
+    ) -> Result<(), E>
+    where
+        E: From<ClientError> + From<Refusal>,
+    {
+        let (mut site, mut mask, mut steps) = (Some(site), Some(mask), 0);
+        self.say(round, ToServer::Advertisement(advertisement)).await?;
+        while let Some(state) = site.take() {
+            let (ended, message, over) = self.hear(round, steps).await?;
+            match message {
+                Some(message) => {
+                    let once = |shared, delivery: &_| match mask.take() {
+                        Some(mask) => mask(shared, delivery),
+                        None => Err(Refusal::OutOfStep.into()),
+                    };
+                    let (next, answer) = state.answer(&message, once)?;
+                    self.say(round, answer).await?;
+                    site = next;
+                }
+                // Whoever is not among those who go on hears nothing more.
+                None if over || ended > steps => {
+                    return Err(Refusal::LeftOut("sites that the round goes on with").into());
+                }
+                None => site = Some(state),
+            }
+            steps = ended;
+        }
+        Ok(())
+    }
+
+    fn calls(&self) -> AggregationClient<Channel> {
+        AggregationClient::new(self.channel.clone()).max_decoding_message_size(2 * PIECE)
+    }
+
+    /// Makes a call again while the network or the aggregator has no time for it: after a quarter of a second, and ever
+    /// later, give or take.
+    async fn again<T, F: Future<Output = Result<T, Status>>>(&self, call: impl FnMut() -> F) -> Result<T, Status> {
+        let pauses = ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(Duration::from_millis(250))
+            .with_max_delay(Duration::from_secs(20))
+            .with_max_times(self.tries);
+        call.retry(pauses).when(|status: &Status| PASSING.contains(&status.code())).await
+    }
+}
+
+/// What may be better in a while.
+const PASSING: [Code; 6] =
+    [Code::Unavailable, Code::ResourceExhausted, Code::DeadlineExceeded, Code::Cancelled, Code::Unknown, Code::Aborted];
+
+/// An Ed25519 key as TLS libraries want it (RFC 8410).
+fn pkcs8(key: &SigningKey) -> Vec<u8> {
+    const HEAD: [u8; 16] =
+        [0x30, 0x2e, 0x02, 0x01, 0, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    [&HEAD, key.as_ref()].concat()
+}
+
+fn pem(what: &str, der: &[u8]) -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN {what}-----\n{text}\n-----END {what}-----\n")
+}

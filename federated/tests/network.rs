@@ -1,0 +1,342 @@
+//! An aggregator and its cameras over real TLS on this machine.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Cursor};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::runtime::Runtime;
+use tokio::sync::{Notify, oneshot};
+use tonic::Code;
+use volet_federated::aggregator::{CertificateAuthority, Certified, Coordinator, Limits, Rounds, Service, Serving};
+use volet_federated::client::{ClientError, Credentials, Link};
+use volet_federated::round::{Kind, Outcome, Patience, Plan};
+use volet_federated::secagg::{Advertised, Authority, Demands, Identity, Modulus, Risk, Site, Terms, ToServer, enrol};
+use volet_federated::signing::{SigningKey, VerifyingKey};
+use volet_federated::storage::DirStorage;
+use volet_federated::{CohortSize, RoundId, TaskId};
+use volet_proto::v1;
+
+const SITES: u8 = 6;
+const DIMENSION: usize = 40_000;
+
+fn round(number: u64) -> RoundId {
+    RoundId::new(TaskId::from_bytes([3; 16]), number).unwrap()
+}
+
+fn plan(number: u64) -> Plan {
+    let risk = Risk::new(0, 300, 40, 10).unwrap();
+    let terms = Terms::new(round(number), DIMENSION as u32, Modulus::FULL, CohortSize::new(3).unwrap(), risk).unwrap();
+    let hour = 3_600_000;
+    let patience = Patience { gather: hour, step: hour };
+    Plan { terms, authority: Authority((&team()).into()), kind: Kind::SecAgg, most: u32::from(SITES), patience }
+}
+
+fn team() -> SigningKey {
+    SigningKey::from([42; 32])
+}
+
+fn camera(site: u8) -> SigningKey {
+    SigningKey::from([site + 1; 32])
+}
+
+fn values(site: u8) -> Vec<i32> {
+    (0..DIMENSION as i32).map(|i| i32::from(site) * 1000 - i).collect()
+}
+
+/// The numbers and sums of rounds that have ended.
+type Ended = Arc<Mutex<Vec<(u64, Vec<i32>)>>>;
+
+/// Rounds in a folder, as many as are planned.
+struct Book {
+    folder: PathBuf,
+    planned: u64,
+    ended: Ended,
+}
+
+impl Rounds for Book {
+    type Folder = DirStorage;
+
+    fn folder(&mut self) -> io::Result<DirStorage> {
+        DirStorage::open(&self.folder).map_err(io::Error::other)
+    }
+
+    fn ended(&mut self, plan: &Plan, outcome: &Outcome) -> io::Result<()> {
+        let Outcome::Sum(sum) = outcome else { panic!("{outcome:?}") };
+        let (number, mut ended) = (plan.terms.round().number(), self.ended.lock().unwrap());
+        if ended.iter().all(|(known, _)| *known != number) {
+            ended.push((number, sum.values().to_vec()));
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> io::Result<Option<Plan>> {
+        let number = self.ended.lock().unwrap().len() as u64 + 1;
+        Ok((number <= self.planned).then(|| plan(number)))
+    }
+}
+
+/// Who may do what; and how often it was asked, so that a test can act in the middle of a round.
+struct Desk {
+    authority: CertificateAuthority,
+    tokens: Mutex<HashMap<String, Option<[u8; 32]>>>,
+    struck: Mutex<HashSet<[u8; 32]>>,
+    file: Vec<u8>,
+    asked: AtomicUsize,
+    kill_at: AtomicUsize,
+    kill: Notify,
+}
+
+impl Serving for Desk {
+    type File = Cursor<Vec<u8>>;
+
+    fn enrolled(&self, site: &VerifyingKey) -> bool {
+        if self.asked.fetch_add(1, Ordering::SeqCst) + 1 == self.kill_at.load(Ordering::SeqCst) {
+            self.kill.notify_one();
+        }
+        !self.struck.lock().unwrap().contains(&site.to_bytes())
+    }
+
+    fn enrol(&self, token: &str, site: &VerifyingKey) -> io::Result<Option<v1::EnrolReply>> {
+        let mut tokens = self.tokens.lock().unwrap();
+        let Some(user) = tokens.get_mut(token) else { return Ok(None) };
+        if *user.get_or_insert(site.to_bytes()) != site.to_bytes() {
+            return Ok(None);
+        }
+        let certificate = self.authority.site(site, 30).map_err(io::Error::other)?;
+        Ok(Some(v1::EnrolReply { certificate, enrolment: enrol(&team(), site).to_vec() }))
+    }
+
+    fn task(&self) -> Option<v1::SignedTask> {
+        None
+    }
+
+    fn release(&self) -> Option<(u64, v1::SignedRelease)> {
+        Some((7, v1::SignedRelease { release: vec![1], signature: vec![2] }))
+    }
+
+    fn file(&self, blake3: &[u8; 32]) -> io::Result<Option<Self::File>> {
+        Ok((blake3::hash(&self.file) == *blake3).then(|| Cursor::new(self.file.clone())))
+    }
+}
+
+/// One aggregator's keys, folder and address, whether or not it is running.
+struct House {
+    ca: Certified,
+    server: Certified,
+    desk: Arc<Desk>,
+    folder: tempfile::TempDir,
+    ended: Ended,
+    address: SocketAddr,
+    planned: u64,
+}
+
+struct Running {
+    runtime: Runtime,
+    stop: oneshot::Sender<()>,
+}
+
+impl House {
+    fn new(planned: u64) -> Self {
+        let ca = CertificateAuthority::create(30).unwrap();
+        let authority = CertificateAuthority::open(&ca.key).unwrap();
+        let server = authority.server(vec!["localhost".to_owned()], 30).unwrap();
+        let tokens = (0..SITES).map(|site| (format!("token-{site}"), None)).collect();
+        let desk = Desk {
+            authority,
+            tokens: Mutex::new(tokens),
+            struck: Mutex::default(),
+            file: (0..300_000_u32).map(|i| (i * i) as u8).collect(),
+            asked: AtomicUsize::new(0),
+            kill_at: AtomicUsize::new(usize::MAX),
+            kill: Notify::new(),
+        };
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (desk, folder) = (Arc::new(desk), tempfile::tempdir().unwrap());
+        Self { ca, server, desk, folder, ended: Arc::default(), address, planned }
+    }
+
+    fn start(&self) -> Running {
+        let runtime = Runtime::new().unwrap();
+        let book = Book { folder: self.folder.path().join("round"), planned: self.planned, ended: self.ended.clone() };
+        let coordinator = Coordinator::start(book).unwrap();
+        let limits = Limits { message: 1 << 20, ..Limits::default() };
+        let service = Service::new(coordinator, self.desk.clone(), limits);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (server, ca, address) = (self.server.clone(), self.ca.certificate.clone(), self.address);
+        runtime.spawn(async move {
+            // The one before may still be closing.
+            let listener = loop {
+                match tokio::net::TcpListener::bind(address).await {
+                    Ok(listener) => break listener,
+                    Err(error) if error.kind() == io::ErrorKind::AddrInUse => tokio::task::yield_now().await,
+                    Err(error) => panic!("{error}"),
+                }
+            };
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            service.serve(listener, &server, &ca, stopped).await.unwrap();
+        });
+        Running { runtime, stop }
+    }
+
+    fn link(&self, own: Option<&Credentials>) -> Link {
+        Link::new(format!("https://localhost:{}", self.address.port()), &self.ca.certificate, own).unwrap()
+    }
+
+    fn credentials(&self, site: u8) -> Credentials {
+        let key = camera(site);
+        Credentials { certificate: self.desk.authority.site(&(&key).into(), 30).unwrap(), key }
+    }
+}
+
+impl Running {
+    /// As by `kill -9`: nothing is finished, connections break.
+    fn kill(self) {
+        drop(self.stop);
+        self.runtime.shutdown_background();
+    }
+}
+
+async fn take_part(link: Link, site: u8, enrolment: [u8; 64], number: u64) -> Result<(), ClientError> {
+    let demands = Demands { minimum: CohortSize::new(3).unwrap(), corrupt_per_mille: 0, security_bits: 40 };
+    let identity = Identity::new(camera(site), enrolment);
+    let (state, message) = Advertised::start(plan(number).terms, &demands, Authority((&team()).into()), identity)?;
+    let mask = |shared: volet_federated::secagg::Shared, delivery: &_| {
+        shared.mask_unprotected(delivery, &values(site)).map_err(ClientError::from)
+    };
+    link.take_part(round(number), Site::Advertised(Box::new(state)), message, mask).await
+}
+
+fn expected() -> Vec<i32> {
+    (0..DIMENSION as i32).map(|i| 15_000 - 6 * i).collect()
+}
+
+#[test]
+fn cameras_enrol_and_finish_rounds() {
+    let site = House::new(2);
+    let running = site.start();
+    let cameras = Runtime::new().unwrap();
+    cameras.block_on(async {
+        let mut tasks = tokio::task::JoinSet::new();
+        for camera_of in 0..SITES {
+            let newcomer = site.link(None);
+            let (authority, address) = (site.ca.certificate.clone(), site.address);
+            tasks.spawn(async move {
+                let token = format!("token-{camera_of}");
+                let (own, enrolment) = newcomer.enrol(&token, &camera(camera_of)).await.unwrap();
+                let address = format!("https://localhost:{}", address.port());
+                let link = Link::new(address, &authority, Some(&own)).unwrap();
+                let told = link.check_in(6).await.unwrap();
+                assert!(told.release.is_some() && link.check_in(7).await.unwrap().release.is_none());
+                for number in [1, 2] {
+                    take_part(link.clone(), camera_of, enrolment, number).await.unwrap();
+                    // Until it is over: only then does the next one gather.
+                    assert!(link.hear(round(number), 5).await.unwrap().2);
+                }
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+    });
+    let ended = site.ended.lock().unwrap().clone();
+    assert_eq!(ended, [(1, expected()), (2, expected())]);
+    running.kill();
+}
+
+/// Killed again and again, in every phase, it goes on with the same round, and every camera is in the sum.
+#[test]
+fn a_round_goes_on_after_kills() {
+    let site = House::new(1);
+    let mut running = site.start();
+    let cameras = Runtime::new().unwrap();
+    let _inside = cameras.enter();
+    let mut tasks = tokio::task::JoinSet::new();
+    for camera_of in 0..SITES {
+        let link = site.link(Some(&site.credentials(camera_of)));
+        let enrolment = enrol(&team(), &(&camera(camera_of)).into());
+        tasks.spawn_on(take_part(link, camera_of, enrolment, 1), cameras.handle());
+    }
+    for kill_at in [3, 7, 12, 20, 28, 40] {
+        site.desk.asked.store(0, Ordering::SeqCst);
+        site.desk.kill_at.store(kill_at, Ordering::SeqCst);
+        let over = cameras.block_on(async {
+            tokio::select! {
+                () = site.desk.kill.notified() => false,
+                done = tasks.join_next() => {
+                    done.is_none_or(|done| done.unwrap().is_ok())
+                }
+            }
+        });
+        if over {
+            break;
+        }
+        running.kill();
+        running = site.start();
+    }
+    site.desk.kill_at.store(usize::MAX, Ordering::SeqCst);
+    cameras.block_on(async {
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap().unwrap();
+        }
+        let link = site.link(Some(&site.credentials(0)));
+        assert!(link.hear(round(1), 5).await.unwrap().2);
+    });
+    assert_eq!(*site.ended.lock().unwrap(), [(1, expected())]);
+    running.kill();
+}
+
+#[test]
+fn strangers_and_nonsense_are_refused() {
+    let site = House::new(1);
+    let running = site.start();
+    let refused = |result: Result<(), ClientError>| match result {
+        Err(ClientError::Refused(status)) => status.code(),
+        other => panic!("{other:?}"),
+    };
+    let cameras = Runtime::new().unwrap();
+    let _inside = cameras.enter();
+    let nobody = site.link(None);
+    let (own, another) = (site.link(Some(&site.credentials(0))), site.link(Some(&site.credentials(1))));
+    // Certified by somebody else, for a key that is enrolled here.
+    let elsewhere = CertificateAuthority::open(&CertificateAuthority::create(30).unwrap().key).unwrap();
+    let certificate = elsewhere.site(&(&camera(0)).into(), 30).unwrap();
+    let foreign = site.link(Some(&Credentials { certificate, key: camera(0) })).tries(0);
+    let nonsense = || ToServer::Reveal(v1::Reveal::default());
+    cameras.block_on(async {
+        // Until the server listens.
+        own.check_in(0).await.unwrap();
+        assert_eq!(refused(nobody.check_in(0).await.map(drop)), Code::Unauthenticated);
+        assert!(foreign.check_in(0).await.is_err());
+        another.check_in(0).await.unwrap();
+        site.desk.struck.lock().unwrap().insert(VerifyingKey::from(&camera(1)).to_bytes());
+        assert_eq!(refused(another.check_in(0).await.map(drop)), Code::PermissionDenied);
+
+        let (first, _) = nobody.enrol("token-3", &camera(3)).await.unwrap();
+        assert!(site.link(Some(&first)).check_in(0).await.is_ok());
+        assert!(nobody.enrol("token-3", &camera(3)).await.is_ok());
+        assert_eq!(refused(nobody.enrol("token-3", &camera(4)).await.map(drop)), Code::PermissionDenied);
+        assert_eq!(refused(nobody.enrol("guessed", &camera(4)).await.map(drop)), Code::PermissionDenied);
+
+        assert_eq!(refused(own.say(round(1), nonsense()).await), Code::FailedPrecondition);
+        assert_eq!(refused(own.say(round(9), nonsense()).await), Code::NotFound);
+        let long = ToServer::Masked(v1::MaskedVector { packed: vec![0; 2 << 20], signature: vec![] });
+        assert_eq!(refused(own.say(round(1), long).await), Code::OutOfRange);
+
+        let hash = *blake3::hash(&site.desk.file).as_bytes();
+        let half = site.desk.file[..100_000].to_vec();
+        for have in [Vec::new(), half, site.desk.file.clone()] {
+            assert_eq!(own.fetch(hash, 300_000, have).await.unwrap(), site.desk.file);
+        }
+        assert_eq!(refused(own.fetch([1; 32], 10, Vec::new()).await.map(drop)), Code::NotFound);
+        assert_eq!(refused(own.fetch(hash, 1000, Vec::new()).await.map(drop)), Code::OutOfRange);
+        assert!(matches!(own.fetch(hash, 300_000, vec![9; 10]).await, Err(ClientError::Hash)));
+    });
+    running.kill();
+}
