@@ -270,7 +270,8 @@ fn a_round_goes_on_after_kills() {
             tokio::select! {
                 () = site.desk.kill.notified() => false,
                 done = tasks.join_next() => {
-                    done.is_none_or(|done| done.unwrap().is_ok())
+                    done.into_iter().for_each(|done| done.unwrap().unwrap());
+                    true
                 }
             }
         });

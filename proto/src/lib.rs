@@ -13,8 +13,8 @@
 //! carries the major version (`volet.v1`). Unknown fields are ignored, absent ones are proto3's defaults.
 //! The files are compiled by protox and prost-build, so no `protoc` is needed.
 //!
-//! So far there are the names of things ([`v1::ModelId`], [`v1::TaskId`], [`v1::RoundId`],
-//! [`v1::RoundBase`]); the messages of the protocol come with the protocol.
+//! The calls (`v1::aggregation_client`, `v1::aggregation_server` and those of enrolment) come with the features `client`
+//! and `server`.
 
 /// Version 1 of the messages.
 #[allow(missing_docs)] // fields that their comment's neighbour explains have none of their own
