@@ -274,7 +274,8 @@ impl<R: Rounds> Thread<R> {
     }
 }
 
-fn now() -> Time {
+/// The time, by this machine's clock.
+pub(super) fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

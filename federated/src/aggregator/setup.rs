@@ -1,0 +1,172 @@
+//! An aggregator's folder: made once, opened by every command.
+//!
+//! `config.toml` is for the team to edit; `camera.toml` goes onto cameras and holds no secret; the other files are keys, for
+//! their owner's eyes. `config.toml` is written last: where it is missing, nothing was finished, and making begins again.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::book::{Book, Keys, put};
+use super::config::{Checked, Config, ConfigError};
+use super::pki::{CertificateAuthority, Certified, PkiError};
+use crate::signing::{SigningKey, VerifyingKey};
+use crate::{SiteId, TaskId};
+
+/// Why a folder cannot be made or opened.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // the messages say it
+#[non_exhaustive]
+pub enum SetupError {
+    #[error("{} holds an aggregator already", .0.display())]
+    Exists(PathBuf),
+    #[error("{} holds no aggregator: make one with `volet-aggregator init`", .0.display())]
+    Missing(PathBuf),
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{} is damaged: bring it back from a backup", .0.display())]
+    Damaged(PathBuf),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    #[error("the operating system gives no random bytes")]
+    Entropy,
+}
+
+/// What goes onto cameras beside their token: whom to call, and whom to believe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Camera {
+    /// `https://name:port`.
+    pub aggregator: String,
+    /// The certificate authority's certificate, PEM.
+    pub authority: String,
+    /// The key that signs enrolments, hexadecimal.
+    pub enrolment_key: String,
+    /// The key that signs tasks and releases, hexadecimal.
+    pub team_key: String,
+}
+
+/// An aggregator's folder, opened.
+pub struct Setup {
+    /// The configuration.
+    pub checked: Checked,
+    /// The server's own certificate.
+    pub server: Certified,
+    /// The authority's certificate, PEM.
+    pub authority: String,
+    /// The book.
+    pub book: Book,
+}
+
+const AUTHORITY_DAYS: u32 = 3650;
+
+impl Setup {
+    /// Makes an aggregator in a new or empty folder, from the model file that its lineage starts from.
+    ///
+    /// # Errors
+    /// A [`SetupError`].
+    pub fn create(folder: &Path, config: Config, name: &str, model: &[u8]) -> Result<Camera, SetupError> {
+        if folder.join("config.toml").exists() {
+            return Err(SetupError::Exists(folder.to_owned()));
+        }
+        let checked = config.check()?;
+        let config = &checked.config;
+        std::fs::create_dir_all(folder).map_err(at(folder))?;
+        let authority = CertificateAuthority::create(AUTHORITY_DAYS)?;
+        let server = CertificateAuthority::open(&authority.key)?.server(config.names.clone(), AUTHORITY_DAYS)?;
+        let (team, enrolment) = (random_key()?, random_key()?);
+        let mut task = [0; 16];
+        getrandom::fill(&mut task).map_err(|_| SetupError::Entropy)?;
+        for (name, text) in [
+            ("authority.key", authority.key.as_str()),
+            ("authority.pem", &authority.certificate),
+            ("server.key", &server.key),
+            ("server.pem", &server.certificate),
+            ("team.key", &hex(team.as_ref())),
+            ("enrolment.key", &hex(enrolment.as_ref())),
+            ("task.id", &TaskId::from_bytes(task).to_string()),
+        ] {
+            let path = folder.join(name);
+            secret(&path, text).map_err(at(&path))?;
+        }
+        let host = config.names.first().map_or("localhost", String::as_str);
+        let public = |key: &SigningKey| hex(&VerifyingKey::from(key).to_bytes());
+        let camera = Camera {
+            aggregator: format!("https://{host}:{}", config.listen.port()),
+            authority: authority.certificate,
+            enrolment_key: public(&enrolment),
+            team_key: public(&team),
+        };
+        let book = folder.join("book.sqlite");
+        let _ = std::fs::remove_file(&book);
+        Book::create(folder, &team, name.to_owned(), model).map_err(at(&book))?;
+        let text = |value: Result<String, toml::ser::Error>| value.map_err(|_| SetupError::Damaged(folder.to_owned()));
+        for (name, text) in
+            [("camera.toml", text(toml::to_string(&camera))?), ("config.toml", text(toml::to_string(config))?)]
+        {
+            let path = folder.join(name);
+            put(&path, text.as_bytes()).map_err(at(&path))?;
+        }
+        Ok(camera)
+    }
+
+    /// Opens an aggregator's folder.
+    ///
+    /// # Errors
+    /// A [`SetupError`].
+    pub fn open(folder: &Path) -> Result<Self, SetupError> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            std::fs::read_to_string(&path).map_err(|source| match source.kind() {
+                io::ErrorKind::NotFound => SetupError::Missing(folder.to_owned()),
+                _ => SetupError::Io { path, source },
+            })
+        };
+        let checked = Config::read(&read("config.toml")?)?;
+        let key = |name: &str| {
+            let bytes = read(name)?.trim().parse::<SiteId>().map(|id| *id.as_bytes());
+            bytes.map(SigningKey::from).map_err(|_| SetupError::Damaged(folder.join(name)))
+        };
+        let keys = Keys {
+            authority: CertificateAuthority::open(&read("authority.key")?)?,
+            enrolment: key("enrolment.key")?,
+            team: key("team.key")?,
+        };
+        let task = read("task.id")?.trim().parse::<TaskId>();
+        let task = task.map_err(|_| SetupError::Damaged(folder.join("task.id")))?;
+        let server = Certified { certificate: read("server.pem")?, key: read("server.key")? };
+        let book = Book::open(folder, keys, checked.clone(), task).map_err(at(&folder.join("book.sqlite")))?;
+        Ok(Self { checked, server, authority: read("authority.pem")?, book })
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> SetupError + '_ {
+    |source| SetupError::Io { path: path.to_owned(), source }
+}
+
+fn random_key() -> Result<SigningKey, SetupError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|_| SetupError::Entropy)?;
+    Ok(bytes.into())
+}
+
+/// 64 hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes a file that its owner alone may read, durably at return.
+fn secret(path: &Path, text: &str) -> io::Result<()> {
+    let _ = std::fs::remove_file(path);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}

@@ -1,0 +1,194 @@
+//! The built `volet-aggregator`, with cameras over real TLS, and `kill -9`.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use tokio::runtime::Runtime;
+use volet_federated::aggregator::Camera;
+use volet_federated::client::{ClientError, Credentials, Link};
+use volet_federated::lineage::{Accepted, Lineage, Release};
+use volet_federated::secagg::{Advertised, Authority, Demands, Identity, Shared, Site, Terms};
+use volet_federated::signing::{SigningKey, VerifyingKey};
+use volet_federated::{CohortSize, RoundId, SiteId};
+
+const SITES: u8 = 6;
+const PARAMETERS: usize = 2000;
+
+fn program(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_volet-aggregator")).arg("--dir").arg(folder).args(arguments).output().unwrap()
+}
+
+fn said(output: Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn refused(output: Output, with: &str) {
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && error.contains(with) && !error.contains("panicked"), "{error}");
+}
+
+/// Starts the server, and waits until it says that it listens.
+fn serve(folder: &Path) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_volet-aggregator"));
+    let mut child = command.arg("--dir").arg(folder).arg("serve").stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("listening on "), "{line}");
+    child
+}
+
+/// An aggregator for six cameras, at a free port.
+fn made() -> (tempfile::TempDir, Camera) {
+    let parent = tempfile::tempdir().unwrap();
+    let (folder, model) = (parent.path().join("aggregator"), parent.path().join("model.onnx"));
+    std::fs::write(&model, b"some model").unwrap();
+    let parameters = PARAMETERS.to_string();
+    let init = ["init", "--model", model.to_str().unwrap(), "--parameters", &parameters];
+    said(program(&folder, &init));
+    refused(program(&folder, &init), "already");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for name in ["config.toml", "camera.toml"] {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        let text = text
+            .replace("7443", &port.to_string())
+            .replace("most = 8", "most = 6")
+            .replace("rounds = 12", "rounds = 3");
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    let camera = toml::from_str(&std::fs::read_to_string(folder.join("camera.toml")).unwrap()).unwrap();
+    (parent, camera)
+}
+
+fn key(hex: &str) -> VerifyingKey {
+    VerifyingKey::from_bytes(hex.parse::<SiteId>().unwrap().as_bytes()).unwrap()
+}
+
+fn values(site: u8) -> Vec<i32> {
+    (0..PARAMETERS as i32).map(|i| (i32::from(site) - 2) * (i % 50)).collect()
+}
+
+/// One camera: enrols, and takes part in rounds until there are no more. The number of rounds.
+async fn live(camera: Camera, site: u8, token: String) -> u64 {
+    let signing = SigningKey::from([site + 1; 32]);
+    let stranger = Link::new(camera.aggregator.clone(), &camera.authority, None).unwrap();
+    let (own, enrolment) = stranger.enrol(&token, &signing).await.unwrap();
+    let link = Link::new(camera.aggregator, &camera.authority, Some(&own)).unwrap();
+    let (authority, mut rounds) = (Authority(key(&camera.enrolment_key)), 0);
+    loop {
+        let told = link.check_in(0).await.unwrap();
+        let Some(terms) = told.round else {
+            // Another round is at a later step, or there are no more.
+            if rounds == 3 {
+                return rounds;
+            }
+            continue;
+        };
+        let terms = Terms::try_from(terms).unwrap();
+        let round: RoundId = terms.round();
+        if round.number() <= rounds {
+            continue;
+        }
+        let demands = Demands { minimum: CohortSize::new(6).unwrap(), corrupt_per_mille: 100, security_bits: 40 };
+        let identity = Identity::new(signing, enrolment);
+        let (state, message) = Advertised::start(terms, &demands, authority, identity).unwrap();
+        let mask =
+            |shared: Shared, delivery: &_| Ok::<_, ClientError>(shared.mask_unprotected(delivery, &values(site))?);
+        link.take_part(round, Site::Advertised(Box::new(state)), message, mask).await.unwrap();
+        rounds = round.number();
+        // Until it is over.
+        while !link.hear(round, 5).await.unwrap().2 {}
+    }
+}
+
+#[test]
+fn rounds_go_on_through_kills_and_releases_can_be_fetched() {
+    let (parent, camera) = made();
+    let folder = parent.path().join("aggregator");
+    let mut server = serve(&folder);
+    let tokens = said(program(&folder, &["enroll", "--count", "6"]));
+    let runtime = Runtime::new().unwrap();
+    let mut cameras = tokio::task::JoinSet::new();
+    for (site, token) in (0..SITES).zip(tokens.lines()) {
+        cameras.spawn_on(live(camera.clone(), site, token.to_owned()), runtime.handle());
+    }
+    // Killed whenever its log has grown, whatever it is doing then: about every second message.
+    let log = folder.join("round/log");
+    let mut grown = 0;
+    for _ in 0..8 {
+        loop {
+            let length = std::fs::metadata(&log).map_or(0, |log| log.len());
+            let over = cameras.len() < usize::from(SITES);
+            if over || length > grown + 20_000 || length < grown {
+                grown = length;
+                break;
+            }
+            std::thread::yield_now();
+        }
+        server.kill().unwrap();
+        server.wait().unwrap();
+        server = serve(&folder);
+    }
+    runtime.block_on(async {
+        while let Some(rounds) = cameras.join_next().await {
+            assert_eq!(rounds.unwrap(), 3);
+        }
+        // What was learned is the mean of three rounds' sums, by what was public before.
+        let team = key(&camera.team_key);
+        let own = SigningKey::from([1; 32]);
+        let first = Release::first(*blake3::hash(b"some model").as_bytes(), "model".to_owned(), 10);
+        let stranger = Link::new(camera.aggregator.clone(), &camera.authority, None).unwrap();
+        let (own, _): (Credentials, _) = stranger.enrol(tokens.lines().next().unwrap(), &own).await.unwrap();
+        let link = Link::new(camera.aggregator.clone(), &camera.authority, Some(&own)).unwrap();
+        let told = link.check_in(0).await.unwrap();
+        let (latest, _) = Release::verify(told.release.as_ref().unwrap(), &team).unwrap();
+        assert_eq!((latest.number, latest.rounds, latest.lineage), (3, 3, first.lineage));
+        assert_eq!(link.fetch(first.model, 10, Vec::new()).await.unwrap(), b"some model");
+        let learned = link.fetch(latest.model, latest.size, Vec::new()).await.unwrap();
+        let learned = learned.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word));
+        let unit = 3.0 / (f64::from(1 << 14) * 6.0);
+        let sums = (0..PARAMETERS).map(|i| (0..SITES).map(|site| f64::from(values(site)[i])).sum::<f64>() * unit);
+        assert!(learned.zip(sums).all(|(have, need)| (f64::from(have) - need).abs() < 1e-5));
+        let mut device = Lineage::of(told.release.as_ref().unwrap(), team).unwrap();
+        assert_eq!(device.accept(told.release.as_ref().unwrap()), Ok(Accepted::Known));
+    });
+    let rounds = said(program(&folder, &["rounds", "--json"]));
+    let rounds: serde_json::Value = serde_json::from_str(&rounds).unwrap();
+    assert!(rounds.as_array().unwrap().iter().all(|round| round["contributors"] == 6 && round["failure"].is_null()));
+    assert_eq!(rounds.as_array().unwrap().len(), 3);
+    assert_eq!(said(program(&folder, &["models"])).lines().count(), 4);
+    let site = VerifyingKey::from(&SigningKey::from([1; 32])).to_bytes();
+    let site = SiteId::from_bytes(site).to_string();
+    said(program(&folder, &["enroll", "--strike", &site]));
+    refused(program(&folder, &["enroll", "--strike", &site]), "enrolled");
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
+#[test]
+fn bad_folders_and_files_are_refused_in_words() {
+    let (parent, _) = made();
+    let folder = parent.path().join("aggregator");
+    refused(program(&parent.path().join("nowhere"), &["serve"]), "init");
+    let config = std::fs::read_to_string(folder.join("config.toml")).unwrap();
+    for (from, to, with) in [
+        ("minimum = 6", "minimum = 60", "most"),
+        ("noise_multiplier = 4.39", "noise_multiplier = -1.0", "[task]"),
+        ("rate = 1.0", "rate = 0.0", "[optimizer]"),
+        ("[task]", "[tsak]", "config.toml"),
+    ] {
+        assert!(config.contains(from), "{config}");
+        std::fs::write(folder.join("config.toml"), config.replace(from, to)).unwrap();
+        refused(program(&folder, &["serve"]), with);
+    }
+    std::fs::write(folder.join("config.toml"), &config).unwrap();
+    std::fs::write(folder.join("team.key"), "no key").unwrap();
+    refused(program(&folder, &["rounds"]), "team.key");
+    let missing = program(parent.path(), &["init", "--model", "/nowhere/model.onnx", "--parameters", "5"]);
+    refused(missing, "/nowhere/model.onnx");
+}
