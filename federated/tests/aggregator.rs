@@ -148,8 +148,10 @@ fn rounds_go_on_through_kills_and_releases_can_be_fetched() {
         let told = link.check_in(0).await.unwrap();
         let (latest, _) = Release::verify(told.release.as_ref().unwrap(), &team).unwrap();
         assert_eq!((latest.number, latest.rounds, latest.lineage), (3, 3, first.lineage));
-        assert_eq!(link.fetch(first.model, 10, Vec::new()).await.unwrap(), b"some model");
-        let learned = link.fetch(latest.model, latest.size, Vec::new()).await.unwrap();
+        let (mut model, mut learned) = (Vec::new(), Vec::new());
+        link.fetch(first.model, 10, &mut model).await.unwrap();
+        assert_eq!(model, b"some model");
+        link.fetch(latest.model, latest.size, &mut learned).await.unwrap();
         let learned = learned.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word));
         let unit = 3.0 / (f64::from(1 << 14) * 6.0);
         let sums = (0..PARAMETERS).map(|i| (0..SITES).map(|site| f64::from(values(site)[i])).sum::<f64>() * unit);

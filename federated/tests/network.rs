@@ -164,8 +164,7 @@ impl House {
         let runtime = Runtime::new().unwrap();
         let book = Book { folder: self.folder.path().join("round"), planned: self.planned, ended: self.ended.clone() };
         let coordinator = Coordinator::start(book).unwrap();
-        let limits = Limits { message: 1 << 20, ..Limits::default() };
-        let service = Service::new(coordinator, self.desk.clone(), limits);
+        let service = Service::new(coordinator, self.desk.clone(), Limits::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let (server, ca, address) = (self.server.clone(), self.ca.certificate.clone(), self.address);
         runtime.spawn(async move {
@@ -333,11 +332,13 @@ fn strangers_and_nonsense_are_refused() {
         let hash = *blake3::hash(&site.desk.file).as_bytes();
         let half = site.desk.file[..100_000].to_vec();
         for have in [Vec::new(), half, site.desk.file.clone()] {
-            assert_eq!(own.fetch(hash, 300_000, have).await.unwrap(), site.desk.file);
+            let mut file = have;
+            own.fetch(hash, 300_000, &mut file).await.unwrap();
+            assert_eq!(file, site.desk.file);
         }
-        assert_eq!(refused(own.fetch([1; 32], 10, Vec::new()).await.map(drop)), Code::NotFound);
-        assert_eq!(refused(own.fetch(hash, 1000, Vec::new()).await.map(drop)), Code::OutOfRange);
-        assert!(matches!(own.fetch(hash, 300_000, vec![9; 10]).await, Err(ClientError::Hash)));
+        assert_eq!(refused(own.fetch([1; 32], 10, &mut Vec::new()).await.map(drop)), Code::NotFound);
+        assert_eq!(refused(own.fetch(hash, 1000, &mut Vec::new()).await.map(drop)), Code::OutOfRange);
+        assert!(matches!(own.fetch(hash, 300_000, &mut vec![9; 10]).await, Err(ClientError::Hash)));
     });
     running.kill();
 }

@@ -244,6 +244,6 @@ fn refusal(minimum: u32, corrupt_per_mille: u32) -> Option<secagg::Refusal> {
 #[test]
 fn terms_that_the_noise_was_not_made_for_are_refused() {
     assert_eq!(refusal(10, 100), None);
-    assert!(matches!(refusal(9, 100), Some(secagg::Refusal::TooFew { have: 9, need: 10, .. })));
+    assert!(matches!(refusal(9, 100), Some(secagg::Refusal::Demands { offered: 9, demanded: 10, .. })));
     assert_eq!(refusal(10, 250), Some(secagg::Refusal::Colluding { terms: 3, noise: 2 }));
 }

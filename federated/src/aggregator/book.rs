@@ -18,7 +18,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use volet_proto::v1;
 
 use super::config::Checked;
-use super::coordinator::{Rounds, now};
+use super::coordinator::{Rounds, wall};
 use super::pki::CertificateAuthority;
 use super::service::Serving;
 use crate::lineage::{Lineage, Release};
@@ -364,5 +364,5 @@ fn token_hash(token: &str) -> [u8; 32] {
 }
 
 fn clock() -> i64 {
-    i64::try_from(now().0).unwrap_or(i64::MAX)
+    i64::try_from(wall().0).unwrap_or(i64::MAX)
 }

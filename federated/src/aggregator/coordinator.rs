@@ -3,13 +3,15 @@
 //!
 //! After a failure of the disk it opens the round again from its log, every second until that succeeds; calls are told to
 //! come back later.
+//!
+//! Steps last by a clock that nobody sets: the wall's at the start, and from then on the machine's own.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use volet_proto::v1;
 
 use crate::RoundId;
@@ -71,6 +73,14 @@ pub struct Heard {
 #[derive(Clone)]
 pub struct Coordinator {
     commands: SyncSender<Command>,
+    present: watch::Receiver<Option<Present>>,
+}
+
+/// The round that goes on, and the longest message that its step takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Present {
+    round: RoundId,
+    longest: usize,
 }
 
 enum Command {
@@ -96,8 +106,28 @@ impl Coordinator {
     /// The operating system gives no thread.
     pub fn start(rounds: impl Rounds) -> io::Result<Self> {
         let (commands, inbox) = sync_channel(Self::QUEUE);
-        thread::Builder::new().name("coordinator".to_owned()).spawn(move || Thread::new(rounds, inbox).run())?;
-        Ok(Self { commands })
+        let (tell, present) = watch::channel(None);
+        let thread = thread::Builder::new().name("coordinator".to_owned());
+        thread.spawn(move || Thread::new(rounds, inbox, tell).run())?;
+        Ok(Self { commands, present })
+    }
+
+    /// The longest message that a round takes now.
+    ///
+    /// # Errors
+    /// [`Busy::Later`] while no round is open, [`Busy::Over`] where another one is.
+    pub fn longest(&self, round: RoundId) -> Result<usize, Busy> {
+        match *self.present.borrow() {
+            Some(present) if present.round == round => Ok(present.longest),
+            Some(_) => Err(Busy::Over),
+            None => Err(Busy::Later),
+        }
+    }
+
+    /// Returns when the thread has ended: by itself it never does.
+    pub async fn ended(&self) {
+        let mut present = self.present.clone();
+        while present.changed().await.is_ok() {}
     }
 
     /// Hands a message in, and waits until it is durable.
@@ -132,8 +162,8 @@ impl Coordinator {
 
     fn send(&self, command: Command) -> Result<(), Busy> {
         self.commands.try_send(command).map_err(|error| match error {
-            TrySendError::Full(_) => Busy::Later,
-            TrySendError::Disconnected(_) => Busy::Over,
+            // A thread that has gone says nothing of its round, which lies on the disk.
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => Busy::Later,
         })
     }
 }
@@ -144,7 +174,11 @@ struct Thread<R: Rounds> {
     round: Option<Round<R::Folder>>,
     /// There is no round, and none to come for now.
     idle: bool,
+    /// When the disk, or whoever plans rounds, is asked again.
+    not_before: Instant,
     listeners: Vec<Listener>,
+    tell: watch::Sender<Option<Present>>,
+    clock: Clock,
 }
 
 impl<R: Rounds> Thread<R> {
@@ -153,22 +187,35 @@ impl<R: Rounds> Thread<R> {
     /// Between two tries of a disk that fails.
     const MEND: Duration = Duration::from_secs(1);
 
-    fn new(rounds: R, inbox: Receiver<Command>) -> Self {
-        Self { rounds, inbox, round: None, idle: false, listeners: Vec::new() }
+    fn new(rounds: R, inbox: Receiver<Command>, tell: watch::Sender<Option<Present>>) -> Self {
+        let (not_before, clock) = (Instant::now(), Clock::start());
+        Self { rounds, inbox, round: None, idle: false, not_before, listeners: Vec::new(), tell, clock }
     }
 
     fn run(mut self) {
         loop {
-            let pause = match self.work() {
-                Ok(()) => Self::PAUSE,
+            match self.work() {
+                Ok(()) => {}
+                Err(error @ RoundError::Foreign(_)) => {
+                    tracing::error!(%error, "the coordinator stops");
+                    return;
+                }
                 Err(error) => {
                     tracing::error!(%error, "the round waits for its disk");
                     self.round = None;
-                    Self::MEND
+                    self.not_before = Instant::now() + Self::MEND;
                 }
-            };
-            match self.inbox.recv_timeout(pause) {
-                Ok(first) => self.serve(first),
+            }
+            self.tell();
+            match self.inbox.recv_timeout(Self::PAUSE) {
+                // Whoever spoke while the disk was slow is heard before a step ends.
+                Ok(first) => {
+                    let mut next = Some(first);
+                    while let Some(first) = next {
+                        self.serve(first);
+                        next = self.inbox.try_recv().ok();
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -179,12 +226,17 @@ impl<R: Rounds> Thread<R> {
     fn work(&mut self) -> Result<(), RoundError> {
         loop {
             let Some(round) = &mut self.round else {
-                self.round = match Round::resume(self.rounds.folder()?)? {
+                if Instant::now() < self.not_before {
+                    return Ok(());
+                }
+                let now = self.clock.now();
+                self.round = match Round::resume(self.rounds.folder()?, now)? {
                     Some(round) => Some(round),
                     None => match self.rounds.next()? {
-                        Some(plan) => Some(Round::begin(self.rounds.folder()?, plan, now())?),
+                        Some(plan) => Some(Round::begin(self.rounds.folder()?, plan, now)?),
                         None => {
                             self.idle = true;
+                            self.not_before = Instant::now() + Self::MEND;
                             self.answer();
                             return Ok(());
                         }
@@ -195,8 +247,9 @@ impl<R: Rounds> Thread<R> {
                 continue;
             };
             let before = round.steps();
-            round.tick(now())?;
+            round.tick(self.clock.now())?;
             if round.steps() != before {
+                self.tell();
                 self.answer();
             }
             let Some(round) = &self.round else { continue };
@@ -232,6 +285,13 @@ impl<R: Rounds> Thread<R> {
             let _ = reply.send(if durable { answer } else { Err(Busy::Later) });
         }
         self.answer();
+    }
+
+    /// Tells calls what the present step takes.
+    fn tell(&self) {
+        let present = self.round.as_ref().filter(|round| round.outcome().is_none());
+        let present = present.map(|round| Present { round: round.plan().terms.round(), longest: round.longest() });
+        self.tell.send_if_modified(|told| std::mem::replace(told, present) != present);
     }
 
     fn take(&mut self, from: [u8; 32], id: RoundId, message: v1::SiteMessage) -> Result<(), Busy> {
@@ -274,8 +334,27 @@ impl<R: Rounds> Thread<R> {
     }
 }
 
+/// A clock that is not set while it runs.
+struct Clock {
+    from: Time,
+    start: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { from: wall(), start: Instant::now() }
+    }
+
+    fn now(&self) -> Time {
+        self.from.after(milliseconds(self.start.elapsed()))
+    }
+}
+
 /// The time, by this machine's clock.
-pub(super) fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+pub(super) fn wall() -> Time {
+    Time(milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()))
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,16 +1,17 @@
 //! The calls: who asks, how much at a time, and nothing of what it means.
 //!
-//! A stranger reaches `Enrol` and no further. An enrolled site can at most waste its own share: messages have a length, pieces
-//! a deadline, and only so many are put together at a time.
+//! A stranger reaches `Enrol` and no further. An enrolled site has one message under way and one file: messages have the
+//! length that their step allows, pieces and messages a deadline.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prost::Message;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -30,12 +31,13 @@ use crate::{RoundId, round};
 /// What calls may take up.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The longest message, bytes.
-    pub message: usize,
-    /// So many messages are put together at a time: with their length, the memory that senders can claim.
+    /// So many messages are put together at a time, and so many files sent: with a message's length, the memory that senders
+    /// can claim. Each site has one of each.
     pub at_once: usize,
-    /// How long a sender may take for one piece.
+    /// How long a sender may take for one piece, and a receiver to take one.
     pub piece: Duration,
+    /// How long a sender may take for a message.
+    pub message: Duration,
     /// How long one waits for the next step before it has to ask again.
     pub hear: Duration,
     /// When sites are to check in again.
@@ -45,7 +47,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { message: 64 << 20, at_once: 64, piece: seconds(20), hear: seconds(25), again: seconds(600) }
+        Self { at_once: 64, piece: seconds(20), message: seconds(240), hear: seconds(25), again: seconds(600) }
     }
 }
 
@@ -81,13 +83,58 @@ pub struct Service<S> {
     coordinator: Coordinator,
     serving: Arc<S>,
     limits: Limits,
-    room: Arc<Semaphore>,
+    saying: Turns,
+    fetching: Turns,
 }
 
 impl<S> Clone for Service<S> {
     fn clone(&self) -> Self {
-        let Self { coordinator, serving, limits, room } = self;
-        Self { coordinator: coordinator.clone(), serving: serving.clone(), limits: *limits, room: room.clone() }
+        let Self { coordinator, serving, limits, saying, fetching } = self;
+        let (coordinator, serving, limits) = (coordinator.clone(), serving.clone(), *limits);
+        Self { coordinator, serving, limits, saying: saying.clone(), fetching: fetching.clone() }
+    }
+}
+
+/// Room for so many at once, and for each site one.
+#[derive(Clone)]
+struct Turns {
+    room: Arc<Semaphore>,
+    sites: Arc<Mutex<HashSet<[u8; 32]>>>,
+}
+
+/// A site's turn, until it is dropped.
+struct Turn {
+    _place: Place,
+    _room: OwnedSemaphorePermit,
+}
+
+/// A site that has a turn, or waits for one.
+struct Place {
+    site: [u8; 32],
+    sites: Arc<Mutex<HashSet<[u8; 32]>>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.sites.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.site);
+    }
+}
+
+impl Turns {
+    fn new(room: usize) -> Self {
+        Self { room: Arc::new(Semaphore::new(room)), sites: Arc::default() }
+    }
+
+    /// A turn for this site, when there is room; none where it has one already.
+    async fn take(&self, site: [u8; 32]) -> Option<Turn> {
+        let mut turn = None;
+        if self.sites.lock().unwrap_or_else(PoisonError::into_inner).insert(site) {
+            // From here on, whoever gives up waiting gives the site free again.
+            let place = Place { site, sites: self.sites.clone() };
+            let room = self.room.clone().acquire_owned().await.ok();
+            turn = room.map(|room| Turn { _place: place, _room: room });
+        }
+        turn
     }
 }
 
@@ -97,10 +144,11 @@ const PIECE: usize = 64 << 10;
 impl<S: Serving> Service<S> {
     /// The calls to this coordinator.
     pub fn new(coordinator: Coordinator, serving: Arc<S>, limits: Limits) -> Self {
-        Self { coordinator, serving, limits, room: Arc::new(Semaphore::new(limits.at_once)) }
+        let turns = || Turns::new(limits.at_once);
+        Self { coordinator, serving, limits, saying: turns(), fetching: turns() }
     }
 
-    /// Answers calls over TLS until `stop`; sites show certificates of the authority whose certificate (PEM) this is.
+    /// Answers calls over TLS until `stop`, or until the coordinator has ended; sites show certificates of the authority whose certificate (PEM) this is.
     ///
     /// # Errors
     /// The certificates are none.
@@ -117,6 +165,13 @@ impl<S: Serving> Service<S> {
             // Who enrols has none yet; the other calls ask for it themselves.
             .client_auth_optional(true)
             .timeout(Duration::from_secs(10));
+        let coordinator = self.coordinator.clone();
+        let stop = async move {
+            tokio::select! {
+                () = stop => {}
+                () = coordinator.ended() => {}
+            }
+        };
         let enrolment = EnrolmentServer::new(self.clone()).max_decoding_message_size(4 << 10);
         let aggregation = AggregationServer::new(self).max_decoding_message_size(2 * PIECE);
         Server::builder()
@@ -126,6 +181,9 @@ impl<S: Serving> Service<S> {
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_max_pending_accept_reset_streams(Some(16))
             .http2_max_header_list_size(8 << 10)
+            // Strangers do not stay, and whoever has business comes back.
+            .max_connection_age(Duration::from_secs(600))
+            .max_connection_age_grace(Duration::from_secs(300))
             .timeout(Duration::from_secs(300))
             .add_service(enrolment)
             .add_service(aggregation)
@@ -162,20 +220,24 @@ impl<S: Serving> Service<S> {
 
     /// Puts a message together.
     async fn assemble(&self, mut pieces: Streaming<v1::SayPiece>) -> Result<(RoundId, v1::SiteMessage), Status> {
-        let (mut round, mut bytes) = (None, Vec::new());
-        loop {
+        let mut next = async || {
             let piece = timeout(self.limits.piece, pieces.message()).await;
-            let piece = piece.map_err(|_| Status::deadline_exceeded("the next piece took too long"))??;
-            let Some(piece) = piece else { break };
-            if bytes.len() + piece.data.len() > self.limits.message {
-                return Err(Status::out_of_range("the message is longer than any may be"));
-            }
-            if round.is_none() {
-                round = piece.round.and_then(|round| RoundId::try_from(round).ok());
-            }
-            bytes.extend_from_slice(&piece.data);
-        }
+            piece.map_err(|_| Status::deadline_exceeded("the next piece took too long"))?
+        };
+        let mut piece = next().await?;
+        let round = piece.as_mut().and_then(|piece| piece.round.take()).and_then(|round| RoundId::try_from(round).ok());
         let round = round.ok_or_else(|| Status::invalid_argument("the first piece names no round"))?;
+        let longest = self.coordinator.longest(round).map_err(|busy| self.refuse(busy))?;
+        let mut bytes = Vec::new();
+        while let Some(v1::SayPiece { data, .. }) = piece {
+            if data.is_empty() || bytes.len() + data.len() > longest {
+                return Err(Status::out_of_range(
+                    "the message is longer than any may be now, or comes in empty pieces",
+                ));
+            }
+            bytes.extend_from_slice(&data);
+            piece = next().await?;
+        }
         let message = v1::SiteMessage::decode(bytes.as_slice());
         Ok((round, message.map_err(|_| Status::invalid_argument("the message cannot be read"))?))
     }
@@ -191,15 +253,10 @@ impl<S: Serving> Enrolment for Service<S> {
         let key = key.filter(|key| asks_to_be_enrolled(key, &token, &signature));
         let key = key.ok_or_else(|| Status::invalid_argument("the key did not sign the token, or is none"))?;
         let serving = self.serving.clone();
-        let reply = tokio::task::spawn_blocking(move || serving.enrol(&token, &key)).await;
-        match reply {
-            Ok(Ok(Some(reply))) => Ok(Response::new(reply)),
-            Ok(Ok(None)) => {
-                let message = "the token is not, no longer or not yet good: ask for another".to_owned();
-                Err(self.refused(Code::PermissionDenied, Reason::Token, message))
-            }
-            Ok(Err(_)) | Err(_) => Err(self.refuse(Busy::Later)),
-        }
+        let reply = blocking(move || serving.enrol(&token, &key)).await?;
+        let message = || "the token is not, no longer or not yet good: ask for another".to_owned();
+        let refused = || self.refused(Code::PermissionDenied, Reason::Token, message());
+        reply.map(Response::new).ok_or_else(refused)
     }
 }
 
@@ -223,8 +280,9 @@ impl<S: Serving> Aggregation for Service<S> {
 
     async fn say(&self, request: Request<Streaming<v1::SayPiece>>) -> Result<Response<v1::SayReply>, Status> {
         let site = self.site(&request)?;
-        let _room = self.room.acquire().await.map_err(|_| self.refuse(Busy::Later))?;
-        let (round, message) = self.assemble(request.into_inner()).await?;
+        let _turn = self.saying.take(site).await.ok_or_else(|| self.refuse(Busy::Later))?;
+        let assembled = timeout(self.limits.message, self.assemble(request.into_inner())).await;
+        let (round, message) = assembled.map_err(|_| Status::deadline_exceeded("the message took too long"))??;
         self.coordinator.say(site, round, message).await.map_err(|busy| self.refuse(busy))?;
         Ok(Response::new(v1::SayReply {}))
     }
@@ -256,38 +314,50 @@ impl<S: Serving> Aggregation for Service<S> {
     }
 
     async fn fetch(&self, request: Request<v1::FetchRequest>) -> Result<Response<Self::FetchStream>, Status> {
-        self.site(&request)?;
+        let site = self.site(&request)?;
+        let turn = self.fetching.take(site).await.ok_or_else(|| self.refuse(Busy::Later))?;
         let v1::FetchRequest { blake3, offset } = request.into_inner();
         let hash = <[u8; 32]>::try_from(blake3).map_err(|_| Status::invalid_argument("no file has such a hash"))?;
         let serving = self.serving.clone();
-        let (sender, pieces) = tokio::sync::mpsc::channel(4);
-        let send = move || {
-            let failed = |_| Status::unavailable("the file cannot be read now");
-            let mut file = match serving
-                .file(&hash)
-                .map_err(failed)
-                .and_then(|f| f.ok_or_else(|| Status::not_found("there is no such file")))
-            {
-                Ok(file) => file,
-                Err(status) => return drop(sender.blocking_send(Err(status))),
-            };
-            if let Err(error) = file.seek(SeekFrom::Start(offset)) {
-                return drop(sender.blocking_send(Err(failed(error))));
+        let open = move || {
+            let mut file = serving.file(&hash)?;
+            if let Some(file) = &mut file {
+                file.seek(SeekFrom::Start(offset))?;
             }
+            Ok(file)
+        };
+        let mut file = blocking(open).await?.ok_or_else(|| Status::not_found("there is no such file"))?;
+        let (sender, pieces) = tokio::sync::mpsc::channel(2);
+        let patience = self.limits.piece;
+        tokio::spawn(async move {
+            let _turn = turn;
             loop {
-                let mut data = Vec::new();
-                let piece = match file.by_ref().take(PIECE as u64).read_to_end(&mut data) {
-                    Ok(0) => return,
-                    Ok(_) => Ok(v1::FetchPiece { data }),
-                    Err(error) => Err(failed(error)),
+                let read = blocking(move || {
+                    let mut data = Vec::new();
+                    file.by_ref().take(PIECE as u64).read_to_end(&mut data)?;
+                    Ok((file, data))
+                });
+                let (piece, next) = match read.await {
+                    Ok((_, data)) if data.is_empty() => return,
+                    Ok((file, data)) => (Ok(v1::FetchPiece { data }), Some(file)),
+                    Err(status) => (Err(status), None),
                 };
-                let failed = piece.is_err();
-                if sender.blocking_send(piece).is_err() || failed {
-                    return;
+                // Who takes nothing, or has gone, loses its turn.
+                let sent = timeout(patience, sender.send(piece)).await;
+                match next.filter(|_| matches!(sent, Ok(Ok(())))) {
+                    Some(next) => file = next,
+                    None => return,
                 }
             }
-        };
-        tokio::task::spawn_blocking(send);
+        });
         Ok(Response::new(Box::pin(tokio_stream::wrappers::ReceiverStream::new(pieces))))
+    }
+}
+
+/// What a disk does, off the threads that answer calls.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Status> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(_)) | Err(_) => Err(Status::unavailable("the disk cannot be read or written now")),
     }
 }

@@ -118,19 +118,19 @@ fn run(Cli { dir, command }: Cli) -> anyhow::Result<()> {
 async fn serve(dir: &std::path::Path) -> anyhow::Result<()> {
     let Setup { checked, server, authority, book } = Setup::open(dir)?;
     let book = Arc::new(book);
-    let task = &checked.config.task;
-    let message = 4 * task.parameters as usize + (1 << 20);
-    let limits = Limits { message, ..Limits::default() };
     let address = checked.config.listen;
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("{address}"))?;
     println!("listening on {}", listener.local_addr()?);
-    let service = Service::new(Coordinator::start(book.clone())?, book, limits);
+    let coordinator = Coordinator::start(book.clone())?;
+    let service = Service::new(coordinator.clone(), book, Limits::default());
     let stop = async {
         // Without a signal handler the program runs until it is killed, which it survives.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
     };
-    service.serve(listener, &server, &authority, stop).await?;
-    Ok(())
+    tokio::select! {
+        served = service.serve(listener, &server, &authority, stop) => Ok(served?),
+        () = coordinator.ended() => anyhow::bail!("the coordinator has stopped: its log says why"),
+    }
 }

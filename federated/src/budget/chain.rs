@@ -14,7 +14,7 @@ use super::secret::DeviceSecret;
 use crate::RoundId;
 
 /// The version of the records.
-pub(super) const FORMAT: u16 = 1;
+pub(super) const FORMAT: u16 = 2;
 /// The most bytes of a frame: a policy and some.
 pub(super) const MAX_FRAME: usize = SignedPolicy::MAX_BYTES + 1024;
 const LENGTH: usize = 4;

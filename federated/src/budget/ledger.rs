@@ -11,6 +11,7 @@ use super::error::{BudgetError, Damage, Refusal};
 use super::policy::{Day, LineageId, SignedPolicy};
 use super::secret::DeviceSecret;
 use super::statement::{RoundState, Statement, Trust};
+use crate::secagg::Demands;
 use crate::signing::VerifyingKey;
 use crate::storage::{Storage, put};
 use crate::{ClipNorm, CohortSize, NoiseMultiplier, Rho, RoundId};
@@ -55,12 +56,18 @@ pub enum Grant {
 #[derive(Debug)]
 pub struct Reservation {
     terms: Terms,
+    demands: Demands,
 }
 
 impl Reservation {
     /// What was reserved.
     pub const fn terms(&self) -> &Terms {
         &self.terms
+    }
+
+    /// What the owner's policy demands of the masks.
+    pub const fn demands(&self) -> &Demands {
+        &self.demands
     }
 }
 
@@ -197,7 +204,7 @@ impl<S: Storage, C: MonotonicCounter> Ledger<S, C> {
             Standing::Reserved => {}
             Standing::Sealed(payload) => return self.load(terms, payload).map(Grant::Released),
         }
-        Ok(Grant::Reserved(Reservation { terms }))
+        Ok(Grant::Reserved(Reservation { terms, demands: self.accounts.policy.demands }))
     }
 
     /// Makes a round's payload durable and hands it back to be sent.
@@ -207,7 +214,7 @@ impl<S: Storage, C: MonotonicCounter> Ledger<S, C> {
     /// stays spent, and unless the round is sealed it may be reserved again and another payload computed.
     pub fn seal(&mut self, reservation: Reservation, payload: Vec<u8>) -> Result<Release, BudgetError> {
         self.check_sound()?;
-        let Reservation { terms } = reservation;
+        let Reservation { terms, .. } = reservation;
         let round = terms.round;
         // The reservation may be from another ledger, or one of two for the same round.
         let reserved = self.accounts.rounds.get(&round).filter(|reserved| reserved.terms == terms);

@@ -167,5 +167,5 @@ impl SignedPolicy {
 
 /// What is signed. The prefix keeps a policy's signature from being one of anything else that the key signs.
 fn signed_message(policy: &[u8]) -> Vec<u8> {
-    [b"Volet budget policy v1\0", policy].concat()
+    [b"Volet budget policy v2\0", policy].concat()
 }

@@ -8,8 +8,8 @@ use prost::Message;
 use volet_proto::v1;
 
 use super::log::Log;
-use super::plan::{Plan, Time, Written};
-use crate::secagg::{Abort, Delivery, Rejected, SecureSum, Sum, ToServer, ToSite};
+use super::plan::{Kind, Plan, Time, Written};
+use crate::secagg::{Abort, Delivery, Rejected, SecureSum, Sum, ToServer, ToSite, packed_len};
 use crate::storage::Storage;
 
 /// Why a round cannot go on here.
@@ -104,7 +104,8 @@ impl<S: Storage> Round<S> {
     ///
     /// # Errors
     /// [`RoundError::Foreign`], [`RoundError::Io`].
-    pub fn resume(storage: S) -> Result<Option<Self>, RoundError> {
+    /// Its present step has all its time again: how long nobody could be heard is not known.
+    pub fn resume(storage: S, now: Time) -> Result<Option<Self>, RoundError> {
         let mut replayed: Option<(Plan, State)> = None;
         let mut number = 0_u64;
         let log = Log::open(storage, |record| {
@@ -112,7 +113,10 @@ impl<S: Storage> Round<S> {
             replay(&mut replayed, record).ok_or(io::ErrorKind::InvalidData.into())
         });
         match log {
-            Ok(log) => Ok(replayed.map(|(plan, state)| Self { plan, log, state, failed: false })),
+            Ok(log) => Ok(replayed.map(|(plan, state)| {
+                let state = State { entered: now, ..state };
+                Self { plan, log, state, failed: false }
+            })),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(RoundError::Foreign(number)),
             Err(error) => Err(error.into()),
         }
@@ -137,6 +141,10 @@ impl<S: Storage> Round<S> {
             return Err(RoundError::Failed);
         }
         let bytes = message.encode_to_vec();
+        // Before the machine moves: what is too long to be logged must not be taken either.
+        if bytes.len() > self.longest() {
+            return Ok(Err(Rejected::Malformed));
+        }
         match self.state.receive(from, message, &bytes) {
             Ok(Receipt::Taken) => {
                 self.write(&Record::Received { from, message: bytes })?;
@@ -158,17 +166,16 @@ impl<S: Storage> Round<S> {
         Ok(())
     }
 
-    /// Ends steps that are complete, or have lasted long enough; durable at return. A clock that goes back ends nothing
-    /// early.
+    /// Ends steps that are complete, or have lasted long enough; durable at return. The clock must not be set while a round
+    /// goes on.
     ///
     /// # Errors
     /// [`RoundError::Io`], [`RoundError::Failed`].
     pub fn tick(&mut self, now: Time) -> Result<(), RoundError> {
         while self.state.outcome.is_none() && (self.state.machine.waiting_for() == 0 || now >= self.due()) {
-            let at = now.max(self.state.entered);
-            self.write(&Record::Advanced { at })?;
+            self.write(&Record::Advanced { at: now })?;
             self.commit()?;
-            self.state.advance(at);
+            self.state.advance(now);
         }
         Ok(())
     }
@@ -177,6 +184,19 @@ impl<S: Storage> Round<S> {
     pub fn due(&self) -> Time {
         let patience = self.plan.patience;
         self.state.entered.after(if self.state.steps == 0 { patience.gather } else { patience.step })
+    }
+
+    /// The longest message that can make sense now, bytes: one of the present step, or of one before, said again.
+    pub fn longest(&self) -> usize {
+        let most = self.plan.most as usize;
+        let vector = packed_len(self.plan.terms.dimension(), self.plan.terms.modulus());
+        let rest = match (self.plan.kind, self.state.steps) {
+            (Kind::SecAgg, 0) => 0,
+            (Kind::SecAgg, 1) => 256 * most,
+            (Kind::SecAgg, _) => vector.max(256 * most),
+            (Kind::Split(_), _) => vector,
+        };
+        rest + 1024
     }
 
     /// How many steps have ended.

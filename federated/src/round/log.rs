@@ -13,8 +13,8 @@ use crate::storage::Storage;
 const NAME: &str = "log";
 const COPY: &str = "log.new";
 const HEADER: usize = 20;
-/// The greatest record, bytes: a vector of sixteen million values.
-const LARGEST: usize = 64 << 20;
+/// The greatest record, bytes: far beyond any message.
+const LARGEST: usize = 256 << 20;
 
 pub(super) struct Log<S> {
     storage: S,
@@ -36,16 +36,9 @@ impl<S: Storage> Log<S> {
         let named = storage.list()?.iter().any(|name| name == NAME);
         let mut end = End::default();
         if named {
-            while let Some(record) = end.read(&storage)? {
-                each(&record)?;
-                end = end.write(&mut storage, COPY, &record)?;
-            }
-            // Also makes the file, where not one record is whole.
-            storage.write(COPY, end.offset, &[])?;
-            storage.truncate(COPY, end.offset)?;
-            storage.sync(COPY)?;
-            storage.rename(COPY, NAME)?;
-            storage.sync_dir()?;
+            let copied = copy(&mut storage, &mut each);
+            // A copy that a full disk has cut short takes the room that others need.
+            end = copied.inspect_err(|_| drop(storage.remove(COPY)))?;
         }
         Ok(Self { storage, end, named })
     }
@@ -76,6 +69,22 @@ impl<S: Storage> Log<S> {
         self.storage.sync_dir()?;
         Ok(self.storage)
     }
+}
+
+/// Copies the whole records, handing them out, and puts the copy in the log's place; where it ends.
+fn copy(storage: &mut impl Storage, each: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<End> {
+    let mut end = End::default();
+    while let Some(record) = end.read(storage)? {
+        each(&record)?;
+        end = end.write(storage, COPY, &record)?;
+    }
+    // Also makes the file, where not one record is whole.
+    storage.write(COPY, end.offset, &[])?;
+    storage.truncate(COPY, end.offset)?;
+    storage.sync(COPY)?;
+    storage.rename(COPY, NAME)?;
+    storage.sync_dir()?;
+    Ok(end)
 }
 
 impl End {

@@ -12,7 +12,7 @@ use crate::signing::VerifyingKey;
 pub struct Time(pub u64);
 
 impl Time {
-    pub(super) fn after(self, milliseconds: u64) -> Self {
+    pub(crate) fn after(self, milliseconds: u64) -> Self {
         Self(self.0.saturating_add(milliseconds))
     }
 }

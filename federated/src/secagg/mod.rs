@@ -33,6 +33,7 @@ pub use client::{Advertised, Masked, Shared, Signed, Site};
 pub use keys::{Authority, Identity, ask_to_be_enrolled, asks_to_be_enrolled, enrol};
 pub use members::Members;
 pub use outgoing::{Unsealed, sealed};
+pub(crate) use pack::packed_len;
 pub use parameters::{Parameters, Risk, TooRisky};
 pub use server::Server;
 pub use terms::{Modulus, Terms, TermsError};

@@ -43,6 +43,8 @@ pub(super) fn residues(noised: Noised, terms: &Terms, members: usize) -> Result<
     if reserved.round != terms.round() {
         return Err(Refusal::OtherRound);
     }
+    // Whatever the round was begun with, the policy that pays for it has the last word.
+    reservation.demands().check(terms)?;
     if terms.minimum() < reserved.cohort {
         let (have, need) = (terms.minimum().get() as usize, reserved.cohort.get() as usize);
         return Err(Refusal::TooFew { what: "sites in the smallest sum, for the noise of a share", have, need });

@@ -84,15 +84,12 @@ impl Server {
         if members.contains_key(from) || unchecked.iter().any(|m| m.identity == *from) {
             return Err(Rejected::Twice);
         }
-        if members.len() + unchecked.len() >= *most {
-            // Whose signatures do not hold must not take the place of others.
-            check(unchecked, members, &self.authority, &self.terms);
-        }
         if members.len() >= *most {
             return Err(Rejected::Full);
         }
         unchecked.push(member);
-        if unchecked.len() == CHECKED_TOGETHER {
+        // Also when the last place is taken: false ones must not end the step before others come.
+        if unchecked.len() == CHECKED_TOGETHER || members.len() + unchecked.len() == *most {
             check(unchecked, members, &self.authority, &self.terms);
         }
         Ok(())
@@ -156,6 +153,11 @@ impl Server {
         let Phase::Unmasking { held, reveals } = &mut self.phase else { return Err(Rejected::OutOfTurn) };
         let sender = held.roster.index(from).filter(|&s| held.survivors.contains(s)).ok_or(Rejected::Stranger)?;
         let neighbours = held.roster.graph.neighbours(sender);
+        let mut named: Vec<u32> = message.own_masks.iter().chain(&message.mask_keys).map(|s| s.member).collect();
+        named.sort_unstable();
+        if named.len() > neighbours.len() || named.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
+            return Err(Rejected::Malformed);
+        }
         let mut read = Vec::with_capacity(neighbours.len());
         for (shares, survived) in [(&message.own_masks, true), (&message.mask_keys, false)] {
             for share in shares {
@@ -172,10 +174,6 @@ impl Server {
                     read.push((share.member, value));
                 }
             }
-        }
-        read.sort_by_key(|(member, _)| *member);
-        if read.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
-            return Err(Rejected::Malformed);
         }
         if reveals.add(sender, read) { Ok(()) } else { Err(Rejected::Twice) }
     }

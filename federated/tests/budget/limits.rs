@@ -264,6 +264,6 @@ fn a_policys_encoding_does_not_change() {
     let bytes = signed(1, limits("0.5", "1", "2", "3")).to_bytes().unwrap();
     assert_eq!(
         blake3::hash(&bytes).to_hex().as_str(),
-        "b577280e616e519017c892e75c585b098cd489368252f3848e5641bc0d4e9529"
+        "84688b430d14f3110f1de14ccd1db35b40f67bd52af77ea7a86f116835e90f99"
     );
 }

@@ -156,7 +156,8 @@ fn log_mix(q: f64, u: f64) -> f64 {
         u
     } else if u > 30.0 {
         u + q.ln() + ((1.0 - q) / q * (-u).exp()).ln_1p()
-    } else if u > -0.5 {
+    } else if u > -0.5 || q < 0.5 {
+        // Also where q is next to nothing: such losses are tiny, and not 0.
         (q * u.exp_m1()).ln_1p()
     } else {
         (1.0 - q + q * u.exp()).ln()

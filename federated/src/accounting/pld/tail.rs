@@ -55,7 +55,7 @@ impl Groups {
                 (low, sum, moment) = (n, 0.0, 0.0);
             }
         }
-        let some = losses.into_iter().zip(masses).filter(|(_, mass)| *mass > 0.0);
+        let some = losses.into_iter().zip(masses).filter(|(_, mass)| mass.is_nan() || *mass > 0.0);
         let (losses, log_mass) = some.map(|(loss, mass)| (loss, mass.ln())).unzip();
         Self { losses, log_mass }
     }
@@ -74,11 +74,14 @@ impl Groups {
         };
         let exponent = least_real(1e6 / (high - low).max(1e-9), past).max(1e-9);
         let saved = if what == What::Delta { (1.0 / exponent).ln_1p() } else { 0.0 };
-        // Logarithms of probabilities are above -745.
+        // Logarithms of probabilities are above -745. Those of tilted groups need not be: their bounds choose where to look,
+        // and no epsilon rests on them.
         let rounding = 64.0 * f64::EPSILON * (745.0 + exponent * low.abs().max(high.abs()));
         let k = self.cumulant(exponent).0 + rounding;
         let loss = (rounds * k + needed(exponent)) / exponent - saved;
-        Bound { loss: loss.min(rounds * high), exponent }
+        // What is no number bounds nothing.
+        let loss = if loss.is_nan() { f64::INFINITY } else { loss.min(rounds * high) };
+        Bound { loss, exponent }
     }
 
     /// These losses with `e^(x loss)` as weights, which makes the tail the middle.

@@ -382,7 +382,7 @@ fn false_advertisements_take_no_place() {
     for site in 0..20 {
         advertise(&mut server, identity(site), false).unwrap();
     }
-    assert_eq!(server.waiting_for(), 0);
+    assert_eq!(server.waiting_for(), 2);
     advertise(&mut server, identity(20), false).unwrap();
     advertise(&mut server, identity(21), false).unwrap();
     assert_eq!(advertise(&mut server, identity(22), false), Err(Rejected::Full));
