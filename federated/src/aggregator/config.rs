@@ -137,28 +137,51 @@ pub struct Checked {
 }
 
 impl Config {
-    /// One to begin with: eight cameras of a demonstration on this machine.
-    pub fn example(parameters: u32, name: &str) -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 7443)),
-            names: vec![name.to_owned()],
-            certificate_days: 365,
-            task: Task {
-                parameters,
-                clip_norm: 1.0,
-                noise_multiplier: 4.39,
-                minimum: 6,
-                most: 8,
-                corrupt_per_mille: 100,
-                dropout_per_mille: 200,
-                security_bits: 40,
-                correctness_bits: 10,
-                modulus_bits: 32,
-                rounds: 12,
-            },
-            patience: Waits { gather_s: 3600, step_s: 600 },
-            optimizer: Steps::default(),
-        }
+    /// A `config.toml` to begin with: eight cameras of a demonstration on this machine.
+    pub fn example(parameters: u32, name: &str) -> String {
+        let name = toml::Value::from(name);
+        format!(
+            r#"# Where to listen, and the names that cameras call this server by. Certificates hold the names: change them here and
+# in camera.toml before the first camera is enrolled, and make the folder again.
+listen = "127.0.0.1:7443"
+names = [{name}]
+# How long cameras' certificates are good for.
+certificate_days = 365
+
+[task]
+# Values in an update.
+parameters = {parameters}
+# The clip norm C, and the noise multiplier z of a sum: `volet privacy plan` says which z a target epsilon needs.
+clip_norm = 1.0
+noise_multiplier = 4.39
+# The fewest sites in a sum, and the most in a round. Real tasks have hundreds: see docs/privacy.md.
+minimum = 6
+most = 8
+# Of each thousand sites, how many may collude with this server, and how many may vanish during a round.
+corrupt_per_mille = 100
+dropout_per_mille = 200
+# Attacks succeed, and rounds fail by chance, at most once in 2^bits.
+security_bits = 80
+correctness_bits = 10
+# Sums are taken modulo 2^bits: fewer bits, shorter uploads.
+modulus_bits = 32
+# How many rounds there are to be.
+rounds = 12
+
+[patience]
+# How long sites are gathered, and how long each later step may last.
+gather_s = 3600
+step_s = 600
+
+[optimizer]
+# average, adam or yogi (docs: federated/src/optimizer.rs).
+rule = "average"
+rate = 1.0
+momentum = 0.0
+memory = 0.0
+adaptivity = 0.001
+"#
+        )
     }
 
     /// Reads and checks `config.toml`.
@@ -225,17 +248,21 @@ impl Checked {
 mod tests {
     use super::*;
 
+    fn example() -> Config {
+        Config::read(&Config::example(1000, "localhost")).unwrap().config
+    }
+
     #[test]
     fn the_example_holds_together_and_survives_text() {
-        let example = Config::example(1000, "localhost");
-        let text = toml::to_string(&example).unwrap();
-        assert_eq!(Config::read(&text).unwrap().config, example);
+        assert_eq!(Config::read(&toml::to_string(&example()).unwrap()).unwrap().config, example());
+        let odd = Config::read(&Config::example(1, "a\"b\\c")).unwrap();
+        assert_eq!(odd.config.names, ["a\"b\\c"]);
     }
 
     #[test]
     fn what_does_not_hold_together_is_refused_by_name() {
         let with = |change: &dyn Fn(&mut Config)| {
-            let mut config = Config::example(1000, "localhost");
+            let mut config = example();
             change(&mut config);
             config.check().unwrap_err().to_string()
         };
@@ -245,7 +272,7 @@ mod tests {
         assert!(with(&|c| c.task.modulus_bits = 16).starts_with("[task]"));
         assert!(with(&|c| c.optimizer.rate = 0.0).starts_with("[optimizer]"));
         assert!(with(&|c| c.task.corrupt_per_mille = 900).starts_with("[task]"));
-        let unknown = toml::to_string(&Config::example(1, "x")).unwrap() + "\nfrobnicate = 1\n";
+        let unknown = Config::example(1, "x") + "\nfrobnicate = 1\n";
         assert!(Config::read(&unknown).unwrap_err().to_string().contains("frobnicate"));
     }
 }

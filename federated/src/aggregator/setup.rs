@@ -65,15 +65,15 @@ pub struct Setup {
 const AUTHORITY_DAYS: u32 = 3650;
 
 impl Setup {
-    /// Makes an aggregator in a new or empty folder, from the model file that its lineage starts from.
+    /// Makes an aggregator in a new or empty folder with this `config.toml`, from the model file that its lineage starts from.
     ///
     /// # Errors
     /// A [`SetupError`].
-    pub fn create(folder: &Path, config: Config, name: &str, model: &[u8]) -> Result<Camera, SetupError> {
+    pub fn create(folder: &Path, text: &str, name: &str, model: &[u8]) -> Result<Camera, SetupError> {
         if folder.join("config.toml").exists() {
             return Err(SetupError::Exists(folder.to_owned()));
         }
-        let checked = config.check()?;
+        let checked = Config::read(text)?;
         let config = &checked.config;
         std::fs::create_dir_all(folder).map_err(at(folder))?;
         let authority = CertificateAuthority::create(AUTHORITY_DAYS)?;
@@ -104,10 +104,8 @@ impl Setup {
         let book = folder.join("book.sqlite");
         let _ = std::fs::remove_file(&book);
         Book::create(folder, &team, name.to_owned(), model).map_err(at(&book))?;
-        let text = |value: Result<String, toml::ser::Error>| value.map_err(|_| SetupError::Damaged(folder.to_owned()));
-        for (name, text) in
-            [("camera.toml", text(toml::to_string(&camera))?), ("config.toml", text(toml::to_string(config))?)]
-        {
+        let whom = toml::to_string(&camera).map_err(|_| SetupError::Damaged(folder.join("camera.toml")))?;
+        for (name, text) in [("camera.toml", whom.as_str()), ("config.toml", text)] {
             let path = folder.join(name);
             put(&path, text.as_bytes()).map_err(at(&path))?;
         }

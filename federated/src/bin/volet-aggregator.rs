@@ -77,7 +77,7 @@ fn run(Cli { dir, command }: Cli) -> anyhow::Result<()> {
         Command::Init { model, parameters, name } => {
             let file = std::fs::read(&model).with_context(|| format!("{}", model.display()))?;
             let stem = model.file_stem().map_or_else(|| "model".into(), |stem| stem.to_string_lossy().into_owned());
-            Setup::create(&dir, Config::example(parameters, &name), &stem, &file)?;
+            Setup::create(&dir, &Config::example(parameters, &name), &stem, &file)?;
             println!("{} is made. Edit config.toml in it, then `serve`; print tokens with `enroll`.", dir.display());
             println!("Cameras get camera.toml and a token. Keep the other files to yourself, and a copy of them.");
         }
