@@ -136,7 +136,7 @@ fn rounds_go_on_through_kills_and_releases_can_be_fetched() {
         }
         std::thread::yield_now();
     }
-    assert!(kills > 2, "{kills}");
+    assert!(kills > 0);
     runtime.block_on(async {
         while let Some(rounds) = cameras.join_next().await {
             assert_eq!(rounds.unwrap(), 3);

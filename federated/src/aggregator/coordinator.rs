@@ -73,14 +73,18 @@ pub struct Heard {
 #[derive(Clone)]
 pub struct Coordinator {
     commands: SyncSender<Command>,
-    present: watch::Receiver<Option<Present>>,
+    present: watch::Receiver<Present>,
 }
 
-/// The round that goes on, and the longest message that its step takes.
+/// What calls need to know at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Present {
-    round: RoundId,
-    longest: usize,
+enum Present {
+    /// The disk has not been read yet.
+    Unknown,
+    /// There is no round, and none to come for now.
+    Idle,
+    /// A round goes on, and messages may be so long.
+    Round { round: RoundId, longest: usize },
 }
 
 enum Command {
@@ -106,7 +110,7 @@ impl Coordinator {
     /// The operating system gives no thread.
     pub fn start(rounds: impl Rounds) -> io::Result<Self> {
         let (commands, inbox) = sync_channel(Self::QUEUE);
-        let (tell, present) = watch::channel(None);
+        let (tell, present) = watch::channel(Present::Unknown);
         let thread = thread::Builder::new().name("coordinator".to_owned());
         thread.spawn(move || Thread::new(rounds, inbox, tell).run())?;
         Ok(Self { commands, present })
@@ -115,12 +119,12 @@ impl Coordinator {
     /// The longest message that a round takes now.
     ///
     /// # Errors
-    /// [`Busy::Later`] while no round is open, [`Busy::Over`] where another one is.
-    pub fn longest(&self, round: RoundId) -> Result<usize, Busy> {
+    /// [`Busy::Later`] while that is not known, [`Busy::Over`] where there is none or another one.
+    pub fn longest(&self, id: RoundId) -> Result<usize, Busy> {
         match *self.present.borrow() {
-            Some(present) if present.round == round => Ok(present.longest),
-            Some(_) => Err(Busy::Over),
-            None => Err(Busy::Later),
+            Present::Round { round, longest } if round == id => Ok(longest),
+            Present::Round { .. } | Present::Idle => Err(Busy::Over),
+            Present::Unknown => Err(Busy::Later),
         }
     }
 
@@ -177,7 +181,7 @@ struct Thread<R: Rounds> {
     /// When the disk, or whoever plans rounds, is asked again.
     not_before: Instant,
     listeners: Vec<Listener>,
-    tell: watch::Sender<Option<Present>>,
+    tell: watch::Sender<Present>,
     clock: Clock,
 }
 
@@ -187,7 +191,7 @@ impl<R: Rounds> Thread<R> {
     /// Between two tries of a disk that fails.
     const MEND: Duration = Duration::from_secs(1);
 
-    fn new(rounds: R, inbox: Receiver<Command>, tell: watch::Sender<Option<Present>>) -> Self {
+    fn new(rounds: R, inbox: Receiver<Command>, tell: watch::Sender<Present>) -> Self {
         let (not_before, clock) = (Instant::now(), Clock::start());
         Self { rounds, inbox, round: None, idle: false, not_before, listeners: Vec::new(), tell, clock }
     }
@@ -289,8 +293,11 @@ impl<R: Rounds> Thread<R> {
 
     /// Tells calls what the present step takes.
     fn tell(&self) {
-        let present = self.round.as_ref().filter(|round| round.outcome().is_none());
-        let present = present.map(|round| Present { round: round.plan().terms.round(), longest: round.longest() });
+        let present = match &self.round {
+            Some(round) => Present::Round { round: round.plan().terms.round(), longest: round.longest() },
+            None if self.idle => Present::Idle,
+            None => Present::Unknown,
+        };
         self.tell.send_if_modified(|told| std::mem::replace(told, present) != present);
     }
 
