@@ -8,7 +8,8 @@
 //!
 //! **Who may use what.** The camera (`volet-edge`) uses the site's side; the aggregator's binary and
 //! `volet simulate` use both. This crate uses `volet-proto` for messages and knows no pixels, no model
-//! files, no sockets, no clocks and no disks but the folders behind [`storage`].
+//! files, no sockets, no clocks and no disks but the folders behind [`storage`]; only the features
+//! `aggregator` and `client` add sockets and a clock.
 //!
 //! **What is here.** The nouns, with their rules checked when they are made, so that what follows need not
 //! check again:

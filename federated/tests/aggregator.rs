@@ -14,7 +14,7 @@ use volet_federated::client::{ClientError, Credentials, Link};
 use volet_federated::lineage::{Accepted, Lineage, Release};
 use volet_federated::secagg::{Advertised, Authority, Demands, Identity, Shared, Site, Terms};
 use volet_federated::signing::{SigningKey, VerifyingKey};
-use volet_federated::{CohortSize, RoundId, SiteId};
+use volet_federated::{CohortSize, RoundId};
 
 const SITES: u8 = 6;
 const PARAMETERS: usize = 2000;
@@ -66,7 +66,7 @@ fn made() -> (tempfile::TempDir, Camera) {
 }
 
 fn key(hex: &str) -> VerifyingKey {
-    VerifyingKey::from_bytes(hex.parse::<SiteId>().unwrap().as_bytes()).unwrap()
+    VerifyingKey::from_bytes(blake3::Hash::from_hex(hex).unwrap().as_bytes()).unwrap()
 }
 
 fn values(site: u8) -> Vec<i32> {
@@ -136,7 +136,7 @@ fn rounds_go_on_through_kills_and_releases_can_be_fetched() {
         }
         std::thread::yield_now();
     }
-    assert!(kills > 0);
+    assert!(kills > 2, "{kills}");
     runtime.block_on(async {
         while let Some(rounds) = cameras.join_next().await {
             assert_eq!(rounds.unwrap(), 3);
@@ -168,7 +168,7 @@ fn rounds_go_on_through_kills_and_releases_can_be_fetched() {
     assert_eq!(rounds.as_array().unwrap().len(), 3);
     assert_eq!(said(program(&folder, &["models"])).lines().count(), 4);
     let site = VerifyingKey::from(&SigningKey::from([1; 32])).to_bytes();
-    let site = SiteId::from_bytes(site).to_string();
+    let site = blake3::Hash::from_bytes(site).to_string();
     said(program(&folder, &["enroll", "--strike", &site]));
     refused(program(&folder, &["enroll", "--strike", &site]), "enrolled");
     server.kill().unwrap();

@@ -283,9 +283,10 @@ impl Rounds for std::sync::Arc<Book> {
 impl Serving for Book {
     type File = File;
 
-    fn enrolled(&self, site: &VerifyingKey) -> bool {
+    fn enrolled(&self, site: &VerifyingKey) -> io::Result<bool> {
         let select = "SELECT 1 FROM sites WHERE key = ?1 AND struck IS NULL";
-        self.db().query_row(select, [site.to_bytes()], |_| Ok(())).is_ok()
+        let row = self.db().query_row(select, [site.to_bytes()], |_| Ok(())).optional();
+        row.map(|row| row.is_some()).map_err(io::Error::other)
     }
 
     fn enrol(&self, token: &str, site: &VerifyingKey) -> io::Result<Option<v1::EnrolReply>> {

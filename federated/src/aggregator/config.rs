@@ -141,8 +141,8 @@ impl Config {
     pub fn example(parameters: u32, name: &str) -> String {
         let name = toml::Value::from(name);
         format!(
-            r#"# Where to listen, and the names that cameras call this server by. Certificates hold the names: change them here and
-# in camera.toml before the first camera is enrolled, and make the folder again.
+            r#"# Where to listen, and the names that cameras call this server by. The server's certificate holds the names: for others,
+# make the folder again with `init --name`. camera.toml holds the first name and the port.
 listen = "127.0.0.1:7443"
 names = [{name}]
 # How long cameras' certificates are good for.

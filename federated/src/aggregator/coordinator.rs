@@ -30,7 +30,7 @@ pub trait Rounds: Send + 'static {
     /// Those of the disk: it will be asked again.
     fn folder(&mut self) -> io::Result<Self::Folder>;
 
-    /// Keeps a round's outcome, durably at return, and says what is next. It may be told of the same round again, where the
+    /// Keeps a round's outcome, durably at return. It may be told of the same round again, where the
     /// machine stopped before the round's log was removed.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ impl Coordinator {
     /// So many calls may wait for the thread; more are told to come back.
     const QUEUE: usize = 4096;
 
-    /// Starts the thread. It ends with the last handle, or when a call is dropped while it waits for the disk.
+    /// Starts the thread. It ends with the last handle, or before a log that this version cannot read.
     ///
     /// # Errors
     /// The operating system gives no thread.

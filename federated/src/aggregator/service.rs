@@ -57,7 +57,10 @@ pub trait Serving: Send + Sync + 'static {
     type File: Read + Seek + Send + 'static;
 
     /// Whether a site is enrolled, and has not been struck off.
-    fn enrolled(&self, site: &VerifyingKey) -> bool;
+    ///
+    /// # Errors
+    /// The disk's.
+    fn enrolled(&self, site: &VerifyingKey) -> io::Result<bool>;
 
     /// Enrols a site by a token that is good for once.
     ///
@@ -197,7 +200,7 @@ impl<S: Serving> Service<S> {
             request.peer_certs().ok_or_else(|| Status::unauthenticated("a certificate is needed: enrol"))?;
         let site = certificates.first().and_then(|certificate| site_of(certificate));
         let site = site.ok_or_else(|| Status::unauthenticated("the certificate is not one of a site"))?;
-        if !self.serving.enrolled(&site) {
+        if !self.serving.enrolled(&site).map_err(|_| self.refuse(Busy::Later))? {
             return Err(Status::permission_denied("the site is not enrolled, or no longer"));
         }
         Ok(site.to_bytes())

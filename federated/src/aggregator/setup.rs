@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::book::{Book, Keys, put};
 use super::config::{Checked, Config, ConfigError};
 use super::pki::{CertificateAuthority, Certified, PkiError};
+use crate::TaskId;
 use crate::signing::{SigningKey, VerifyingKey};
-use crate::{SiteId, TaskId};
 
 /// Why a folder cannot be made or opened.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +76,9 @@ impl Setup {
         let checked = Config::read(text)?;
         let config = &checked.config;
         std::fs::create_dir_all(folder).map_err(at(folder))?;
+        // Who is enrolled is nobody else's business either.
+        #[cfg(unix)]
+        std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700)).map_err(at(folder))?;
         let authority = CertificateAuthority::create(AUTHORITY_DAYS)?;
         let server = CertificateAuthority::open(&authority.key)?.server(config.names.clone(), AUTHORITY_DAYS)?;
         let (team, enrolment) = (random_key()?, random_key()?);
@@ -86,15 +89,15 @@ impl Setup {
             ("authority.pem", &authority.certificate),
             ("server.key", &server.key),
             ("server.pem", &server.certificate),
-            ("team.key", &hex(team.as_ref())),
-            ("enrolment.key", &hex(enrolment.as_ref())),
+            ("team.key", &hex(team.into())),
+            ("enrolment.key", &hex(enrolment.into())),
             ("task.id", &TaskId::from_bytes(task).to_string()),
         ] {
             let path = folder.join(name);
             secret(&path, text).map_err(at(&path))?;
         }
         let host = config.names.first().map_or("localhost", String::as_str);
-        let public = |key: &SigningKey| hex(&VerifyingKey::from(key).to_bytes());
+        let public = |key: &SigningKey| hex(VerifyingKey::from(key).to_bytes());
         let camera = Camera {
             aggregator: format!("https://{host}:{}", config.listen.port()),
             authority: authority.certificate,
@@ -126,7 +129,7 @@ impl Setup {
         };
         let checked = Config::read(&read("config.toml")?)?;
         let key = |name: &str| {
-            let bytes = read(name)?.trim().parse::<SiteId>().map(|id| *id.as_bytes());
+            let bytes = blake3::Hash::from_hex(read(name)?.trim()).map(<[u8; 32]>::from);
             bytes.map(SigningKey::from).map_err(|_| SetupError::Damaged(folder.join(name)))
         };
         let keys = Keys {
@@ -153,8 +156,8 @@ fn random_key() -> Result<SigningKey, SetupError> {
 }
 
 /// 64 hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn hex(bytes: [u8; 32]) -> String {
+    blake3::Hash::from_bytes(bytes).to_string()
 }
 
 /// Writes a file that its owner alone may read, durably at return.

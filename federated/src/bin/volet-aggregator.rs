@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use volet_federated::SiteId;
 use volet_federated::aggregator::{Config, Coordinator, Limits, Service, Setup};
 
 /// Sums what cameras have learned, without seeing what any of them has.
@@ -46,7 +45,7 @@ enum Command {
         hours: u32,
         /// Instead, strike a site off: 64 hexadecimal digits.
         #[arg(long, value_name = "KEY", conflicts_with_all = ["count", "hours"])]
-        strike: Option<SiteId>,
+        strike: Option<blake3::Hash>,
     },
     /// Shows the rounds that have ended.
     Rounds {
@@ -106,7 +105,7 @@ fn run(Cli { dir, command }: Cli) -> anyhow::Result<()> {
         }
         Command::Models => {
             for release in Setup::open(&dir)?.book.releases()? {
-                let model = SiteId::from_bytes(release.model);
+                let model = blake3::Hash::from_bytes(release.model);
                 println!("{:>6}  {model}  after {} rounds", release.number, release.rounds);
             }
         }
