@@ -31,6 +31,10 @@ pub fn epsilon(mechanism: Mechanism, rounds: Rounds, delta: Delta) -> f64 {
     if q == 0.0 {
         return 0.0;
     }
+    // Outputs with and without a site differ with a probability of at most q in each round: delta at epsilon 0.
+    if q * rounds.real() <= delta.get() * (1.0 - 1e-9) {
+        return 0.0;
+    }
     // What is cut off in all rounds together may raise delta by a ten-millionth of itself.
     let cut = 1e-7 * delta.get();
     if q == 1.0 {
