@@ -3,6 +3,9 @@
 //! What is said again is the very same message; the aggregator knows it by its hash. Knows no rounds' meaning: the states
 //! are [`secagg`](crate::secagg)'s.
 
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -33,6 +36,8 @@ pub enum ClientError {
     Answer(&'static str),
     #[error("this site takes no further part in the round: {0}")]
     Round(#[from] Refusal),
+    #[error("a file that comes cannot be kept: make room or repair the disk: {0}")]
+    Disk(io::Error),
     #[error(transparent)]
     Participation(#[from] ParticipationError),
     #[error("the file that came is not the one that was asked for")]
@@ -51,6 +56,7 @@ impl ClientError {
         match self {
             Self::Refused(status) => PASSING.contains(&status.code()),
             Self::Participation(error) => matches!(error, ParticipationError::Io(_) | ParticipationError::Failed),
+            Self::Disk(_) => true,
             Self::Connection(_) | Self::Answer(_) | Self::Round(_) | Self::Hash => false,
         }
     }
@@ -120,27 +126,44 @@ impl Link {
         Ok((Credentials { certificate, key: *key }, enrolment))
     }
 
-    /// Asks what there is to do.
+    /// Asks what there is to do. `release` is the latest that this site has; a site that has none is told of the latest.
     ///
     /// # Errors
     /// [`ClientError::Refused`].
-    pub async fn check_in(&self, release: u64) -> Result<v1::CheckInReply, ClientError> {
+    pub async fn check_in(&self, release: Option<u64>) -> Result<v1::CheckInReply, ClientError> {
         let request = v1::CheckInRequest { release };
         Ok(self.again(|| async { self.calls().check_in(request).await }).await?.into_inner())
     }
 
-    /// Says one message of a round, until it is on the aggregator's disk.
+    /// Says one message of a round, until it is on the aggregator's disk. Where the connection breaks it goes on with what
+    /// the aggregator holds of it.
     ///
     /// # Errors
     /// [`ClientError::Refused`].
     pub async fn say(&self, round: RoundId, message: ToServer) -> Result<(), ClientError> {
-        let bytes = v1::SiteMessage::from(message).encode_to_vec();
-        let mut pieces: Vec<v1::SayPiece> =
-            bytes.chunks(PIECE).map(|data| v1::SayPiece { round: None, data: data.to_vec() }).collect();
-        if let Some(first) = pieces.first_mut() {
-            first.round = Some(round.into());
-        }
-        self.again(|| async { self.calls().say(tokio_stream::iter(pieces.clone())).await }).await?;
+        let bytes = Arc::new(v1::SiteMessage::from(message).encode_to_vec());
+        let digest = blake3::hash(&bytes).as_bytes().to_vec();
+        let tries = AtomicUsize::new(0);
+        self.again(|| async {
+            let mut held = 0;
+            if bytes.len() > PIECE && tries.fetch_add(1, Ordering::Relaxed) > 0 {
+                let request = v1::HeldRequest { round: Some(round.into()), blake3: digest.clone() };
+                // An aggregator that does not answer this holds nothing.
+                held = self.calls().held(request).await.map_or(0, |reply| reply.into_inner().bytes as usize);
+                // The last piece is said in any case.
+                held = held.min(bytes.len() - 1);
+            }
+            let (round, digest, bytes) = (v1::RoundId::from(round), digest.clone(), bytes.clone());
+            let pieces = (held..bytes.len()).step_by(PIECE).map(move |at| {
+                let data = bytes.get(at..bytes.len().min(at + PIECE)).unwrap_or_default().to_vec();
+                if at > held {
+                    return v1::SayPiece { data, ..Default::default() };
+                }
+                v1::SayPiece { round: Some(round.clone()), data, blake3: digest.clone(), offset: held as u64 }
+            });
+            self.calls().say(tokio_stream::iter(pieces.collect::<Vec<_>>())).await
+        })
+        .await?;
         Ok(())
     }
 
@@ -174,27 +197,44 @@ impl Link {
     }
 
     /// Appends what is missing to a released file of this size, so that it is what its hash says. What came before an error
-    /// stays, to go on from.
+    /// stays, to go on from; after [`ClientError::Hash`] it is worth nothing. Whoever needs it durable syncs it.
     ///
     /// # Errors
-    /// [`ClientError::Refused`], [`ClientError::Hash`].
-    pub async fn fetch(&self, blake3: [u8; 32], size: u64, have: &mut Vec<u8>) -> Result<(), ClientError> {
+    /// [`ClientError::Refused`], [`ClientError::Hash`], [`ClientError::Disk`].
+    pub async fn fetch<F: Read + Write + Seek>(
+        &self,
+        blake3: [u8; 32],
+        size: u64,
+        file: &mut F,
+    ) -> Result<(), ClientError> {
         // Each try goes on where the last one broke off.
-        let file = tokio::sync::Mutex::new(&mut *have);
-        self.again(|| async {
-            let mut file = file.lock().await;
-            let request = v1::FetchRequest { blake3: blake3.to_vec(), offset: file.len() as u64 };
+        let shared = tokio::sync::Mutex::new((&mut *file, None));
+        let fetched = self.again(|| async {
+            let (file, failed) = &mut *shared.lock().await;
+            let mut have = file.seek(SeekFrom::End(0)).map_err(|error| disk(failed, error))?;
+            if have >= size {
+                return Ok(());
+            }
+            let request = v1::FetchRequest { blake3: blake3.to_vec(), offset: have };
             let mut pieces = self.calls().fetch(request).await?.into_inner();
             while let Some(piece) = patiently(pieces.message()).await? {
-                if file.len() as u64 + piece.data.len() as u64 > size {
+                have += piece.data.len() as u64;
+                if have > size {
                     return Err(Status::out_of_range("the file is longer than was said"));
                 }
-                file.extend_from_slice(&piece.data);
+                file.write_all(&piece.data).map_err(|error| disk(failed, error))?;
             }
             Ok(())
-        })
-        .await?;
-        if blake3::hash(have) == blake3 { Ok(()) } else { Err(ClientError::Hash) }
+        });
+        let fetched = fetched.await;
+        if let Some(error) = shared.into_inner().1 {
+            return Err(ClientError::Disk(error));
+        }
+        fetched?;
+        let mut hasher = blake3::Hasher::new();
+        file.seek(SeekFrom::Start(0)).map_err(ClientError::Disk)?;
+        let length = std::io::copy(file, &mut hasher).map_err(ClientError::Disk)?;
+        if length == size && hasher.finalize() == blake3 { Ok(()) } else { Err(ClientError::Hash) }
     }
 
     /// Goes on with a round to its end. `mask` makes the vector when the time has come, once at most: see
@@ -254,7 +294,10 @@ impl Link {
             .with_min_delay(Duration::from_millis(250))
             .with_max_delay(Duration::from_secs(20))
             .with_max_times(self.tries);
-        call.retry(pauses).when(|status: &Status| PASSING.contains(&status.code())).await
+        call.retry(pauses)
+            .when(|status: &Status| PASSING.contains(&status.code()))
+            .adjust(|status, pause| pause.map(|pause| pause.max(asked_to_wait(status))))
+            .await
     }
 }
 
@@ -271,6 +314,18 @@ const PASSING: [Code; 7] = [
     Code::Aborted,
     Code::Internal,
 ];
+
+/// How long an aggregator that has too much to do asks to be left alone; no longer than a minute.
+fn asked_to_wait(status: &Status) -> Duration {
+    let detail = v1::Refused::decode(status.details()).unwrap_or_default();
+    Duration::from_millis(detail.again_after_ms.into()).min(Duration::from_secs(60))
+}
+
+/// Keeps a disk's error, and ends the tries.
+fn disk(kept: &mut Option<io::Error>, error: io::Error) -> Status {
+    *kept = Some(error);
+    Status::failed_precondition("the disk failed")
+}
 
 /// A piece, within a minute.
 async fn patiently<T>(piece: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {

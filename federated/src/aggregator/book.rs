@@ -390,28 +390,14 @@ impl Serving for Book {
     }
 
     fn task(&self) -> io::Result<v1::SignedTask> {
-        let checked = &self.inner.checked;
-        let task = &checked.config.task;
-        let task = v1::Task {
-            id: Some(v1::TaskId { id: self.inner.task.as_bytes().to_vec() }),
-            lineage: self.latest()?.latest().lineage.as_bytes().to_vec(),
-            parameters: task.parameters,
-            clip_norm: task.clip_norm,
-            noise_multiplier: task.noise_multiplier,
-            corrupt: checked.corrupt(),
-            minimum: task.minimum,
-            rounds: task.rounds,
-        };
-        let task = task.encode_to_vec();
-        let signature = self.inner.keys.team.sign(&[b"Volet task v1\0", task.as_slice()].concat()).to_bytes().to_vec();
-        Ok(v1::SignedTask { task, signature })
+        let task = self.inner.checked.task(self.inner.task, self.latest()?.latest().lineage);
+        Ok(task.map_err(io::Error::other)?.sign(&self.inner.keys.team))
     }
 
     fn release(&self) -> io::Result<(u64, v1::SignedRelease)> {
         let released = self.register().latest()?.ok_or_else(|| io::Error::other("there is no release"))?;
         let signed = v1::SignedRelease::decode(released.signed.as_slice()).map_err(io::Error::other)?;
-        let (release, _) =
-            Release::verify(&signed, &(&self.inner.keys.team).into()).map_err(io::Error::other)?;
+        let (release, _) = Release::verify(&signed, &(&self.inner.keys.team).into()).map_err(io::Error::other)?;
         Ok((release.number, signed))
     }
 
@@ -425,6 +411,10 @@ impl Serving for Book {
 
     fn find(&self, round: u64, site: &[u8; 32]) -> io::Result<Place> {
         self.register().find(round, site)
+    }
+
+    fn asked(&self, site: &[u8; 32], terms: &Terms) -> bool {
+        self.inner.checked.asks(site, terms)
     }
 
     fn piece(&self, blake3: &[u8; 32], offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {

@@ -228,7 +228,8 @@ struct Thread<R: Rounds> {
     /// When the register is asked again.
     look: Instant,
     finishing: Option<JoinHandle<io::Result<()>>>,
-    listeners: Vec<Listener>,
+    /// By site: who asks again asks instead.
+    listeners: BTreeMap<[u8; 32], Listener>,
     tell: watch::Sender<Present>,
     show: watch::Sender<Live>,
     clock: Clock,
@@ -251,17 +252,10 @@ impl<R: Rounds> Thread<R> {
     /// Between two looks at the register, and two tries of a disk that fails.
     const LOOK: Duration = Duration::from_secs(1);
 
-    fn new(
-        rounds: R,
-        inbox: Receiver<Command>,
-        tell: watch::Sender<Present>,
-        show: watch::Sender<Live>,
-    ) -> Self {
+    fn new(rounds: R, inbox: Receiver<Command>, tell: watch::Sender<Present>, show: watch::Sender<Live>) -> Self {
         let (look, clock) = (Instant::now(), Clock::start());
-        let (shards, listeners) = (BTreeMap::new(), Vec::new());
-        Self {
-            rounds, inbox, present: None, known: false, shards, look, finishing: None, listeners, tell, show, clock,
-        }
+        let (shards, listeners) = (BTreeMap::new(), BTreeMap::new());
+        Self { rounds, inbox, present: None, known: false, shards, look, finishing: None, listeners, tell, show, clock }
     }
 
     fn run(mut self) {
@@ -407,7 +401,7 @@ impl<R: Rounds> Thread<R> {
                     }
                     Err(busy) => drop(reply.send(Err(busy))),
                 },
-                Command::Hear(listener) => self.listeners.push(listener),
+                Command::Hear(listener) => drop(self.listeners.insert(listener.from, listener)),
             }
         }
         let durable: BTreeSet<ShardId> = touched.into_iter().filter(|&shard| self.commit(shard)).collect();
@@ -510,7 +504,7 @@ impl<R: Rounds> Thread<R> {
 
     /// Answers those whose shard has moved on, and forgets those who have gone.
     fn answer(&mut self) {
-        for listener in std::mem::take(&mut self.listeners) {
+        for (from, listener) in std::mem::take(&mut self.listeners) {
             if listener.reply.is_closed() {
                 continue;
             }
@@ -525,7 +519,7 @@ impl<R: Rounds> Thread<R> {
             };
             match heard {
                 Some(heard) => drop(listener.reply.send(heard)),
-                None => self.listeners.push(listener),
+                None => drop(self.listeners.insert(from, listener)),
             }
         }
     }

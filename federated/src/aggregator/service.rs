@@ -29,7 +29,7 @@ use super::pki::Certified;
 use super::register::Place;
 use super::turns::{Beginnings, Turns};
 use crate::RoundId;
-use crate::secagg::{Terms, asks_to_be_enrolled};
+use crate::secagg::{Rejected, Terms, asks_to_be_enrolled};
 use crate::signing::VerifyingKey;
 
 /// What calls may take up.
@@ -220,11 +220,8 @@ impl<S: Serving> Service<S> {
     }
 
     /// Puts a message together. What has come of one whose connection breaks is kept, if its sender wants to go on with it.
-    async fn assemble(
-        &self,
-        site: [u8; 32],
-        mut pieces: Streaming<v1::SayPiece>,
-    ) -> Result<(RoundId, Vec<u8>), Status> {
+    async fn assemble(&self, asker: Asker, mut pieces: Streaming<v1::SayPiece>) -> Result<(RoundId, Vec<u8>), Status> {
+        let site = asker.site.to_bytes();
         let mut next = async || {
             let piece = timeout(self.limits.piece, pieces.message()).await;
             piece.map_err(|_| Status::deadline_exceeded("the next piece took too long"))?
@@ -232,7 +229,7 @@ impl<S: Serving> Service<S> {
         let first = next().await?.ok_or_else(|| Status::invalid_argument("the message has no piece"))?;
         let round = first.round.and_then(|round| RoundId::try_from(round).ok());
         let round = round.ok_or_else(|| Status::invalid_argument("the first piece names no round"))?;
-        let longest = self.longest(round)?;
+        let longest = self.longest(asker, round).await?;
         let digest = <[u8; 32]>::try_from(first.blake3).ok();
         let mut bytes = match (digest, usize::try_from(first.offset)) {
             (_, Ok(0)) => Vec::new(),
@@ -240,12 +237,16 @@ impl<S: Serving> Service<S> {
                 .begun
                 .take(&site, &digest, offset)
                 .ok_or_else(|| Status::aborted("less of the message is held: say it from its beginning"))?,
-            _ => return Err(Status::invalid_argument("the first piece goes on with a message, and does not say which")),
+            _ => {
+                return Err(Status::invalid_argument("the first piece goes on with a message, and does not say which"));
+            }
         };
         let mut data = first.data;
         loop {
             if data.is_empty() || bytes.len() + data.len() > longest {
-                return Err(Status::out_of_range("the message is longer than any may be now, or comes in empty pieces"));
+                return Err(Status::out_of_range(
+                    "the message is longer than any may be now, or comes in empty pieces",
+                ));
             }
             bytes.extend_from_slice(&data);
             match next().await {
@@ -266,19 +267,29 @@ impl<S: Serving> Service<S> {
     }
 
     /// The longest message that any shard takes now.
-    fn longest(&self, round: RoundId) -> Result<usize, Status> {
+    async fn longest(&self, asker: Asker, round: RoundId) -> Result<usize, Status> {
         let here = self.coordinator.longest(round).map_err(|busy| self.refuse(busy))?;
-        Ok(here.max(self.peers.longest()))
+        let longest = here.max(self.peers.longest());
+        if longest == 0 {
+            // No shard takes any: the round ends, or the next shard is about to begin.
+            let busy = self.elsewhere(asker, round, true).await.err().unwrap_or(Busy::Later);
+            return Err(self.refuse(busy));
+        }
+        Ok(longest)
     }
 
     /// Another replica's address, if that is where the site's shard is driven.
-    async fn elsewhere(&self, site: [u8; 32], round: RoundId, forwarded: bool) -> Result<String, Busy> {
+    async fn elsewhere(&self, asker: Asker, round: RoundId, newcomer: bool) -> Result<String, Busy> {
+        let Asker { site, forwarded } = asker;
+        let site = site.to_bytes();
         let serving = self.serving.clone();
         let place = blocking(move || serving.find(round.number(), &site)).await.map_err(|_| Busy::Later)?;
         match place {
             Place::Over => Err(Busy::Over),
+            // Who has not joined has nothing to say but that.
+            Place::At { joined: false, .. } if !newcomer => Err(Busy::Rejected(Rejected::Stranger)),
             // What one replica passes on is not passed on again: the register is behind.
-            Place::At { replica, address } if replica != self.peers.own() && !forwarded => Ok(address),
+            Place::At { replica, address, .. } if replica != self.peers.own() && !forwarded => Ok(address),
             Place::At { .. } => Err(Busy::Later),
             Place::Nowhere => {
                 let serving = self.serving.clone();
@@ -324,7 +335,7 @@ impl<S: Serving> Aggregation for Service<S> {
             let (number, release) = serving.release()?;
             Ok(v1::CheckInReply {
                 task: Some(serving.task()?),
-                release: (number > have).then_some(release),
+                release: have.is_none_or(|have| number > have).then_some(release),
                 round: terms.map(Into::into),
                 again_after_ms,
             })
@@ -334,17 +345,18 @@ impl<S: Serving> Aggregation for Service<S> {
 
     async fn say(&self, request: Request<Streaming<v1::SayPiece>>) -> Result<Response<v1::SayReply>, Status> {
         let _time = Timed::new("say");
-        let Asker { site, forwarded } = self.site(&request).await?;
-        let site = site.to_bytes();
+        let asker = self.site(&request).await?;
+        let site = asker.site.to_bytes();
         let _turn = self.saying.take(site).await.ok_or_else(|| self.refuse(Busy::Later))?;
-        let assembled = timeout(self.limits.message, self.assemble(site, request.into_inner())).await;
+        let assembled = timeout(self.limits.message, self.assemble(asker, request.into_inner())).await;
         let (round, bytes) = assembled.map_err(|_| Status::deadline_exceeded("the message took too long"))??;
         metrics::counter!("volet_message_bytes_total").increment(bytes.len() as u64);
         let message = v1::SiteMessage::decode(bytes.as_slice());
         let message = message.map_err(|_| Status::invalid_argument("the message cannot be read"))?;
         let kind = kind(&message);
+        let newcomer = ["advertisement", "report"].contains(&kind);
         let said = match self.coordinator.say(site, round, message).await {
-            Err(Busy::Elsewhere) => match self.elsewhere(site, round, forwarded).await {
+            Err(Busy::Elsewhere) => match self.elsewhere(asker, round, newcomer).await {
                 Ok(address) => return self.peers.say(&address, site, round, bytes).await,
                 Err(busy) => Err(busy),
             },
@@ -363,13 +375,13 @@ impl<S: Serving> Aggregation for Service<S> {
     }
 
     async fn hear(&self, request: Request<v1::HearRequest>) -> Result<Response<Self::HearStream>, Status> {
-        let Asker { site, forwarded } = self.site(&request).await?;
-        let site = site.to_bytes();
+        let asker = self.site(&request).await?;
+        let site = asker.site.to_bytes();
         let v1::HearRequest { round, steps } = request.into_inner();
         let id = round.clone().and_then(|round| RoundId::try_from(round).ok());
         let id = id.ok_or_else(|| Status::invalid_argument("no round is named"))?;
         let heard = match timeout(self.limits.hear, self.coordinator.hear(site, id, steps)).await {
-            Ok(Err(Busy::Elsewhere)) => match self.elsewhere(site, id, forwarded).await {
+            Ok(Err(Busy::Elsewhere)) => match self.elsewhere(asker, id, false).await {
                 Ok(address) => return self.peers.hear(&address, site, v1::HearRequest { round, steps }).await,
                 Err(Busy::Over) => Heard { steps, message: None, over: true },
                 Err(busy) => return Err(self.refuse(busy)),

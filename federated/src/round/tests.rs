@@ -84,7 +84,9 @@ impl Camera {
         if self.waiting.is_some() || self.answered == round.steps() {
             return;
         }
-        if let Some((state, message)) = self.state.take().zip(round.message_for(&self.key()).map(|(message, _)| message)) {
+        if let Some((state, message)) =
+            self.state.take().zip(round.message_for(&self.key()).map(|(message, _)| message))
+        {
             let answer = state.answer::<Refusal>(message, |shared, m| shared.mask_unprotected(m, &values(self.site)));
             let (next, answer) = answer.unwrap();
             (self.state, self.answered, self.waiting) = (next, round.steps(), Some(answer.into()));
@@ -275,7 +277,9 @@ fn buffered_rounds_are_driven_alike() {
         let _ = round.receive(identity(site).public(), ToServer::Split(report).into()).unwrap().unwrap();
     }
     round.tick(Time(100)).unwrap();
-    let Some((crate::secagg::ToSite::Seeds(batch), _)) = round.message_for(&[5; 32]) else { panic!("the helper is asked") };
+    let Some((crate::secagg::ToSite::Seeds(batch), _)) = round.message_for(&[5; 32]) else {
+        panic!("the helper is asked")
+    };
     let masks = helper.sum(batch).unwrap();
     let _ = round.receive([5; 32], ToServer::MaskSum(masks).into()).unwrap().unwrap();
     round.tick(Time(101)).unwrap();

@@ -56,7 +56,11 @@ pub struct Demands {
 }
 
 impl Demands {
-    fn check(&self, terms: &Terms) -> Result<(), Refusal> {
+    /// Whether terms promise that much.
+    ///
+    /// # Errors
+    /// [`Refusal::Demands`].
+    pub fn check(&self, terms: &Terms) -> Result<(), Refusal> {
         let risk = terms.risk();
         let offers = [
             ("smallest number of sites", terms.minimum().get(), self.minimum.get()),
@@ -71,7 +75,7 @@ impl Demands {
 }
 
 /// A sum over several sites.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Sum {
     values: Vec<i32>,
     contributors: usize,

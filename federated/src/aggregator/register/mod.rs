@@ -100,6 +100,8 @@ pub struct Released {
 pub enum Place {
     /// To the replica with this name and address.
     At {
+        /// Whether the site has joined a shard there; else that one takes newcomers.
+        joined: bool,
         /// Its name.
         replica: String,
         /// Its address.

@@ -217,7 +217,8 @@ impl Register for Sqlite {
 
     fn claim(&self, replica: &Replica, _most: u32) -> io::Result<Vec<ShardId>> {
         self.change(|db| {
-            let update = "UPDATE shards SET replica = ?1, address = ?2 WHERE sites IS NULL AND (replica, address) <> (?1, ?2)";
+            let update =
+                "UPDATE shards SET replica = ?1, address = ?2 WHERE sites IS NULL AND (replica, address) <> (?1, ?2)";
             db.execute(update, params![replica.name, replica.address])?;
             let mut select = db.prepare("SELECT round, shard FROM shards WHERE sites IS NULL")?;
             let rows = select.query_map([], |row| Ok(ShardId { round: row.get(0)?, shard: row.get(1)? }))?;
@@ -246,11 +247,11 @@ impl Register for Sqlite {
                    shard = (SELECT shard FROM members WHERE round = ?1 AND site = ?2)";
         let gathers = "SELECT replica, address, 0 FROM shards WHERE round = ?1 AND gathers AND ?2 IS NOT NULL";
         let db = self.db();
-        for select in [own, gathers] {
+        for (joined, select) in [(true, own), (false, gathers)] {
             let place = |row: &Row<'_>| {
                 let over: bool = row.get(2)?;
                 let (replica, address) = (row.get(0)?, row.get(1)?);
-                Ok(if over { Place::Over } else { Place::At { replica, address } })
+                Ok(if over { Place::Over } else { Place::At { joined, replica, address } })
             };
             if let Some(place) = db.query_row(select, params![round, site], place).optional().map_err(failed)? {
                 return Ok(place);
@@ -294,8 +295,7 @@ fn released(row: &Row<'_>) -> rusqlite::Result<Released> {
 
 fn present(db: &Connection) -> rusqlite::Result<Option<Opened>> {
     let select = "SELECT number, opened, gather_until FROM rounds WHERE ended IS NULL";
-    let read = |row: &Row<'_>| {
-        Ok(Opened { number: row.get(0)?, opened: Time(row.get(1)?), gather_until: Time(row.get(2)?) })
-    };
+    let read =
+        |row: &Row<'_>| Ok(Opened { number: row.get(0)?, opened: Time(row.get(1)?), gather_until: Time(row.get(2)?) });
     db.query_row(select, [], read).optional()
 }

@@ -6,6 +6,7 @@ mod folder;
 use std::io;
 
 pub use folder::Folder;
+pub(super) use folder::put;
 
 use super::register::ShardId;
 use crate::round::{Journal, Log};
