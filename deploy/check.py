@@ -120,7 +120,7 @@ def manifests(folder):
         for mount in container["volumeMounts"]:
             expect(mount["name"] in volumes, f"{container['name']}: no volume {mount['name']}")
         secured = container["securityContext"]
-        expect(secured["readOnlyRootFilesystem"] and not secured["allowPrivilegeEscalation"], f"{container['name']}: not restricted")
+        expect(secured.get("readOnlyRootFilesystem") is True and secured.get("allowPrivilegeEscalation") is False, f"{container['name']}: not restricted")
     expect(not any(thing["kind"] == "Secret" for thing in things), "a secret lies among the manifests")
     try:
         import tomllib
