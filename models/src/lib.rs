@@ -7,6 +7,8 @@
 //! This crate knows no network, no camera and no file formats for pictures: callers fill a
 //! [`NetInput`] and read detections in that input's own pixels.
 
+#[cfg(feature = "adapt")]
+pub mod adapt;
 pub mod builtin;
 pub mod decode;
 mod detector;
