@@ -2,8 +2,8 @@
 //!
 //! The network is cut before the first trainable layer on each path. What lies before runs once per view, in tract; the
 //! rest learns for some epochs, in burn, by the loss that trained the whole. Batch norms were folded on export, so
-//! there are none. The result is a difference, to be added to what was learned before ([`crate::Model::learned`]), or to be sent
-//! on through federated learning's privacy.
+//! there are none. The result is a difference: added to what was learned before ([`crate::Model::learned`]), or sent
+//! through federated learning's privacy.
 //!
 //! Plain SGD with momentum, not Adam: an update is later cut to a norm and drowned in noise together with
 //! others, and Adam moves every value by about the same length however little the stills say about it, which spends
@@ -109,8 +109,8 @@ pub enum AdaptError {
     Backend(String),
 }
 
-/// Learns from `samples`, beginning with `learned` added to the model's file (what `model` itself had learned does not count).
-/// Returns the update: what `learned` should change by, as long as [`Model::trainable_len`], all finite.
+/// Learns from `samples`, beginning with `learned` added to the model's file (what `model` itself had learned does not
+/// count). Returns the update: what `learned` should change by, as long as [`Model::trainable_len`], all finite.
 ///
 /// `keep_going` is asked before every view and every step. When it says no, what was learnt so far is returned.
 ///
