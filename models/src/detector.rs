@@ -7,17 +7,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{self, tensor_proto::DataType};
 use tract_onnx::prelude::*;
 
 use crate::decode::{Context, DecodeError, Output};
 use crate::geometry::{Detection, ObjectClass, join_parts, non_maximum_suppression};
+use crate::learned::{self, LearnedError};
 use crate::manifest::{ChannelOrder, InputSpec, Manifest, ManifestError};
 
-/// A verified model file, and its plans for the input sizes that were asked for so far.
+/// A verified model file, what was learned since, and its plans for the input sizes that were asked for so far.
 pub struct Model {
     manifest: Manifest,
-    file: Vec<u8>,
+    /// Shared by all that learned from it.
+    file: Arc<Vec<u8>>,
+    /// Added to the trainable part; checked.
+    learned: Option<Arc<[f32]>>,
     ready: Mutex<Vec<Detector>>,
 }
 
@@ -31,7 +35,7 @@ impl Model {
     /// See [`ManifestError`].
     pub fn open(manifest: &Path) -> Result<Self, ManifestError> {
         let (manifest, file) = Manifest::read(manifest)?;
-        Ok(Self { manifest, file, ready: Mutex::default() })
+        Ok(Self { manifest, file: Arc::new(file), learned: None, ready: Mutex::default() })
     }
 
     /// A model from memory.
@@ -40,7 +44,23 @@ impl Model {
     /// The file's hash is not the manifest's.
     pub fn new(manifest: Manifest, file: Vec<u8>) -> Result<Self, ManifestError> {
         manifest.verify(&file)?;
-        Ok(Self { manifest, file, ready: Mutex::default() })
+        Ok(Self { manifest, file: Arc::new(file), learned: None, ready: Mutex::default() })
+    }
+
+    /// The same file with other values learned, which the caller has checked.
+    pub(crate) fn with_learned(&self, learned: Arc<[f32]>) -> Self {
+        let (manifest, file) = (self.manifest.clone(), Arc::clone(&self.file));
+        Self { manifest, file, learned: Some(learned), ready: Mutex::default() }
+    }
+
+    /// The bytes of the file that the manifest names.
+    pub(crate) fn file(&self) -> &[u8] {
+        &self.file
+    }
+
+    /// What is added to the trainable part.
+    pub(crate) fn learned_values(&self) -> Option<&[f32]> {
+        self.learned.as_deref()
     }
 
     /// What this model is.
@@ -67,7 +87,7 @@ impl Model {
         if let Some(found) = ready.iter().find(|d| d.input_size() == size) {
             return Ok(found.clone());
         }
-        let built = Detector::new(self.manifest.clone(), &self.file, Some(size))?;
+        let built = Detector::prepare(self.manifest.clone(), &self.file, self.learned_values(), Some(size))?;
         if ready.len() >= MODEL_KEEPS {
             ready.remove(0);
         }
@@ -97,6 +117,8 @@ pub enum LoadError {
     Network { name: String, reason: String },
     #[error("model {name}: weights {tensor} hold values that are not numbers; the file is damaged, get it again")]
     NotFinite { name: String, tensor: String },
+    #[error(transparent)]
+    Learned(#[from] LearnedError),
 }
 
 /// Why a picture could not be searched. The caller must treat the picture as unseen (guarantee G2).
@@ -120,10 +142,20 @@ impl Detector {
     /// not finite.
     pub fn new(manifest: Manifest, model: &[u8], size: Option<(u32, u32)>) -> Result<Self, LoadError> {
         manifest.verify(model)?;
+        Self::prepare(manifest, model, None, size)
+    }
+
+    /// Prepares a verified file with `learned` added to its trainable part.
+    fn prepare(
+        manifest: Manifest,
+        model: &[u8],
+        learned: Option<&[f32]>,
+        size: Option<(u32, u32)>,
+    ) -> Result<Self, LoadError> {
         let (width, height) = size.unwrap_or((manifest.input.width, manifest.input.height));
         manifest.input.check_size(width, height)?;
         // The importer meets whatever bytes a user hands in; should it panic on them, that is an error like others.
-        let built = catch_unwind(AssertUnwindSafe(|| build(&manifest, model, width, height)));
+        let built = catch_unwind(AssertUnwindSafe(|| build(&manifest, model, learned, (width, height))));
         let (plan, output_names) = built.unwrap_or_else(|_| {
             Err(LoadError::Network { name: manifest.name.clone(), reason: "the importer panicked on it".to_owned() })
         })?;
@@ -183,11 +215,16 @@ impl std::fmt::Debug for Detector {
 
 type Built = (Arc<TypedRunnableModel>, Vec<String>);
 
-fn build(manifest: &Manifest, model: &[u8], width: u32, height: u32) -> Result<Built, LoadError> {
+fn build(
+    manifest: &Manifest,
+    model: &[u8],
+    learned: Option<&[f32]>,
+    (width, height): (u32, u32),
+) -> Result<Built, LoadError> {
     let network = |e: TractError| LoadError::Network { name: manifest.name.clone(), reason: format!("{e:#}") };
-    let onnx = tract_onnx::onnx();
-    let mut proto = onnx.proto_model_for_read(&mut &model[..]).map_err(network)?;
-    let graph = proto.graph.as_mut().ok_or_else(|| network(TractError::msg("it holds no graph")))?;
+    let mut proto = tract_onnx::onnx().proto_model_for_read(&mut &model[..]).map_err(network)?;
+    learned::add(manifest, &mut proto, learned)?;
+    let graph = proto.graph.as_ref().ok_or_else(|| network(TractError::msg("it holds no graph")))?;
     for tensor in &graph.initializer {
         let typed = tensor.data_type == DataType::Float as i32;
         let raw = tensor.raw_data.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b));
@@ -196,19 +233,22 @@ fn build(manifest: &Manifest, model: &[u8], width: u32, height: u32) -> Result<B
         }
     }
     let output_names = graph.output.iter().map(|o| o.name.clone()).collect();
-    // Shapes that the file declares between its layers, and for its outputs, hold for its own input size only.
-    graph.value_info.clear();
-    let shape = [1, 3, height as usize, width as usize];
-    let mut model = onnx.model_for_proto_model(&proto).map_err(network)?;
-    for outlet in model.output_outlets().map_err(network)?.to_vec() {
-        model.set_outlet_fact(outlet, InferenceFact::default()).map_err(network)?;
-    }
-    let plan = model
-        .with_input_fact(0, f32::fact(shape).into())
-        .and_then(InferenceModel::into_optimized)
-        .and_then(|m| m.into_runnable())
-        .map_err(network)?;
+    let plan = plan(proto, (width, height)).map_err(network)?;
     Ok((plan, output_names))
+}
+
+/// The optimised plan of a network for one size of its input.
+pub(crate) fn plan(mut proto: pb::ModelProto, (width, height): (u32, u32)) -> TractResult<Arc<TypedRunnableModel>> {
+    // Shapes that the file declares between its layers, and for its outputs, hold for its own input size only.
+    if let Some(graph) = proto.graph.as_mut() {
+        graph.value_info.clear();
+    }
+    let shape = [1, 3, height as usize, width as usize];
+    let mut model = tract_onnx::onnx().model_for_proto_model(&proto)?;
+    for outlet in model.output_outlets()?.to_vec() {
+        model.set_outlet_fact(outlet, InferenceFact::default())?;
+    }
+    model.with_input_fact(0, f32::fact(shape).into())?.into_optimized()?.into_runnable()
 }
 
 /// A network's input: three planes of pixels in the order and scale that the network wants. Raw pixels are wiped
@@ -222,7 +262,7 @@ pub struct NetInput {
 }
 
 impl NetInput {
-    fn new(spec: &InputSpec, width: u32, height: u32) -> Result<Self, DetectError> {
+    pub(crate) fn new(spec: &InputSpec, width: u32, height: u32) -> Result<Self, DetectError> {
         let tensor = Tensor::zero::<f32>(&[1, 3, height as usize, width as usize])
             .map_err(|e| DetectError::Run(format!("{e:#}")))?;
         let order = match spec.channels {
@@ -236,6 +276,12 @@ impl NetInput {
     /// Width and height, pixels.
     pub fn size(&self) -> (u32, u32) {
         (self.width, self.height)
+    }
+
+    /// The tensor that a plan is run on.
+    #[cfg(feature = "adapt")]
+    pub(crate) fn tensor(&self) -> Arc<Tensor> {
+        Arc::clone(&self.tensor)
     }
 
     /// Lets `fill` write the pixels: it is given the writer once.
