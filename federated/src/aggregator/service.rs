@@ -56,7 +56,7 @@ impl Default for Limits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self {
-            at_once: 64,
+            at_once: 32,
             connections: 8192,
             calls: NonZeroU32::new(20).unwrap_or(NonZeroU32::MIN),
             piece: seconds(20),
@@ -126,6 +126,7 @@ impl<S> Clone for Service<S> {
 
 /// Bytes of a piece.
 pub(super) const PIECE: usize = 64 << 10;
+const WINDOW: u32 = 64 << 10;
 
 impl<S: Serving> Service<S> {
     /// The calls to this coordinator, with the others' that `peers` are.
@@ -176,6 +177,9 @@ impl<S: Serving> Service<S> {
             .tls_config(tls)?
             .concurrency_limit_per_connection(64)
             .max_concurrent_streams(64)
+            // What senders may send before it is taken: their messages wait with them, and not here.
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(2 * WINDOW)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_max_pending_accept_reset_streams(Some(16))
             .http2_max_header_list_size(8 << 10)

@@ -10,8 +10,16 @@ use tokio::net::TcpListener;
 use crate::aggregator::web::{Web, count};
 use crate::aggregator::{Coordinator, Limits, Service, Setup};
 
-#[tokio::main]
-pub(super) async fn serve(dir: &Path, until_stdin_ends: bool) -> anyhow::Result<()> {
+/// Threads for the register and the store: more calls than these wait for each other there anyway.
+const BLOCKING: usize = 16;
+
+pub(super) fn serve(dir: &Path, until_stdin_ends: bool) -> anyhow::Result<()> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(BLOCKING).build()?;
+    runtime.block_on(run(dir, until_stdin_ends))
+}
+
+async fn run(dir: &Path, until_stdin_ends: bool) -> anyhow::Result<()> {
     let metrics = count()?;
     let Setup { checked, server, authority, book, peers } = Setup::open(dir)?;
     let config = &checked.config;
