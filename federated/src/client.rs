@@ -3,6 +3,7 @@
 //! What is said again is the very same message; the aggregator knows it by its hash. Knows no rounds' meaning: the states
 //! are [`secagg`](crate::secagg)'s.
 
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -31,6 +32,8 @@ pub enum ClientError {
     Answer(&'static str),
     #[error("this site takes no further part in the round: {0}")]
     Round(#[from] Refusal),
+    #[error("a file that comes cannot be kept: make room or repair the disk: {0}")]
+    Disk(io::Error),
     #[error("the file that came is not the one that was asked for")]
     Hash,
 }
@@ -105,11 +108,11 @@ impl Link {
         Ok((Credentials { certificate, key: *key }, enrolment))
     }
 
-    /// Asks what there is to do.
+    /// Asks what there is to do. `release` is the latest that this site has; a site that has none is told of the latest.
     ///
     /// # Errors
     /// [`ClientError::Refused`].
-    pub async fn check_in(&self, release: u64) -> Result<v1::CheckInReply, ClientError> {
+    pub async fn check_in(&self, release: Option<u64>) -> Result<v1::CheckInReply, ClientError> {
         let request = v1::CheckInRequest { release };
         Ok(self.again(|| async { self.calls().check_in(request).await }).await?.into_inner())
     }
@@ -159,27 +162,44 @@ impl Link {
     }
 
     /// Appends what is missing to a released file of this size, so that it is what its hash says. What came before an error
-    /// stays, to go on from.
+    /// stays, to go on from; after [`ClientError::Hash`] it is worth nothing. Whoever needs it durable syncs it.
     ///
     /// # Errors
-    /// [`ClientError::Refused`], [`ClientError::Hash`].
-    pub async fn fetch(&self, blake3: [u8; 32], size: u64, have: &mut Vec<u8>) -> Result<(), ClientError> {
+    /// [`ClientError::Refused`], [`ClientError::Hash`], [`ClientError::Disk`].
+    pub async fn fetch<F: Read + Write + Seek>(
+        &self,
+        blake3: [u8; 32],
+        size: u64,
+        file: &mut F,
+    ) -> Result<(), ClientError> {
         // Each try goes on where the last one broke off.
-        let file = tokio::sync::Mutex::new(&mut *have);
-        self.again(|| async {
-            let mut file = file.lock().await;
-            let request = v1::FetchRequest { blake3: blake3.to_vec(), offset: file.len() as u64 };
+        let shared = tokio::sync::Mutex::new((&mut *file, None));
+        let fetched = self.again(|| async {
+            let (file, failed) = &mut *shared.lock().await;
+            let mut have = file.seek(SeekFrom::End(0)).map_err(|error| disk(failed, error))?;
+            if have >= size {
+                return Ok(());
+            }
+            let request = v1::FetchRequest { blake3: blake3.to_vec(), offset: have };
             let mut pieces = self.calls().fetch(request).await?.into_inner();
             while let Some(piece) = patiently(pieces.message()).await? {
-                if file.len() as u64 + piece.data.len() as u64 > size {
+                have += piece.data.len() as u64;
+                if have > size {
                     return Err(Status::out_of_range("the file is longer than was said"));
                 }
-                file.extend_from_slice(&piece.data);
+                file.write_all(&piece.data).map_err(|error| disk(failed, error))?;
             }
             Ok(())
-        })
-        .await?;
-        if blake3::hash(have) == blake3 { Ok(()) } else { Err(ClientError::Hash) }
+        });
+        let fetched = fetched.await;
+        if let Some(error) = shared.into_inner().1 {
+            return Err(ClientError::Disk(error));
+        }
+        fetched?;
+        let mut hasher = blake3::Hasher::new();
+        file.seek(SeekFrom::Start(0)).map_err(ClientError::Disk)?;
+        let length = std::io::copy(file, &mut hasher).map_err(ClientError::Disk)?;
+        if length == size && hasher.finalize() == blake3 { Ok(()) } else { Err(ClientError::Hash) }
     }
 
     /// Takes part in a round to its end. `mask` makes the vector when the time has come: see [`Site::answer`].
@@ -258,6 +278,12 @@ const PASSING: [Code; 7] = [
     Code::Aborted,
     Code::Internal,
 ];
+
+/// Keeps a disk's error, and ends the tries.
+fn disk(kept: &mut Option<io::Error>, error: io::Error) -> Status {
+    *kept = Some(error);
+    Status::failed_precondition("the disk failed")
+}
 
 /// A piece, within a minute.
 async fn patiently<T>(piece: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {

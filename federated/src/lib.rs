@@ -28,7 +28,7 @@
 //! The types lead along this way: noise wants a reservation of the ledger, masks want noise, and masked bytes come out by
 //! being sealed into the ledger.
 //! [`round`] drives the server's side and keeps it durable; [`optimizer`] does with the sum what was asked for; [`lineage`] is
-//! what of it devices accept.
+//! what of it devices accept, and [`task`] what they are asked to do.
 //!
 //! Beside them [`accounting`]: what noisy sums cost, by four accountants, and what a target leaves to be learned.
 
@@ -41,6 +41,8 @@ pub mod accounting;
 pub mod aggregator;
 pub mod average;
 pub mod budget;
+#[cfg(any(feature = "aggregator", feature = "client"))]
+pub mod camera;
 #[cfg(feature = "client")]
 pub mod client;
 mod ids;
@@ -52,6 +54,7 @@ pub mod round;
 pub mod secagg;
 pub mod signing;
 pub mod storage;
+pub mod task;
 
 pub use ids::{CohortSize, IdError, RoundId, SiteId, TaskId};
 pub use privacy::{ClipNorm, NoiseMultiplier, PrivacyError, Rho};

@@ -46,7 +46,10 @@ pub trait Storage {
 }
 
 /// Replaces a file by `bytes`, durably at return. A power cut leaves the old file or the new one.
-pub(crate) fn put(storage: &mut impl Storage, name: &str, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// The storage's.
+pub fn put(storage: &mut impl Storage, name: &str, bytes: &[u8]) -> io::Result<()> {
     let new = format!("{name}.new");
     storage.write(&new, 0, bytes)?;
     // What an earlier attempt left may be longer.

@@ -3,7 +3,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Cursor};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -81,7 +81,7 @@ async fn live(camera: Camera, site: u8, token: String) -> u64 {
     let link = Link::new(camera.aggregator, &camera.authority, Some(&own)).unwrap();
     let (authority, mut rounds) = (Authority(key(&camera.enrolment_key)), 0);
     loop {
-        let told = link.check_in(0).await.unwrap();
+        let told = link.check_in(Some(0)).await.unwrap();
         let Some(terms) = told.round else {
             // Another round is at a later step, or there are no more.
             if rounds == 3 {
@@ -148,13 +148,14 @@ fn rounds_go_on_through_kills_and_releases_can_be_fetched() {
         let stranger = Link::new(camera.aggregator.clone(), &camera.authority, None).unwrap();
         let (own, _): (Credentials, _) = stranger.enrol(tokens.lines().next().unwrap(), &own).await.unwrap();
         let link = Link::new(camera.aggregator.clone(), &camera.authority, Some(&own)).unwrap();
-        let told = link.check_in(0).await.unwrap();
+        let told = link.check_in(Some(0)).await.unwrap();
         let (latest, _) = Release::verify(told.release.as_ref().unwrap(), &team).unwrap();
         assert_eq!((latest.number, latest.rounds, latest.lineage), (3, 3, first.lineage));
-        let (mut model, mut learned) = (Vec::new(), Vec::new());
+        let [mut model, mut learned] = [const { Cursor::new(Vec::new()) }; 2];
         link.fetch(first.model, 10, &mut model).await.unwrap();
-        assert_eq!(model, b"some model");
+        assert_eq!(model.into_inner(), b"some model");
         link.fetch(latest.model, latest.size, &mut learned).await.unwrap();
+        let learned = learned.into_inner();
         let learned = learned.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word));
         let unit = 3.0 / (f64::from(1 << 14) * 6.0);
         let sums = (0..PARAMETERS).map(|i| (0..SITES).map(|site| f64::from(values(site)[i])).sum::<f64>() * unit);

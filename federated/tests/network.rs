@@ -231,12 +231,12 @@ fn cameras_enrol_and_finish_rounds() {
                 let (own, enrolment) = newcomer.enrol(&token, &camera(camera_of)).await.unwrap();
                 let address = format!("https://localhost:{}", address.port());
                 let link = Link::new(address, &authority, Some(&own)).unwrap();
-                let told = link.check_in(6).await.unwrap();
-                assert!(told.release.is_some() && link.check_in(7).await.unwrap().release.is_none());
+                let told = link.check_in(Some(6)).await.unwrap();
+                assert!(told.release.is_some() && link.check_in(Some(7)).await.unwrap().release.is_none());
                 for number in [1, 2] {
                     // Until this one gathers sites.
                     let gathers = |told: v1::CheckInReply| told.round.and_then(|terms| terms.round).map(|r| r.number);
-                    while gathers(link.check_in(7).await.unwrap()) != Some(number) {
+                    while gathers(link.check_in(Some(7)).await.unwrap()) != Some(number) {
                         tokio::task::yield_now().await;
                     }
                     take_part(link.clone(), camera_of, enrolment, number).await.unwrap();
@@ -315,15 +315,15 @@ fn strangers_and_nonsense_are_refused() {
     let nonsense = || ToServer::Reveal(v1::Reveal::default());
     cameras.block_on(async {
         // Until the server listens.
-        own.check_in(0).await.unwrap();
-        assert_eq!(refused(nobody.check_in(0).await.map(drop)), Code::Unauthenticated);
-        assert!(foreign.check_in(0).await.is_err());
-        another.check_in(0).await.unwrap();
+        own.check_in(Some(0)).await.unwrap();
+        assert_eq!(refused(nobody.check_in(Some(0)).await.map(drop)), Code::Unauthenticated);
+        assert!(foreign.check_in(Some(0)).await.is_err());
+        another.check_in(Some(0)).await.unwrap();
         site.desk.struck.lock().unwrap().insert(VerifyingKey::from(&camera(1)).to_bytes());
-        assert_eq!(refused(another.check_in(0).await.map(drop)), Code::PermissionDenied);
+        assert_eq!(refused(another.check_in(Some(0)).await.map(drop)), Code::PermissionDenied);
 
         let (first, _) = nobody.enrol("token-3", &camera(3)).await.unwrap();
-        assert!(site.link(Some(&first)).check_in(0).await.is_ok());
+        assert!(site.link(Some(&first)).check_in(Some(0)).await.is_ok());
         assert!(nobody.enrol("token-3", &camera(3)).await.is_ok());
         assert_eq!(refused(nobody.enrol("token-3", &camera(4)).await.map(drop)), Code::PermissionDenied);
         assert_eq!(refused(nobody.enrol("guessed", &camera(4)).await.map(drop)), Code::PermissionDenied);
@@ -336,13 +336,13 @@ fn strangers_and_nonsense_are_refused() {
         let hash = *blake3::hash(&site.desk.file).as_bytes();
         let half = site.desk.file[..100_000].to_vec();
         for have in [Vec::new(), half, site.desk.file.clone()] {
-            let mut file = have;
+            let mut file = Cursor::new(have);
             own.fetch(hash, 300_000, &mut file).await.unwrap();
-            assert_eq!(file, site.desk.file);
+            assert_eq!(file.into_inner(), site.desk.file);
         }
-        assert_eq!(refused(own.fetch([1; 32], 10, &mut Vec::new()).await.map(drop)), Code::NotFound);
-        assert_eq!(refused(own.fetch(hash, 1000, &mut Vec::new()).await.map(drop)), Code::OutOfRange);
-        assert!(matches!(own.fetch(hash, 300_000, &mut vec![9; 10]).await, Err(ClientError::Hash)));
+        assert_eq!(refused(own.fetch([1; 32], 10, &mut Cursor::new(Vec::new())).await.map(drop)), Code::NotFound);
+        assert_eq!(refused(own.fetch(hash, 1000, &mut Cursor::new(Vec::new())).await.map(drop)), Code::OutOfRange);
+        assert!(matches!(own.fetch(hash, 300_000, &mut Cursor::new(vec![9; 10])).await, Err(ClientError::Hash)));
     });
     running.kill();
 }

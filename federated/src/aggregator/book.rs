@@ -27,7 +27,8 @@ use crate::round::{Outcome, Plan};
 use crate::secagg::{Authority, enrol};
 use crate::signing::{SigningKey, VerifyingKey};
 use crate::storage::DirStorage;
-use crate::{TaskId, secagg};
+use crate::task::Task;
+use crate::{ClipNorm, CohortSize, NoiseMultiplier, TaskId, secagg};
 
 /// The version of the tables.
 const FORMAT: i64 = 1;
@@ -311,19 +312,17 @@ impl Serving for Book {
     fn task(&self) -> Option<v1::SignedTask> {
         let task = &self.checked.config.task;
         let lineage = self.latest().ok()?.latest().lineage;
-        let task = v1::Task {
-            id: Some(v1::TaskId { id: self.task.as_bytes().to_vec() }),
-            lineage: lineage.as_bytes().to_vec(),
+        let task = Task {
+            id: self.task,
+            lineage,
             parameters: task.parameters,
-            clip_norm: task.clip_norm,
-            noise_multiplier: task.noise_multiplier,
+            clip: ClipNorm::new(task.clip_norm).ok()?,
+            noise: NoiseMultiplier::new(task.noise_multiplier).ok()?,
             corrupt: self.checked.corrupt(),
-            minimum: task.minimum,
+            minimum: CohortSize::new(task.minimum).ok()?,
             rounds: task.rounds,
         };
-        let task = task.encode_to_vec();
-        let signature = self.keys.team.sign(&[b"Volet task v1\0", task.as_slice()].concat()).to_bytes().to_vec();
-        Some(v1::SignedTask { task, signature })
+        Some(task.sign(&self.keys.team))
     }
 
     fn release(&self) -> Option<(u64, v1::SignedRelease)> {

@@ -79,7 +79,7 @@ pub struct Task {
     pub rounds: u64,
 }
 
-/// How long steps last at most, in seconds.
+/// How long steps last at most, and between check-ins, in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Waits {
@@ -87,6 +87,13 @@ pub struct Waits {
     pub gather_s: u64,
     /// Each later one.
     pub step_s: u64,
+    /// How often sites are asked to check in.
+    #[serde(default = "ten_minutes")]
+    pub check_in_s: u64,
+}
+
+fn ten_minutes() -> u64 {
+    600
 }
 
 /// The server's optimizer.
@@ -172,6 +179,8 @@ rounds = 12
 # How long sites are gathered, and how long each later step may last.
 gather_s = 3600
 step_s = 600
+# How often cameras ask whether there is anything to do, give or take half.
+check_in_s = 600
 
 [optimizer]
 # average, adam or yogi (docs: federated/src/optimizer.rs).
@@ -238,7 +247,7 @@ impl Checked {
     pub fn plan(&self, task: TaskId, number: u64, authority: Authority) -> Result<Plan, ConfigError> {
         let round = RoundId::new(task, number)?;
         let terms = Terms::new(round, self.config.task.parameters, self.modulus, self.minimum, self.risk)?;
-        let Waits { gather_s, step_s } = self.config.patience;
+        let Waits { gather_s, step_s, .. } = self.config.patience;
         let patience = Patience { gather: gather_s.saturating_mul(1000), step: step_s.saturating_mul(1000) };
         Ok(Plan { terms, authority, kind: Kind::SecAgg, most: self.most.get(), patience })
     }

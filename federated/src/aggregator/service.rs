@@ -272,7 +272,11 @@ impl<S: Serving> Aggregation for Service<S> {
         self.site(&request)?;
         let have = request.into_inner().release;
         let gathering = self.coordinator.gathering().await.map_err(|busy| self.refuse(busy))?;
-        let release = self.serving.release().filter(|(number, _)| *number > have).map(|(_, release)| release);
+        let release = self
+            .serving
+            .release()
+            .filter(|(number, _)| have.is_none_or(|have| *number > have))
+            .map(|(_, release)| release);
         Ok(Response::new(v1::CheckInReply {
             task: self.serving.task(),
             release,

@@ -7,12 +7,11 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::book::{Book, Keys, put};
 use super::config::{Checked, Config, ConfigError};
 use super::pki::{CertificateAuthority, Certified, PkiError};
 use crate::TaskId;
+use crate::camera::Camera;
 use crate::signing::{SigningKey, VerifyingKey};
 
 /// Why a folder cannot be made or opened.
@@ -34,20 +33,6 @@ pub enum SetupError {
     Pki(#[from] PkiError),
     #[error("the operating system gives no random bytes")]
     Entropy,
-}
-
-/// What goes onto cameras beside their token: whom to call, and whom to believe.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Camera {
-    /// `https://name:port`.
-    pub aggregator: String,
-    /// The certificate authority's certificate, PEM.
-    pub authority: String,
-    /// The key that signs enrolments, hexadecimal.
-    pub enrolment_key: String,
-    /// The key that signs tasks and releases, hexadecimal.
-    pub team_key: String,
 }
 
 /// An aggregator's folder, opened.

@@ -193,6 +193,17 @@ impl<S: Storage, C: MonotonicCounter> Ledger<S, C> {
         Ok(ledger)
     }
 
+    /// Whether [`reserve`](Self::reserve) would let the device take part, without spending anything: to be asked before a
+    /// round is begun.
+    ///
+    /// # Errors
+    /// [`BudgetError::Refused`]; [`BudgetError::Reopen`].
+    pub fn allows(&self, terms: &Terms, today: Day) -> Result<(), BudgetError> {
+        self.check_sound()?;
+        self.accounts.standing(terms, today)?;
+        Ok(())
+    }
+
     /// Takes part in a round: spends its cost, or goes on where it was left. `today` is the clock's day.
     ///
     /// # Errors

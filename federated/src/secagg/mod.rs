@@ -55,7 +55,11 @@ pub struct Demands {
 }
 
 impl Demands {
-    fn check(&self, terms: &Terms) -> Result<(), Refusal> {
+    /// Whether terms promise that much.
+    ///
+    /// # Errors
+    /// [`Refusal::Demands`].
+    pub fn check(&self, terms: &Terms) -> Result<(), Refusal> {
         let risk = terms.risk();
         let offers = [
             ("smallest number of sites", terms.minimum().get(), self.minimum.get()),
