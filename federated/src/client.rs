@@ -16,8 +16,10 @@ use volet_proto::v1::aggregation_client::AggregationClient;
 use volet_proto::v1::enrolment_client::EnrolmentClient;
 
 use crate::RoundId;
-use crate::secagg::{Masked, Refusal, Shared, Site, ToServer, ToSite, ask_to_be_enrolled};
+use crate::participation::{Participation, ParticipationError};
+use crate::secagg::{Masked, Refusal, Shared, ToServer, ToSite, ask_to_be_enrolled};
 use crate::signing::{SigningKey, VerifyingKey};
+use crate::storage::Storage;
 
 /// Why a call or a round ended.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,8 @@ pub enum ClientError {
     Round(#[from] Refusal),
     #[error("a file that comes cannot be kept: make room or repair the disk: {0}")]
     Disk(io::Error),
+    #[error(transparent)]
+    Participation(#[from] ParticipationError),
     #[error("the file that came is not the one that was asked for")]
     Hash,
 }
@@ -41,6 +45,18 @@ pub enum ClientError {
 impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
         Self::Refused(Box::new(status))
+    }
+}
+
+impl ClientError {
+    /// Whether the same may succeed in a while: the network or the aggregator had no time for it, or this device's disk failed.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Refused(status) => PASSING.contains(&status.code()),
+            Self::Participation(error) => matches!(error, ParticipationError::Io(_) | ParticipationError::Failed),
+            Self::Disk(_) => true,
+            Self::Connection(_) | Self::Answer(_) | Self::Round(_) | Self::Hash => false,
+        }
     }
 }
 
@@ -202,51 +218,49 @@ impl Link {
         if length == size && hasher.finalize() == blake3 { Ok(()) } else { Err(ClientError::Hash) }
     }
 
-    /// Takes part in a round to its end. `mask` makes the vector when the time has come: see [`Site::answer`].
+    /// Goes on with a round to its end. `mask` makes the vector when the time has come, once at most: see
+    /// [`Participation::hear`].
     ///
     /// # Errors
-    /// A [`ClientError`]: to the others this is one dropout.
-    pub async fn take_part<E>(
+    /// Where [`ClientError::passes`], the participation goes on when it is resumed from its folder; else the round is over for
+    /// this site: to the others one dropout.
+    pub async fn take_part<S, E>(
         &self,
-        round: RoundId,
-        site: Site,
-        advertisement: v1::Advertisement,
-        mask: impl FnOnce(Shared, &v1::ShareDelivery) -> Result<(Masked, v1::MaskedVector), E>,
+        participation: &mut Participation<S>,
+        mut mask: impl FnMut(Shared, &v1::ShareDelivery) -> Result<(Masked, v1::MaskedVector), E>,
     ) -> Result<(), E>
     where
-        E: From<ClientError> + From<Refusal>,
+        S: Storage,
+        E: From<ClientError> + From<ParticipationError> + From<Refusal>,
     {
-        let (mut site, mut mask, mut steps) = (Some(site), Some(mask), 0);
-        self.say(round, ToServer::Advertisement(advertisement)).await?;
-        while let Some(state) = site.take() {
+        let round = participation.round();
+        participation.catch_up(&mut mask)?;
+        loop {
+            // What was last said may not have arrived; said twice, it is taken once.
+            if let Some(answer) = participation.answer() {
+                let reveals = matches!(answer, ToServer::Reveal(_));
+                match self.say(round, answer.clone()).await {
+                    // The round may be over before the answer to the last message is heard.
+                    Err(ClientError::Refused(status)) if reveals && status.code() == Code::NotFound => {}
+                    said => said?,
+                }
+                participation.said();
+            }
+            if participation.is_over() {
+                return Ok(());
+            }
+            let steps = participation.steps();
             let (ended, message, over) = self.hear(round, steps).await?;
             match message {
-                Some(message) => {
-                    let once = |shared, delivery: &_| match mask.take() {
-                        Some(mask) => mask(shared, delivery),
-                        None => Err(Refusal::OutOfStep.into()),
-                    };
-                    let (next, answer) = state.answer(&message, once)?;
-                    match self.say(round, answer).await {
-                        // The round may be over before the answer to the last message is heard.
-                        Err(ClientError::Refused(status)) if next.is_none() && status.code() == Code::NotFound => {}
-                        said => said?,
-                    }
-                    site = next;
-                }
+                Some(message) => participation.hear(ended, message, &mut mask)?,
                 // Whoever is not among those who go on hears nothing more.
                 None if over || ended > steps => {
                     return Err(Refusal::LeftOut("sites that the round goes on with").into());
                 }
-                None => {
-                    // An aggregator that has nothing to say takes its time; one that does not is not asked without a pause.
-                    tokio::time::sleep(PAUSE).await;
-                    site = Some(state);
-                }
+                // An aggregator that has nothing to say takes its time; one that does not is not asked without a pause.
+                None => tokio::time::sleep(PAUSE).await,
             }
-            steps = ended;
         }
-        Ok(())
     }
 
     fn calls(&self) -> AggregationClient<Channel> {

@@ -12,8 +12,10 @@ use tokio::runtime::Runtime;
 use volet_federated::aggregator::Camera;
 use volet_federated::client::{ClientError, Credentials, Link};
 use volet_federated::lineage::{Accepted, Lineage, Release};
-use volet_federated::secagg::{Advertised, Authority, Demands, Identity, Shared, Site, Terms};
+use volet_federated::participation::Participation;
+use volet_federated::secagg::{Authority, Demands, Identity, Shared, Terms};
 use volet_federated::signing::{SigningKey, VerifyingKey};
+use volet_federated::storage::MemoryStorage;
 use volet_federated::{CohortSize, RoundId};
 
 const SITES: u8 = 6;
@@ -96,10 +98,11 @@ async fn live(camera: Camera, site: u8, token: String) -> u64 {
         }
         let demands = Demands { minimum: CohortSize::new(6).unwrap(), corrupt_per_mille: 100, security_bits: 80 };
         let identity = Identity::new(signing, enrolment);
-        let (state, message) = Advertised::start(terms, &demands, authority, identity).unwrap();
+        let storage = MemoryStorage::default();
+        let mut participation = Participation::begin(storage, terms, &demands, authority, identity).unwrap();
         let mask =
             |shared: Shared, delivery: &_| Ok::<_, ClientError>(shared.mask_unprotected(delivery, &values(site))?);
-        link.take_part(round, Site::Advertised(Box::new(state)), message, mask).await.unwrap();
+        link.take_part(&mut participation, mask).await.unwrap();
         rounds = round.number();
         // Until it is over.
         while !link.hear(round, 5).await.unwrap().2 {}

@@ -14,10 +14,11 @@ use tokio::sync::{Notify, oneshot};
 use tonic::Code;
 use volet_federated::aggregator::{CertificateAuthority, Certified, Coordinator, Limits, Rounds, Service, Serving};
 use volet_federated::client::{ClientError, Credentials, Link};
+use volet_federated::participation::Participation;
 use volet_federated::round::{Kind, Outcome, Patience, Plan};
-use volet_federated::secagg::{Advertised, Authority, Demands, Identity, Modulus, Risk, Site, Terms, ToServer, enrol};
+use volet_federated::secagg::{Authority, Demands, Identity, Modulus, Risk, Terms, ToServer, enrol};
 use volet_federated::signing::{SigningKey, VerifyingKey};
-use volet_federated::storage::DirStorage;
+use volet_federated::storage::{DirStorage, MemoryStorage};
 use volet_federated::{CohortSize, RoundId, TaskId};
 use volet_proto::v1;
 
@@ -205,11 +206,13 @@ impl Running {
 async fn take_part(link: Link, site: u8, enrolment: [u8; 64], number: u64) -> Result<(), ClientError> {
     let demands = Demands { minimum: CohortSize::new(3).unwrap(), corrupt_per_mille: 0, security_bits: 40 };
     let identity = Identity::new(camera(site), enrolment);
-    let (state, message) = Advertised::start(plan(number).terms, &demands, Authority((&team()).into()), identity)?;
+    let authority = Authority((&team()).into());
+    let mut participation =
+        Participation::begin(MemoryStorage::default(), plan(number).terms, &demands, authority, identity)?;
     let mask = |shared: volet_federated::secagg::Shared, delivery: &_| {
         shared.mask_unprotected(delivery, &values(site)).map_err(ClientError::from)
     };
-    link.take_part(round(number), Site::Advertised(Box::new(state)), message, mask).await
+    link.take_part(&mut participation, mask).await
 }
 
 fn expected() -> Vec<i32> {

@@ -16,7 +16,7 @@ const HEADER: usize = 20;
 /// The greatest record, bytes: far beyond any message.
 const LARGEST: usize = 256 << 20;
 
-pub(super) struct Log<S> {
+pub(crate) struct Log<S> {
     storage: S,
     end: End,
     /// Whether the file's name is durable.
@@ -32,7 +32,7 @@ struct End {
 
 impl<S: Storage> Log<S> {
     /// Opens the log, and hands its records out in their order; none where there is no log yet.
-    pub(super) fn open(mut storage: S, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<Self> {
+    pub(crate) fn open(mut storage: S, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<Self> {
         let named = storage.list()?.iter().any(|name| name == NAME);
         let mut end = End::default();
         if named {
@@ -44,12 +44,12 @@ impl<S: Storage> Log<S> {
     }
 
     /// Writes a record. It is there for good after [`sync`](Self::sync).
-    pub(super) fn append(&mut self, record: &[u8]) -> io::Result<()> {
+    pub(crate) fn append(&mut self, record: &[u8]) -> io::Result<()> {
         self.end = self.end.write(&mut self.storage, NAME, record)?;
         Ok(())
     }
 
-    pub(super) fn sync(&mut self) -> io::Result<()> {
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
         self.storage.sync(NAME)?;
         if !self.named {
             self.storage.sync_dir()?;
@@ -59,12 +59,12 @@ impl<S: Storage> Log<S> {
     }
 
     #[cfg(test)]
-    pub(super) fn into_storage(self) -> S {
+    pub(crate) fn into_storage(self) -> S {
         self.storage
     }
 
     /// Removes the log, for good, and gives the storage back.
-    pub(super) fn remove(mut self) -> io::Result<S> {
+    pub(crate) fn remove(mut self) -> io::Result<S> {
         self.storage.remove(NAME)?;
         self.storage.sync_dir()?;
         Ok(self.storage)

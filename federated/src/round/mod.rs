@@ -9,7 +9,7 @@
 //! their masks; it is removed with the round.
 
 mod driver;
-mod log;
+pub(crate) mod log;
 mod plan;
 
 pub use driver::{Outcome, Receipt, Round, RoundError};

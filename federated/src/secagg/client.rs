@@ -15,7 +15,7 @@ use super::members::Members;
 use super::outgoing::{Unsealed, residues};
 use super::pack::pack;
 use super::roster::Roster;
-use super::shamir::{Seed, Share};
+use super::shamir::{RoundSecret, Seed, Share};
 use super::terms::Terms;
 use super::{Demands, Refusal, ToServer, ToSite};
 use crate::mechanism::Noised;
@@ -27,6 +27,11 @@ pub(super) const PAIRWISE: &str = "volet 2026-11 secure aggregation: pairwise ma
 pub(super) const OWN: &str = "volet 2026-11 secure aggregation: own mask";
 /// What the X25519 secret of pairwise masks is derived under.
 pub(super) const MASK_SECRET: &str = "volet 2026-11 secure aggregation: mask secret";
+const OWN_SEED: &str = "volet 2026-11 secure aggregation: seed of own mask";
+const MASK_SEED: &str = "volet 2026-11 secure aggregation: seed of mask secret";
+const CHANNEL_SEED: &str = "volet 2026-11 secure aggregation: seed of channel secret";
+const OWN_SHARES: &str = "volet 2026-11 secure aggregation: shares of own mask's seed";
+const MASK_SHARES: &str = "volet 2026-11 secure aggregation: shares of mask secret's seed";
 const CHANNEL_SECRET: &str = "volet 2026-11 secure aggregation: channel secret";
 const CHANNEL: &str = "volet 2026-11 secure aggregation: channel";
 /// Bytes of what is sealed to a neighbour: two shares.
@@ -49,6 +54,7 @@ pub struct Advertised {
     terms: Terms,
     authority: Authority,
     identity: Identity,
+    secret: RoundSecret,
     channel: ExchangeSecret,
     mask: ExchangeSecret,
     mask_seed: Seed,
@@ -128,13 +134,29 @@ impl Advertised {
         authority: Authority,
         identity: Identity,
     ) -> Result<(Self, v1::Advertisement), Refusal> {
+        Self::with(RoundSecret::random()?, terms, demands, authority, identity)
+    }
+
+    /// The same with a secret that was kept: everything that follows is what it was, given the same messages.
+    ///
+    /// # Errors
+    /// [`Refusal::Demands`].
+    pub fn with(
+        secret: RoundSecret,
+        terms: Terms,
+        demands: &Demands,
+        authority: Authority,
+        identity: Identity,
+    ) -> Result<(Self, v1::Advertisement), Refusal> {
         demands.check(&terms)?;
-        let (own_seed, mask_seed, channel_seed) = (Seed::random()?, Seed::random()?, Seed::random()?);
+        let digest = terms.digest();
+        let [own_seed, mask_seed, channel_seed] =
+            [OWN_SEED, MASK_SEED, CHANNEL_SEED].map(|context| secret.seed(context, &digest));
         let mask = ExchangeSecret::new(mask_seed.key(MASK_SECRET));
         let channel = ExchangeSecret::new(channel_seed.key(CHANNEL_SECRET));
         let (mask_key, channel_key) = (mask.public(), channel.public());
         let commitment = commit(&own_seed);
-        let claims: [&[u8]; 4] = [&terms.digest(), &channel_key, &mask_key, &commitment];
+        let claims: [&[u8]; 4] = [&digest, &channel_key, &mask_key, &commitment];
         let sent = v1::Advertisement {
             identity: identity.public().to_vec(),
             enrolment: identity.enrolment().to_vec(),
@@ -144,7 +166,7 @@ impl Advertised {
             signature: identity.sign(Statement::TakesPart, &claims).to_vec(),
         };
         let message = sent.clone();
-        Ok((Self { terms, authority, identity, channel, mask, mask_seed, own_seed, sent }, message))
+        Ok((Self { terms, authority, identity, secret, channel, mask, mask_seed, own_seed, sent }, message))
     }
 
     /// Checks the roster and shares this site's two seeds with its neighbours.
@@ -158,8 +180,10 @@ impl Advertised {
         let index = own.filter(|&i| message.members.get(i as usize) == Some(&self.sent)).ok_or(Refusal::NotMyKeys)?;
         let neighbours = roster.graph.neighbours(index);
         let threshold = roster.parameters.threshold();
-        let own_shares = self.own_seed.split(threshold, &neighbours)?;
-        let mask_shares = self.mask_seed.split(threshold, &neighbours)?;
+        // Another roster has other shares: what was dealt to one says nothing beside what was dealt to another.
+        let stream = |context| self.secret.stream(context, &roster.digest);
+        let own_shares = self.own_seed.split(threshold, &neighbours, stream(OWN_SHARES));
+        let mask_shares = self.mask_seed.split(threshold, &neighbours, stream(MASK_SHARES));
         let mut inbound = BTreeMap::new();
         let mut upload = v1::ShareUpload::default();
         for ((&neighbour, own), mask) in neighbours.iter().zip(&own_shares).zip(&mask_shares) {
@@ -197,6 +221,17 @@ impl Shared {
         Ok((masked, Unsealed::new(message, reservation)))
     }
 
+    /// The state after a vector that was masked, and sealed, before the process was killed: of the same secret, by the same
+    /// messages.
+    ///
+    /// # Errors
+    /// As [`mask`](Self::mask), and [`Refusal::OtherMasks`]: the vector was masked towards others.
+    pub fn masked(self, message: &v1::ShareDelivery, sealed: &v1::MaskedVector) -> Result<Masked, Refusal> {
+        let (masked, _) = self.receive(message)?;
+        let own = masked.signature();
+        if own.as_slice() == sealed.signature { Ok(masked) } else { Err(Refusal::OtherMasks) }
+    }
+
     /// The same without noise or a ledger, for simulators and benchmarks: the feature that this needs is no camera's.
     ///
     /// # Errors
@@ -215,12 +250,32 @@ impl Shared {
         message: &v1::ShareDelivery,
         mut vector: Vec<u32>,
     ) -> Result<(Masked, v1::MaskedVector), Refusal> {
-        let Self { round, own_seed, mask: secret, inbound } = self;
-        let (terms, roster) = (&round.terms, &round.roster);
+        let terms = self.round.terms;
         if vector.len() != terms.dimension() {
             return Err(Refusal::Length { have: vector.len(), need: terms.dimension() });
         }
-        let sharers = Members::read(&message.sharers, roster.members.len()).ok_or(Refusal::Bitmap)?;
+        let (masked, Masks { own_seed, mask: secret, neighbours }) = self.receive(message)?;
+        let roster = &masked.round.roster;
+        mask::add(&mut vector, &Zeroizing::new(own_seed.key(OWN)));
+        for neighbour in neighbours {
+            let member = roster.members.get(neighbour as usize).ok_or(Refusal::Malformed(neighbour))?;
+            let key = secret.agree(&member.mask, PAIRWISE, &roster.digest, &[]);
+            let key = key.ok_or(Refusal::Malformed(neighbour))?;
+            if masked.round.index < neighbour {
+                mask::add(&mut vector, &key);
+            } else {
+                mask::subtract(&mut vector, &key);
+            }
+        }
+        let packed = pack(&vector, terms.modulus());
+        let signature = masked.signature().to_vec();
+        Ok((masked, v1::MaskedVector { packed, signature }))
+    }
+
+    /// Opens what neighbours sealed to this site; what the vector is to be masked with.
+    fn receive(self, message: &v1::ShareDelivery) -> Result<(Masked, Masks), Refusal> {
+        let Self { round, own_seed, mask, inbound } = self;
+        let sharers = Members::read(&message.sharers, round.roster.members.len()).ok_or(Refusal::Bitmap)?;
         round.enough("sites that shared", &sharers)?;
         let mut held = BTreeMap::new();
         for sealed in &message.shares {
@@ -236,21 +291,24 @@ impl Shared {
                 held.insert(sealed.member, shares);
             }
         }
-        mask::add(&mut vector, &Zeroizing::new(own_seed.key(OWN)));
-        for &neighbour in inbound.keys().filter(|&&n| sharers.contains(n)) {
-            let member = roster.members.get(neighbour as usize).ok_or(Refusal::Malformed(neighbour))?;
-            let key = secret.agree(&member.mask, PAIRWISE, &roster.digest, &[]);
-            let key = key.ok_or(Refusal::Malformed(neighbour))?;
-            if round.index < neighbour { mask::add(&mut vector, &key) } else { mask::subtract(&mut vector, &key) }
-        }
-        let packed = pack(&vector, terms.modulus());
-        let digest = masking(roster, &sharers);
-        let signature = round.identity.sign(Statement::Masked, &[&digest]).to_vec();
-        Ok((Masked { round, sharers, held }, v1::MaskedVector { packed, signature }))
+        let neighbours = inbound.keys().copied().filter(|&n| sharers.contains(n)).collect();
+        Ok((Masked { round, sharers, held }, Masks { own_seed, mask, neighbours }))
     }
 }
 
+/// What a vector is masked with.
+struct Masks {
+    own_seed: Seed,
+    mask: ExchangeSecret,
+    neighbours: Vec<u32>,
+}
+
 impl Masked {
+    /// This site's word for whom it was told to have shared: Ed25519 gives the same each time.
+    fn signature(&self) -> [u8; 64] {
+        self.round.identity.sign(Statement::Masked, &[&masking(&self.round.roster, &self.sharers)])
+    }
+
     /// Signs the set of survivors that the server names.
     ///
     /// # Errors

@@ -36,6 +36,7 @@ pub use outgoing::{Unsealed, sealed};
 pub(crate) use pack::packed_len;
 pub use parameters::{Parameters, Risk, TooRisky};
 pub use server::Server;
+pub use shamir::RoundSecret;
 pub use terms::{Modulus, Terms, TermsError};
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -189,6 +190,8 @@ pub enum Refusal {
     Survivors,
     #[error("the vector has {have} values, and the terms say {need}")]
     Length { have: usize, need: usize },
+    #[error("the update was sealed under masks of another roster: the round is lost to this site")]
+    OtherMasks,
     #[error("the message belongs to another step than this site is at")]
     OutOfStep,
     #[error("the budget was reserved for another round")]

@@ -11,6 +11,14 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct Seed(Scalar);
 
+/// What a site's secrets of one round are derived from, so that a process that was killed goes on with the very same: 32 bytes
+/// of the operating system, and of one round only.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct RoundSecret([u8; 32]);
+
+/// A stream of uniform elements.
+pub(crate) struct Scalars(blake3::OutputReader);
+
 /// One holder's share of a seed.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct Share(Scalar);
@@ -18,7 +26,9 @@ pub(crate) struct Share(Scalar);
 impl Seed {
     /// A fresh seed from the operating system's generator.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
-        random_scalar().map(Self)
+        let mut bytes = [0; 64];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(uniform(bytes)))
     }
 
     /// A key for one purpose.
@@ -26,9 +36,10 @@ impl Seed {
         blake3::derive_key(context, self.0.as_bytes())
     }
 
-    /// Shares of the seed, one for each index, of which `threshold` reconstruct it and fewer say nothing.
-    pub(crate) fn split(&self, threshold: usize, indices: &[u32]) -> Result<Vec<Share>, getrandom::Error> {
-        let mut coefficients = (1..threshold).map(|_| random_scalar()).collect::<Result<Vec<_>, _>>()?;
+    /// Shares of the seed, one for each index, of which `threshold` reconstruct it and fewer say nothing. The stream must
+    /// serve nothing else.
+    pub(crate) fn split(&self, threshold: usize, indices: &[u32], mut stream: Scalars) -> Vec<Share> {
+        let mut coefficients: Vec<Scalar> = (1..threshold).map(|_| stream.next()).collect();
         let at = |index: u32| {
             let x = place(index);
             // Horner's rule from the highest coefficient down.
@@ -36,7 +47,47 @@ impl Seed {
         };
         let shares = indices.iter().map(|&index| at(index)).collect();
         coefficients.zeroize();
-        Ok(shares)
+        shares
+    }
+}
+
+impl RoundSecret {
+    /// A fresh one.
+    ///
+    /// # Errors
+    /// The operating system gives no random bytes.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut secret = Self([0; 32]);
+        getrandom::fill(&mut secret.0)?;
+        Ok(secret)
+    }
+
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// A seed for one purpose in what `bound` is the digest of.
+    pub(crate) fn seed(&self, context: &str, bound: &[u8; 32]) -> Seed {
+        Seed(self.stream(context, bound).next())
+    }
+
+    /// Elements for one purpose in what `bound` is the digest of.
+    pub(crate) fn stream(&self, context: &str, bound: &[u8; 32]) -> Scalars {
+        let mut hasher = blake3::Hasher::new_derive_key(context);
+        hasher.update(&self.0).update(bound);
+        Scalars(hasher.finalize_xof())
+    }
+}
+
+impl Scalars {
+    fn next(&mut self) -> Scalar {
+        let mut bytes = [0; 64];
+        self.0.fill(&mut bytes);
+        uniform(bytes)
     }
 }
 
@@ -94,13 +145,11 @@ fn place(index: u32) -> Scalar {
     Scalar::from(u64::from(index) + 1)
 }
 
-fn random_scalar() -> Result<Scalar, getrandom::Error> {
-    // 512 bits reduced modulo 2^252 leave no bias that matters.
-    let mut bytes = [0; 64];
-    getrandom::fill(&mut bytes)?;
+/// 512 bits reduced modulo 2^252 leave no bias that matters.
+fn uniform(mut bytes: [u8; 64]) -> Scalar {
     let scalar = Scalar::from_bytes_mod_order_wide(&bytes);
     bytes.zeroize();
-    Ok(scalar)
+    scalar
 }
 
 #[cfg(test)]
@@ -115,8 +164,9 @@ mod tests {
             threshold in 1_usize..20, extra in 0_usize..20, skip in 0_usize..20,
         ) {
             let holders: Vec<u32> = (0..(threshold + extra) as u32).map(|i| i * 7).collect();
-            let seed = Seed::random().unwrap();
-            let shares = seed.split(threshold, &holders).unwrap();
+            let secret = RoundSecret::random().unwrap();
+            let seed = secret.seed("a test's seed", &[1; 32]);
+            let shares = seed.split(threshold, &holders, secret.stream("a test's shares", &[2; 32]));
             let from = |range: std::ops::Range<usize>| {
                 Weights::of(&holders[range.clone()]).combine(shares[range].iter())
             };
