@@ -12,12 +12,16 @@ use tract_onnx::prelude::*;
 
 use crate::decode::{Context, DecodeError, Output};
 use crate::geometry::{Detection, ObjectClass, join_parts, non_maximum_suppression};
+use crate::learned::{self, LearnedError};
 use crate::manifest::{ChannelOrder, InputSpec, Manifest, ManifestError};
 
-/// A verified model file, and its plans for the input sizes that were asked for so far.
+/// A verified model file, what was learned since, and its plans for the input sizes that were asked for so far.
 pub struct Model {
     manifest: Manifest,
-    file: Vec<u8>,
+    /// Shared by all that learned from it.
+    file: Arc<Vec<u8>>,
+    /// Added to the trainable part; checked.
+    learned: Option<Arc<[f32]>>,
     ready: Mutex<Vec<Detector>>,
 }
 
@@ -31,7 +35,7 @@ impl Model {
     /// See [`ManifestError`].
     pub fn open(manifest: &Path) -> Result<Self, ManifestError> {
         let (manifest, file) = Manifest::read(manifest)?;
-        Ok(Self { manifest, file, ready: Mutex::default() })
+        Ok(Self { manifest, file: Arc::new(file), learned: None, ready: Mutex::default() })
     }
 
     /// A model from memory.
@@ -40,7 +44,23 @@ impl Model {
     /// The file's hash is not the manifest's.
     pub fn new(manifest: Manifest, file: Vec<u8>) -> Result<Self, ManifestError> {
         manifest.verify(&file)?;
-        Ok(Self { manifest, file, ready: Mutex::default() })
+        Ok(Self { manifest, file: Arc::new(file), learned: None, ready: Mutex::default() })
+    }
+
+    /// The same file with other values learned, which the caller has checked.
+    pub(crate) fn with_learned(&self, learned: Arc<[f32]>) -> Self {
+        let (manifest, file) = (self.manifest.clone(), Arc::clone(&self.file));
+        Self { manifest, file, learned: Some(learned), ready: Mutex::default() }
+    }
+
+    /// The bytes of the file that the manifest names.
+    pub(crate) fn file(&self) -> &[u8] {
+        &self.file
+    }
+
+    /// What is added to the trainable part.
+    pub(crate) fn learned_values(&self) -> Option<&[f32]> {
+        self.learned.as_deref()
     }
 
     /// What this model is.
@@ -67,7 +87,7 @@ impl Model {
         if let Some(found) = ready.iter().find(|d| d.input_size() == size) {
             return Ok(found.clone());
         }
-        let built = Detector::new(self.manifest.clone(), &self.file, Some(size))?;
+        let built = Detector::prepare(self.manifest.clone(), &self.file, self.learned_values(), Some(size))?;
         if ready.len() >= MODEL_KEEPS {
             ready.remove(0);
         }
@@ -97,6 +117,8 @@ pub enum LoadError {
     Network { name: String, reason: String },
     #[error("model {name}: weights {tensor} hold values that are not numbers; the file is damaged, get it again")]
     NotFinite { name: String, tensor: String },
+    #[error(transparent)]
+    Learned(#[from] LearnedError),
 }
 
 /// Why a picture could not be searched. The caller must treat the picture as unseen (guarantee G2).
@@ -120,10 +142,20 @@ impl Detector {
     /// not finite.
     pub fn new(manifest: Manifest, model: &[u8], size: Option<(u32, u32)>) -> Result<Self, LoadError> {
         manifest.verify(model)?;
+        Self::prepare(manifest, model, None, size)
+    }
+
+    /// Prepares a verified file with `learned` added to its trainable part.
+    fn prepare(
+        manifest: Manifest,
+        model: &[u8],
+        learned: Option<&[f32]>,
+        size: Option<(u32, u32)>,
+    ) -> Result<Self, LoadError> {
         let (width, height) = size.unwrap_or((manifest.input.width, manifest.input.height));
         manifest.input.check_size(width, height)?;
         // The importer meets whatever bytes a user hands in; should it panic on them, that is an error like others.
-        let built = catch_unwind(AssertUnwindSafe(|| build(&manifest, model, width, height)));
+        let built = catch_unwind(AssertUnwindSafe(|| build(&manifest, model, learned, (width, height))));
         let (plan, output_names) = built.unwrap_or_else(|_| {
             Err(LoadError::Network { name: manifest.name.clone(), reason: "the importer panicked on it".to_owned() })
         })?;
@@ -183,10 +215,16 @@ impl std::fmt::Debug for Detector {
 
 type Built = (Arc<TypedRunnableModel>, Vec<String>);
 
-fn build(manifest: &Manifest, model: &[u8], width: u32, height: u32) -> Result<Built, LoadError> {
+fn build(
+    manifest: &Manifest,
+    model: &[u8],
+    learned: Option<&[f32]>,
+    (width, height): (u32, u32),
+) -> Result<Built, LoadError> {
     let network = |e: TractError| LoadError::Network { name: manifest.name.clone(), reason: format!("{e:#}") };
     let onnx = tract_onnx::onnx();
     let mut proto = onnx.proto_model_for_read(&mut &model[..]).map_err(network)?;
+    learned::add(manifest, &mut proto, learned)?;
     let graph = proto.graph.as_mut().ok_or_else(|| network(TractError::msg("it holds no graph")))?;
     for tensor in &graph.initializer {
         let typed = tensor.data_type == DataType::Float as i32;

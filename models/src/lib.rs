@@ -11,6 +11,7 @@ pub mod builtin;
 pub mod decode;
 mod detector;
 mod geometry;
+mod learned;
 mod manifest;
 pub mod net;
 pub mod score;
@@ -19,4 +20,5 @@ pub mod train;
 
 pub use detector::{DetectError, Detector, LoadError, Model, NetInput, PixelWriter};
 pub use geometry::{BBox, Detection, ObjectClass, non_maximum_suppression};
+pub use learned::LearnedError;
 pub use manifest::{ChannelOrder, Digest, InputSpec, Manifest, ManifestError, Quality, Thresholds, Trainable};

@@ -248,6 +248,10 @@ impl Manifest {
         if (1..self.classes.len()).any(|i| self.classes[..i].contains(&self.classes[i])) {
             return fail("classes", "a class is named twice");
         }
+        let trainable = &self.trainable.initializers;
+        if (1..trainable.len()).any(|i| trainable[..i].contains(&trainable[i])) {
+            return fail("trainable.initializers", "an initialiser is named twice");
+        }
         let t = &self.thresholds;
         if !(t.score > 0.0 && t.score < 1.0) {
             return fail("thresholds.score", "it must lie between 0 and 1");

@@ -15,6 +15,7 @@ mod weights;
 
 pub use onnx::{read_model, write_model};
 pub use weights::{Tensor, Weights};
+pub(crate) use weights::{read as read_tensor, write as write_tensor};
 
 use crate::ObjectClass;
 use serde::{Deserialize, Serialize};

@@ -101,7 +101,7 @@ fn dims(shape: &[usize]) -> Vec<i64> {
 }
 
 /// The ONNX form of a tensor, little-endian raw data.
-pub(super) fn write(name: &str, tensor: &Tensor) -> pb::TensorProto {
+pub(crate) fn write(name: &str, tensor: &Tensor) -> pb::TensorProto {
     pb::TensorProto {
         name: name.to_owned(),
         dims: dims(&tensor.shape),
@@ -111,7 +111,8 @@ pub(super) fn write(name: &str, tensor: &Tensor) -> pb::TensorProto {
     }
 }
 
-fn read(proto: &pb::TensorProto) -> Result<Tensor, NetError> {
+/// The tensor that an f32 initialiser holds.
+pub(crate) fn read(proto: &pb::TensorProto) -> Result<Tensor, NetError> {
     let fail = |why: &str| NetError::Onnx(format!("initialiser {:?} {why}", proto.name));
     let shape = proto
         .dims
