@@ -10,6 +10,7 @@ use volet_models::{DetectError, Detection, Detector, LoadError, Model, NetInput,
 
 use crate::frame::{Geometry, RawFrame};
 use crate::sample::{Sampler, Window};
+use crate::slot::ModelSlot;
 
 /// Finds things in single frames.
 pub trait Detect: Send {
@@ -53,8 +54,12 @@ const TILE_OVERLAP: f32 = 1.3;
 /// Frames are enlarged at most this much for the network.
 const MAX_ENLARGEMENT: u32 = 2;
 
-/// Searches frames with a network, of whatever size they are.
+/// Searches frames with a network, of whatever size they are. Each frame is searched wholly by the model that is in use when
+/// its search begins.
 pub struct NetworkSearch {
+    slot: ModelSlot,
+    /// What was in the slot when it was last looked at; not in use where it cannot be made ready.
+    seen: Arc<Model>,
     model: Arc<Model>,
     config: SearchConfig,
     sampler: Sampler,
@@ -62,9 +67,11 @@ pub struct NetworkSearch {
 }
 
 impl NetworkSearch {
-    /// A search with `model`; plans are shared with other searches that use it.
-    pub fn new(model: Arc<Model>, config: SearchConfig) -> Self {
-        Self { model, config, sampler: Sampler::new(), prepared: None }
+    /// A search with `model`, or with whatever is in a slot; plans are shared with other searches that use it.
+    pub fn new(model: impl Into<ModelSlot>, config: SearchConfig) -> Self {
+        let slot = model.into();
+        let model = slot.get();
+        Self { slot, seen: Arc::clone(&model), model, config, sampler: Sampler::new(), prepared: None }
     }
 
     /// Makes the network ready for frames of this size, so that one that can't run is known before anything is
@@ -75,6 +82,23 @@ impl NetworkSearch {
     pub fn prepare(&self, geometry: Geometry) -> Result<(), SearchError> {
         self.model.at(Some(self.input_size(Window::whole(geometry))))?;
         Ok(())
+    }
+
+    /// Takes the model that is in use now, if it can be made ready; else the one before goes on.
+    fn follow(&mut self, window: Window) {
+        let now = self.slot.get();
+        if Arc::ptr_eq(&now, &self.seen) {
+            return;
+        }
+        self.seen = Arc::clone(&now);
+        let before = std::mem::replace(&mut self.model, now);
+        match self.model.at(Some(self.input_size(window))) {
+            Ok(_) => self.prepared = None,
+            Err(error) => {
+                tracing::error!(%error, "a new model cannot be used; the one before goes on");
+                self.model = before;
+            }
+        }
     }
 
     fn min_score(&self) -> f32 {
@@ -119,6 +143,7 @@ impl NetworkSearch {
 impl Detect for NetworkSearch {
     fn detect(&mut self, frame: &RawFrame) -> Result<Vec<Detection>, SearchError> {
         let geometry = frame.geometry();
+        self.follow(Window::whole(geometry));
         let mut found = self.search(frame, Window::whole(geometry))?;
         if self.config.tiles > 1 {
             let mut cut = Vec::new();

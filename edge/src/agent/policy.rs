@@ -109,7 +109,8 @@ impl PolicyFile {
     /// A [`PolicyFileError`].
     pub fn policy(&self, installed: LineageId, today: Day) -> Result<Policy, PolicyFileError> {
         let delta = Delta::new(self.delta)?;
-        let rho = |epsilon: f64| -> Result<Rho, AccountingError> { Ok(zcdp::largest_rho(Epsilon::new(epsilon)?, delta)) };
+        let rho =
+            |epsilon: f64| -> Result<Rho, AccountingError> { Ok(zcdp::largest_rho(Epsilon::new(epsilon)?, delta)) };
         let Epsilons { round, day, lineage, lifetime } = self.epsilon;
         let lineages = match &self.lineages {
             None => [installed].into(),
@@ -145,7 +146,7 @@ pub enum OwnerError {
     #[error("{} holds no owner's key: make one with `volet-edge owner --out FILE`", .0.display())]
     NoKey(PathBuf),
     #[error("the operating system gives no random bytes: {0}")]
-    Entropy(#[from] getrandom::Error),
+    Entropy(getrandom::Error),
 }
 
 /// Makes an owner's signing key in a new file that its owner alone may read.
@@ -154,7 +155,7 @@ pub enum OwnerError {
 /// An [`OwnerError`].
 pub fn make_owner(path: &Path) -> Result<SigningKey, OwnerError> {
     let mut bytes = zeroize::Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *bytes)?;
+    getrandom::fill(&mut *bytes).map_err(OwnerError::Entropy)?;
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = file.map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => OwnerError::Exists(path.to_owned()),

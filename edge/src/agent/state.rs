@@ -94,10 +94,6 @@ impl State {
         self.path.join(name)
     }
 
-    pub(super) fn folder(&self) -> &Path {
-        &self.path
-    }
-
     /// A folder in this one.
     pub(super) fn inner(&self, name: &str) -> Result<DirStorage, StateError> {
         Ok(DirStorage::open(&self.path.join(name))?)
