@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{self, tensor_proto::DataType};
 use tract_onnx::prelude::*;
 
 use crate::decode::{Context, DecodeError, Output};
@@ -222,10 +222,9 @@ fn build(
     (width, height): (u32, u32),
 ) -> Result<Built, LoadError> {
     let network = |e: TractError| LoadError::Network { name: manifest.name.clone(), reason: format!("{e:#}") };
-    let onnx = tract_onnx::onnx();
-    let mut proto = onnx.proto_model_for_read(&mut &model[..]).map_err(network)?;
+    let mut proto = tract_onnx::onnx().proto_model_for_read(&mut &model[..]).map_err(network)?;
     learned::add(manifest, &mut proto, learned)?;
-    let graph = proto.graph.as_mut().ok_or_else(|| network(TractError::msg("it holds no graph")))?;
+    let graph = proto.graph.as_ref().ok_or_else(|| network(TractError::msg("it holds no graph")))?;
     for tensor in &graph.initializer {
         let typed = tensor.data_type == DataType::Float as i32;
         let raw = tensor.raw_data.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b));
@@ -234,19 +233,22 @@ fn build(
         }
     }
     let output_names = graph.output.iter().map(|o| o.name.clone()).collect();
-    // Shapes that the file declares between its layers, and for its outputs, hold for its own input size only.
-    graph.value_info.clear();
-    let shape = [1, 3, height as usize, width as usize];
-    let mut model = onnx.model_for_proto_model(&proto).map_err(network)?;
-    for outlet in model.output_outlets().map_err(network)?.to_vec() {
-        model.set_outlet_fact(outlet, InferenceFact::default()).map_err(network)?;
-    }
-    let plan = model
-        .with_input_fact(0, f32::fact(shape).into())
-        .and_then(InferenceModel::into_optimized)
-        .and_then(|m| m.into_runnable())
-        .map_err(network)?;
+    let plan = plan(proto, (width, height)).map_err(network)?;
     Ok((plan, output_names))
+}
+
+/// The optimised plan of a network for one size of its input.
+pub(crate) fn plan(mut proto: pb::ModelProto, (width, height): (u32, u32)) -> TractResult<Arc<TypedRunnableModel>> {
+    // Shapes that the file declares between its layers, and for its outputs, hold for its own input size only.
+    if let Some(graph) = proto.graph.as_mut() {
+        graph.value_info.clear();
+    }
+    let shape = [1, 3, height as usize, width as usize];
+    let mut model = tract_onnx::onnx().model_for_proto_model(&proto)?;
+    for outlet in model.output_outlets()?.to_vec() {
+        model.set_outlet_fact(outlet, InferenceFact::default())?;
+    }
+    model.with_input_fact(0, f32::fact(shape).into())?.into_optimized()?.into_runnable()
 }
 
 /// A network's input: three planes of pixels in the order and scale that the network wants. Raw pixels are wiped
@@ -260,7 +262,7 @@ pub struct NetInput {
 }
 
 impl NetInput {
-    fn new(spec: &InputSpec, width: u32, height: u32) -> Result<Self, DetectError> {
+    pub(crate) fn new(spec: &InputSpec, width: u32, height: u32) -> Result<Self, DetectError> {
         let tensor = Tensor::zero::<f32>(&[1, 3, height as usize, width as usize])
             .map_err(|e| DetectError::Run(format!("{e:#}")))?;
         let order = match spec.channels {
@@ -274,6 +276,12 @@ impl NetInput {
     /// Width and height, pixels.
     pub fn size(&self) -> (u32, u32) {
         (self.width, self.height)
+    }
+
+    /// The tensor that a plan is run on.
+    #[cfg(feature = "adapt")]
+    pub(crate) fn tensor(&self) -> Arc<Tensor> {
+        Arc::clone(&self.tensor)
     }
 
     /// Lets `fill` write the pixels: it is given the writer once.

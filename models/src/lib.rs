@@ -7,13 +7,22 @@
 //! This crate knows no network, no camera and no file formats for pictures: callers fill a
 //! [`NetInput`] and read detections in that input's own pixels.
 
+#[cfg(feature = "adapt")]
+pub mod adapt;
 pub mod builtin;
 pub mod decode;
 mod detector;
+pub mod evaluate;
+mod fit;
 mod geometry;
 mod learned;
+// Training alone uses all of it.
+#[cfg(feature = "adapt")]
+#[cfg_attr(not(feature = "train"), allow(dead_code))]
+mod learning;
 mod manifest;
 pub mod net;
+mod sample;
 pub mod score;
 #[cfg(feature = "train")]
 pub mod train;
@@ -22,3 +31,4 @@ pub use detector::{DetectError, Detector, LoadError, Model, NetInput, PixelWrite
 pub use geometry::{BBox, Detection, ObjectClass, non_maximum_suppression};
 pub use learned::LearnedError;
 pub use manifest::{ChannelOrder, Digest, InputSpec, Manifest, ManifestError, Quality, Thresholds, Trainable};
+pub use sample::{LabelledBox, Sample, SampleError};

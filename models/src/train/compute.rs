@@ -1,6 +1,6 @@
 //! Where a training step is computed, and by which operations. Knows nothing of networks and losses.
 
-use super::ops::{self, BatchStatistics};
+use crate::learning::ops::{self, BatchStatistics};
 use burn::tensor::{Device, Tensor};
 
 /// What computes training steps. On the processor the same recipe gives the same weights; cards may add in another

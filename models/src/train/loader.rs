@@ -5,9 +5,10 @@
 //! are those of steps long enough before s. Timing decides nothing.
 
 use super::mining::{LAG, Mistake, Pool};
-use super::random::Random;
 use super::views::{Frame, View, view};
-use super::{LabelledBox, Recipe, Sample, SampleSource, Shape};
+use super::{Recipe, SampleSource, Shape};
+use crate::learning::random::Random;
+use crate::{LabelledBox, Sample};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender};
 

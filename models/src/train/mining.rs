@@ -3,9 +3,9 @@
 //! Timing decides nothing: a step chooses among the mistakes of steps at least [`LAG`] before it, and what a
 //! resumed run needs is in its checkpoint. Knows no network: levels of numbers in, places in stills out.
 
-use super::LabelledBox;
-use super::loss::{Level, decode};
-use super::random::Random;
+use crate::LabelledBox;
+use crate::learning::loss::{Level, decode};
+use crate::learning::random::Random;
 use crate::net::STRIDES;
 use std::ops::Range;
 

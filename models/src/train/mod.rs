@@ -11,21 +11,19 @@
 mod checkpoint;
 mod compute;
 mod evaluate;
-mod kernels;
 mod loader;
-mod loss;
 mod mining;
 mod model;
-mod ops;
 mod optim;
-mod random;
 mod views;
 
 pub use compute::Compute;
-pub use evaluate::{Quality, detect};
+pub use evaluate::detect;
 pub use views::Augmentation;
 
-use crate::BBox;
+use crate::Sample;
+use crate::evaluate::Quality;
+use crate::learning::loss;
 use crate::net::{Architecture, NetError, Weights, write_model};
 use checkpoint::{State, write_atomically};
 use mining::Mistake;
@@ -34,30 +32,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::time::Instant;
-
-/// One annotated box of a still.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LabelledBox {
-    /// Index into the architecture's classes.
-    pub class: usize,
-    /// Where, in pixels of the still.
-    pub bbox: BBox,
-    /// Neither right nor wrong to find: nothing of this class is learnt inside it.
-    pub ignore: bool,
-}
-
-/// An annotated still.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
-    /// Width in pixels, at least 32.
-    pub width: u32,
-    /// Height in pixels, at least 32.
-    pub height: u32,
-    /// Interleaved RGB, `width * height * 3` bytes.
-    pub rgb: Vec<u8>,
-    /// What is in it.
-    pub boxes: Vec<LabelledBox>,
-}
 
 /// Where stills come from. [`train`] calls it from a background thread.
 pub trait SampleSource: Send + Sync {

@@ -4,9 +4,9 @@
 
 use super::TrainError;
 use super::compute::Compute;
-use super::loss::Level;
-use super::ops::{self, BatchStatistics, EPSILON};
-use super::random::Random;
+use crate::learning::loss::Level;
+use crate::learning::ops::{self, BatchStatistics, EPSILON};
+use crate::learning::random::Random;
 use crate::net::{After, Architecture, Conv, NetError, STRIDES, Tensor as Array, Weights};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};

@@ -1,7 +1,8 @@
-use super::random::Random;
 use super::*;
 use crate::ObjectClass;
+use crate::learning::random::Random;
 use crate::net::Stage;
+use crate::{BBox, LabelledBox};
 use tract_onnx::prelude::*;
 
 const RESUME: How = How { resume: true, compute: Compute::Cpu, other_source: false };

@@ -2,10 +2,9 @@
 //!
 //! Knows no network and no disk. A view is `[3, H, W]` already in the network's input scale.
 
-use super::random::Random;
-use super::{LabelledBox, Sample};
-use crate::BBox;
+use crate::learning::random::Random;
 use crate::net::{INPUT_MEAN, INPUT_SCALE};
+use crate::{BBox, LabelledBox, Sample};
 use image::codecs::jpeg::JpegEncoder;
 use serde::{Deserialize, Serialize};
 

@@ -19,14 +19,14 @@ use std::sync::{Arc, Mutex};
 use super::kernels;
 
 /// Added to a variance before its root is taken.
-pub(super) const EPSILON: f32 = 1e-5;
+pub(crate) const EPSILON: f32 = 1e-5;
 
 /// Where a norm leaves each channel's mean and variance in its batch.
-pub(super) type BatchStatistics = Arc<Mutex<(Vec<f32>, Vec<f32>)>>;
+pub(crate) type BatchStatistics = Arc<Mutex<(Vec<f32>, Vec<f32>)>>;
 
 /// The operations, as burn's dispatch routes them.
 #[backend_extension(Autodiff, Flex)]
-pub(super) trait BlockOps: Backend {
+pub(crate) trait BlockOps: Backend {
     /// Convolution of `[N, C, H, W]` by `[O, C, k, k]`, padding `k / 2`, no bias.
     fn block_conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self>;
 
@@ -42,14 +42,14 @@ pub(super) trait BlockOps: Backend {
 
 /// Convolution of `[N, C, H, W]` by `[O, C, k, k]`, padding `k / 2`, no bias; burn's own, on any device.
 #[cfg(any(test, feature = "cuda", feature = "wgpu"))]
-pub(super) fn plain_conv(x: Tensor<4>, weight: Tensor<4>, stride: usize) -> Tensor<4> {
+pub(crate) fn plain_conv(x: Tensor<4>, weight: Tensor<4>, stride: usize) -> Tensor<4> {
     let pad = weight.dims()[2] / 2;
     conv2d(x, weight, None, ConvOptions::new([stride, stride], [pad, pad], [1, 1], 1))
 }
 
 /// What [`norm`] computes, of burn's own operations, on any device.
 #[cfg(any(test, feature = "cuda", feature = "wgpu"))]
-pub(super) fn plain_norm(
+pub(crate) fn plain_norm(
     x: Tensor<3>,
     gamma: Tensor<1>,
     beta: Tensor<1>,
@@ -68,12 +68,12 @@ pub(super) fn plain_norm(
 }
 
 /// Convolution of `[N, C, H, W]` by `[O, C, k, k]`, padding `k / 2`, no bias.
-pub(super) fn conv(x: Tensor<4>, weight: Tensor<4>, stride: usize) -> Tensor<4> {
+pub(crate) fn conv(x: Tensor<4>, weight: Tensor<4>, stride: usize) -> Tensor<4> {
     Tensor::from_dispatch(Dispatch::block_conv(x.into_dispatch(), weight.into_dispatch(), stride))
 }
 
 /// Batch norm of `[N, C, L]` by its own statistics, which are left in `statistics`; a ReLU when `relu`.
-pub(super) fn norm(
+pub(crate) fn norm(
     x: Tensor<3>,
     gamma: Tensor<1>,
     beta: Tensor<1>,
@@ -194,7 +194,7 @@ mod tests {
     use burn::tensor::{Device, TensorData};
 
     fn noise(shape: &[usize], seed: u64) -> TensorData {
-        let mut random = crate::train::random::Random::new(seed);
+        let mut random = crate::learning::random::Random::new(seed);
         let n = shape.iter().product();
         TensorData::new((0..n).map(|_| random.normal()).collect::<Vec<f32>>(), shape.to_vec())
     }

@@ -153,7 +153,7 @@ fn exchange(data: &[f32], a: usize, b: usize, length: usize) -> Vec<f32> {
 }
 
 /// See [`super::ops::BlockOps::block_conv`].
-pub(super) fn conv(x: &FlexTensor, weight: &FlexTensor, stride: usize) -> FlexTensor {
+pub(crate) fn conv(x: &FlexTensor, weight: &FlexTensor, stride: usize) -> FlexTensor {
     let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
     let ([batch, ..], [outputs, ..]) = (dims::<4>(&x), dims::<4>(&weight));
     let g = Geometry::new(dims(&x), dims(&weight), stride);
@@ -179,7 +179,7 @@ pub(super) fn conv(x: &FlexTensor, weight: &FlexTensor, stride: usize) -> FlexTe
 }
 
 /// Gradients of [`conv`] for its input (when `need_x`) and its weight.
-pub(super) fn conv_backward(
+pub(crate) fn conv_backward(
     x: &FlexTensor,
     weight: &FlexTensor,
     grad: &FlexTensor,
@@ -234,7 +234,7 @@ fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 }
 
 /// Mean and biased variance of each channel of `[N, C, L]`.
-pub(super) fn moments(x: &FlexTensor) -> (Vec<f32>, Vec<f32>) {
+pub(crate) fn moments(x: &FlexTensor) -> (Vec<f32>, Vec<f32>) {
     let x = x.to_contiguous();
     let [batch, channels, length] = dims(&x);
     let data = x.storage::<f32>();
@@ -252,7 +252,7 @@ pub(super) fn moments(x: &FlexTensor) -> (Vec<f32>, Vec<f32>) {
 }
 
 /// See [`super::ops::BlockOps::block_norm`], given the moments.
-pub(super) fn norm(
+pub(crate) fn norm(
     x: &FlexTensor,
     gamma: &FlexTensor,
     beta: &FlexTensor,
@@ -274,7 +274,7 @@ pub(super) fn norm(
 }
 
 /// Gradients of [`norm`] for x, gamma and beta, its statistics' dependence on x included.
-pub(super) fn norm_backward(
+pub(crate) fn norm_backward(
     x: &FlexTensor,
     gamma: &FlexTensor,
     beta: &FlexTensor,

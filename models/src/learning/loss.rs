@@ -5,8 +5,8 @@
 //! al. 2019) with overlapping ranges; the cell nearest to a box's centre is always positive, so that the
 //! smallest faces have one. Knows no tensors library: plain numbers in, plain gradients out.
 
-use super::LabelledBox;
 use crate::BBox;
+use crate::LabelledBox;
 use crate::net::{LOG_DISTANCE, STRIDES};
 
 /// Sizes (square root of the area, pixels) that each level answers for.
@@ -21,31 +21,31 @@ const GAMMA: i32 = 2;
 
 /// One output level of a batch: `[N, K + 4, height, width]`.
 #[derive(Clone, Debug)]
-pub(super) struct Level {
-    pub(super) data: Vec<f32>,
-    pub(super) height: usize,
-    pub(super) width: usize,
+pub(crate) struct Level {
+    pub(crate) data: Vec<f32>,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
 }
 
 /// The loss of a batch.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Losses {
-    pub(super) class: f32,
-    pub(super) bbox: f32,
+pub(crate) struct Losses {
+    pub(crate) class: f32,
+    pub(crate) bbox: f32,
     /// Mean IoU of the positive cells.
-    pub(super) iou: f32,
-    pub(super) positives: usize,
+    pub(crate) iou: f32,
+    pub(crate) positives: usize,
 }
 
 /// The box that a cell's four log-distances mean.
-pub(super) fn decode(stride: f32, column: usize, row: usize, v: [f32; 4]) -> BBox {
+pub(crate) fn decode(stride: f32, column: usize, row: usize, v: [f32; 4]) -> BBox {
     let (cx, cy) = ((column as f32 + 0.5) * stride, (row as f32 + 0.5) * stride);
     let [l, t, r, b] = v.map(|v| stride * v.clamp(LOG_DISTANCE.0, LOG_DISTANCE.1).exp());
     BBox::from_corners(cx - l, cy - t, cx + r, cy + b)
 }
 
 /// Loss and gradient of a batch; `boxes[n]` are those of picture n, `weights[k]` weighs class k.
-pub(super) fn loss(levels: &[Level; 3], boxes: &[Vec<LabelledBox>], weights: &[f32]) -> (Losses, [Vec<f32>; 3]) {
+pub(crate) fn loss(levels: &[Level; 3], boxes: &[Vec<LabelledBox>], weights: &[f32]) -> (Losses, [Vec<f32>; 3]) {
     let mut grads = [0, 1, 2].map(|i: usize| vec![0.0f32; levels[i].data.len()]);
     let mut total = Losses::default();
     let mut iou_sum = 0.0f32;
@@ -211,7 +211,7 @@ fn giou(stride: f32, column: usize, row: usize, v: [f32; 4], truth: &BBox) -> (f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::random::Random;
+    use crate::learning::random::Random;
 
     fn levels(classes: usize, random: &mut Random) -> [Level; 3] {
         STRIDES.map(|s| {

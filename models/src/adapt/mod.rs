@@ -1,0 +1,297 @@
+//! Adaptation: a device trains its model's trainable part on stills of its own, and nothing else of it.
+//!
+//! The network is cut before the first trainable layer on each path. What lies before runs once per view, in tract; the
+//! rest learns for some epochs, in burn, by the loss that trained the whole. Batch norms were folded on export, so
+//! there are none. The result is a difference: added to what was learned before ([`crate::Model::learned`]), or sent
+//! through federated learning's privacy.
+//!
+//! Plain SGD with momentum, not Adam: an update is later cut to a norm and drowned in noise together with
+//! others, and Adam moves every value by about the same length however little the stills say about it, which spends
+//! that norm on nothing. SGD also leaves values alone that have no gradient.
+//!
+//! Memory: what is handed over takes some 0.5 MB per view of 384x256 with the shipped model, kept until the end. The
+//! same model, stills and settings give the same update on the same machine.
+//!
+//! Knows no camera, no labels' origin, no clock and no server.
+
+mod frozen;
+mod tail;
+
+use crate::decode::Decoder;
+use crate::detector::{DetectError, Model};
+use crate::learned::{self, LearnedError};
+use crate::learning::loss::{Level, Losses, loss};
+use crate::learning::random::Random;
+use crate::manifest::{Manifest, ManifestError};
+use crate::net::{STRIDES, read_model};
+use crate::sample::{Sample, SampleError};
+use frozen::{Frozen, View};
+use serde::{Deserialize, Serialize};
+use tail::Tail;
+
+/// How a device learns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Seed of the order of views.
+    pub seed: u64,
+    /// How often every view is seen, 1 to 1000.
+    pub epochs: u32,
+    /// Steps after which learning ends whatever the epochs, at least 1.
+    pub steps: u64,
+    /// Views per step, 1 to 256.
+    pub batch: usize,
+    /// Learning rate, above 0 and below 1.
+    pub rate: f32,
+    /// Share of the last step's direction that the next one keeps, from 0 to below 1.
+    pub momentum: f32,
+    /// Longest gradient that counts in full; longer ones are cut to this norm. Above 0.
+    pub longest: f32,
+    /// Width and height of views, pixels: a size that the network takes. Stills are fitted in whole, shape kept.
+    pub view: (u32, u32),
+    /// Boxes whose shorter side is less than this many pixels of the view are ignored.
+    pub smallest: f32,
+    /// Whether every still is seen mirrored too.
+    pub mirror: bool,
+    /// Weight of each of the manifest's classes, at least 0; empty: all 1. Where nobody labels a class it must weigh 0,
+    /// else the network learns that there is none of it.
+    pub class_weights: Vec<f32>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            epochs: 3,
+            steps: 1000,
+            batch: 8,
+            rate: 0.001,
+            momentum: 0.9,
+            longest: 4.0,
+            view: (384, 256),
+            smallest: 5.0,
+            mirror: true,
+            class_weights: Vec::new(),
+        }
+    }
+}
+
+/// Why a device could not learn.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // the messages say it
+#[non_exhaustive]
+pub enum AdaptError {
+    #[error("the setting `{field}` is not valid: {reason}")]
+    Setting { field: &'static str, reason: &'static str },
+    #[error("there are no stills to learn from; wait until there are some")]
+    NoSamples,
+    #[error(transparent)]
+    Sample(#[from] SampleError),
+    #[error("model {0} has no trainable part; name it in the manifest's `trainable.initializers`")]
+    Nothing(String),
+    #[error("model {0} cannot learn on a device: that takes the decoder `anchor-free` with strides 8, 16 and 32")]
+    Decoder(String),
+    #[error("model {model} cannot learn on a device: at {node:?}: {reason}")]
+    Tail { model: String, node: String, reason: String },
+    #[error("model {model}: the frozen part cannot be run ({reason})")]
+    Network { model: String, reason: String },
+    #[error(transparent)]
+    Learned(#[from] LearnedError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Detect(#[from] DetectError),
+    #[error("the loss diverged at step {0}; lower `rate` and try again")]
+    Diverged(u64),
+    #[error("learning was stopped before its first step; try again when there is more time")]
+    Stopped,
+    #[error("burn: {0}")]
+    Backend(String),
+}
+
+/// Learns from `samples`, beginning with `learned` added to the model's file (what `model` itself had learned does not
+/// count). Returns the update: what `learned` should change by, as long as [`Model::trainable_len`], all finite.
+///
+/// `keep_going` is asked before every view and every step. When it says no, what was learnt so far is returned.
+///
+/// # Errors
+/// Any [`AdaptError`]: no or damaged samples, settings out of range, a model whose trainable part is none or not its
+/// end, divergence, or a stop before the first step.
+pub fn adapt(
+    model: &Model,
+    learned: &[f32],
+    samples: &[Sample],
+    settings: &Settings,
+    keep_going: &dyn Fn() -> bool,
+) -> Result<Vec<f32>, AdaptError> {
+    let mut learner = Learner::new(model, learned, samples, settings, keep_going)?;
+    let before = learner.tail.values();
+    let mut order: Vec<usize> = (0..learner.views.len()).collect();
+    'all: for epoch in 0..settings.epochs {
+        shuffle(&mut order, &mut Random::of(settings.seed, &[u64::from(epoch)]));
+        for batch in order.chunks(settings.batch) {
+            if learner.step >= settings.steps || !keep_going() {
+                break 'all;
+            }
+            let losses = learner.learn(batch)?;
+            tracing::trace!(step = learner.step, class = losses.class, bbox = losses.bbox, "learnt");
+        }
+    }
+    if learner.step == 0 {
+        return Err(AdaptError::Stopped);
+    }
+    let update: Vec<f32> = learner.tail.values().iter().zip(&before).map(|(new, old)| new - old).collect();
+    if update.iter().all(|v| v.is_finite()) { Ok(update) } else { Err(AdaptError::Diverged(learner.step)) }
+}
+
+/// A tail that learns from views.
+struct Learner<'a> {
+    settings: &'a Settings,
+    weights: Vec<f32>,
+    tail: Tail,
+    views: Vec<View>,
+    velocity: Vec<f32>,
+    step: u64,
+}
+
+impl<'a> Learner<'a> {
+    fn new(
+        model: &Model,
+        learned: &[f32],
+        samples: &[Sample],
+        settings: &'a Settings,
+        keep_going: &dyn Fn() -> bool,
+    ) -> Result<Self, AdaptError> {
+        let manifest = model.manifest();
+        settings.check(manifest)?;
+        let (frozen, tail) = split(model, learned)?;
+        if samples.is_empty() {
+            return Err(AdaptError::NoSamples);
+        }
+        for (index, sample) in samples.iter().enumerate() {
+            sample.check(index, manifest.classes.len())?;
+        }
+        let mut frozen = Frozen::new(manifest, frozen, settings)?;
+        let sides = if settings.mirror { &[false, true][..] } else { &[false] };
+        let mut views = Vec::with_capacity(samples.len() * sides.len());
+        for sample in samples {
+            for &mirrored in sides {
+                if !keep_going() {
+                    return Err(AdaptError::Stopped);
+                }
+                views.push(frozen.view(sample, mirrored)?);
+            }
+        }
+        let weights = match settings.class_weights.as_slice() {
+            [] => vec![1.0; manifest.classes.len()],
+            given => given.to_vec(),
+        };
+        let velocity = vec![0.0; tail.values().len()];
+        Ok(Self { settings, weights, tail, views, velocity, step: 0 })
+    }
+
+    /// One step on the views of these numbers.
+    fn learn(&mut self, batch: &[usize]) -> Result<Losses, AdaptError> {
+        self.step += 1;
+        let views: Vec<&View> = batch.iter().filter_map(|&i| self.views.get(i)).collect();
+        let boxes: Vec<_> = views.iter().map(|v| v.boxes.clone()).collect();
+        let pass = self.tail.forward(frozen::join(&views))?;
+        let levels = levels(pass.levels()?, self.settings.view, self.weights.len() + 4, views.len())?;
+        let (losses, slopes) = loss(&levels, &boxes, &self.weights);
+        let slope = pass.backward(slopes.into(), &self.tail.trainable)?;
+        let norm = slope.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt() as f32;
+        if !norm.is_finite() || !losses.class.is_finite() || !losses.bbox.is_finite() {
+            return Err(AdaptError::Diverged(self.step));
+        }
+        let scale = (self.settings.longest / norm.max(self.settings.longest)).min(1.0);
+        for (v, g) in self.velocity.iter_mut().zip(&slope) {
+            *v = self.settings.momentum * *v + scale * g;
+        }
+        let (rate, velocity) = (self.settings.rate, &self.velocity);
+        self.tail.change(|value, i| *value -= rate * velocity[i]);
+        Ok(losses)
+    }
+}
+
+/// The frozen part of a model that has learned, and its tail.
+fn split(model: &Model, learned: &[f32]) -> Result<(tract_onnx::pb::ModelProto, Tail), AdaptError> {
+    let manifest = model.manifest();
+    if manifest.trainable.initializers.is_empty() {
+        return Err(AdaptError::Nothing(manifest.name.clone()));
+    }
+    match &manifest.output {
+        Decoder::AnchorFree { strides } if strides.iter().map(|s| *s as usize).eq(STRIDES) => (),
+        _ => return Err(AdaptError::Decoder(manifest.name.clone())),
+    }
+    let file = |source| LearnedError::File { model: manifest.name.clone(), source };
+    let mut proto = read_model(model.file()).map_err(file)?;
+    learned::add(manifest, &mut proto, Some(learned))?;
+    tail::cut(manifest, proto)
+}
+
+/// Raw outputs as the loss wants them.
+fn levels(
+    found: Vec<Level>,
+    (width, height): (u32, u32),
+    channels: usize,
+    views: usize,
+) -> Result<[Level; 3], AdaptError> {
+    let fits = |(level, stride): (&Level, usize)| {
+        let (columns, rows) = (width as usize / stride, height as usize / stride);
+        (level.width, level.height) == (columns, rows) && level.data.len() == views * channels * columns * rows
+    };
+    let good = found.len() == STRIDES.len() && found.iter().zip(STRIDES).all(fits);
+    let three: Option<[Level; 3]> = if good { found.try_into().ok() } else { None };
+    three.ok_or_else(|| AdaptError::Backend("the outputs are not those of an anchor-free network".to_owned()))
+}
+
+/// Fisher and Yates's shuffle.
+fn shuffle(order: &mut [usize], random: &mut Random) {
+    for i in (1..order.len()).rev() {
+        order.swap(i, random.below(i + 1));
+    }
+}
+
+impl Settings {
+    /// Checks every number, for the model of this manifest.
+    ///
+    /// # Errors
+    /// [`AdaptError::Setting`] naming the field, or a view that the network does not take.
+    pub fn check(&self, manifest: &Manifest) -> Result<(), AdaptError> {
+        let fail = |field, reason| Err(AdaptError::Setting { field, reason });
+        if !(1..=1000).contains(&self.epochs) {
+            return fail("epochs", "it must be 1 to 1000");
+        }
+        if self.steps == 0 {
+            return fail("steps", "it must be at least 1");
+        }
+        if !(1..=256).contains(&self.batch) {
+            return fail("batch", "it must be 1 to 256");
+        }
+        if !(self.rate > 0.0 && self.rate < 1.0) {
+            return fail("rate", "it must be above 0 and below 1");
+        }
+        if !(0.0..1.0).contains(&self.momentum) {
+            return fail("momentum", "it must be from 0 to below 1");
+        }
+        if !(self.longest > 0.0 && self.longest.is_finite()) {
+            return fail("longest", "it must be a number above 0");
+        }
+        if !(0.0..=1e4).contains(&self.smallest) {
+            return fail("smallest", "it must be 0 to 10000 pixels");
+        }
+        let weights = &self.class_weights;
+        let right = weights.iter().all(|w| w.is_finite() && *w >= 0.0) && weights.iter().any(|w| *w > 0.0);
+        if !weights.is_empty() && (weights.len() != manifest.classes.len() || !right) {
+            return fail("class_weights", "give one number of at least 0 per class of the manifest, not all of them 0");
+        }
+        let (width, height) = self.view;
+        if !width.is_multiple_of(32) || !height.is_multiple_of(32) || width.max(height) > 2048 {
+            return fail("view", "both sides must be multiples of 32 of at most 2048 pixels");
+        }
+        Ok(manifest.input.check_size(width, height)?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! The end of a network that its trainable initialisers are in: cut off, and run in burn with gradients.
+//!
+//! Whatever is computed before the first trainable node on each path is frozen and stays ONNX, for tract. The tail may
+//! be of convolutions (1x1 or 3x3, stride 1, padding that keeps the size) and ReLUs. Knows no stills and no loss.
+
+use super::AdaptError;
+use crate::learning::loss::Level;
+use crate::learning::ops;
+use crate::manifest::Manifest;
+use crate::net::{Tensor as Array, read_tensor};
+use burn::tensor::{Device, Tensor, TensorData, activation};
+use std::collections::{BTreeMap, BTreeSet};
+use tract_onnx::pb;
+
+/// What remains of a network when its frozen part is cut off.
+#[derive(Debug)]
+pub(super) struct Tail {
+    /// The values that the frozen part hands over, in the order of its outputs.
+    pub(super) cuts: Vec<String>,
+    /// The network's outputs.
+    outputs: Vec<String>,
+    layers: Vec<Layer>,
+    /// Every initialiser that the tail uses, and every trainable one.
+    pub(super) arrays: BTreeMap<String, Array>,
+    /// Names of the trainable ones, in the manifest's order.
+    pub(super) trainable: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Layer {
+    op: Op,
+    input: String,
+    output: String,
+}
+
+#[derive(Debug)]
+enum Op {
+    Conv { weight: String, bias: Option<String> },
+    Relu,
+}
+
+/// Cuts a network into its frozen part, whose outputs are the tail's [`Tail::cuts`], and its tail.
+pub(super) fn cut(manifest: &Manifest, mut proto: pb::ModelProto) -> Result<(pb::ModelProto, Tail), AdaptError> {
+    let fail = |node: &str, reason: &str| AdaptError::Tail {
+        model: manifest.name.clone(),
+        node: node.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let graph = proto.graph.as_mut().ok_or_else(|| fail("", "the file holds no graph"))?;
+    let trainable = manifest.trainable.initializers.clone();
+    let initialisers: BTreeMap<String, &pb::TensorProto> =
+        graph.initializer.iter().map(|i| (i.name.clone(), i)).collect();
+    let mut warm: BTreeSet<String> = trainable.iter().cloned().collect();
+    let mut used: BTreeSet<String> = trainable.iter().cloned().collect();
+    let (mut cuts, mut layers, mut frozen) = (Vec::new(), Vec::new(), Vec::new());
+    for node in std::mem::take(&mut graph.node) {
+        if !node.input.iter().any(|i| warm.contains(i)) {
+            frozen.push(node);
+            continue;
+        }
+        let (layer, tensors) = layer(&node, &initialisers).map_err(|reason| fail(&node.name, reason))?;
+        used.extend(tensors);
+        if !warm.contains(&layer.input) && !cuts.contains(&layer.input) {
+            cuts.push(layer.input.clone());
+        }
+        warm.insert(layer.output.clone());
+        layers.push(layer);
+    }
+    if let Some(late) = frozen.iter().find(|n| n.input.iter().any(|i| warm.contains(i))) {
+        return Err(fail(&late.name, "it comes before what it needs; have the file's nodes sorted"));
+    }
+    let outputs: Vec<String> = graph.output.iter().map(|o| o.name.clone()).collect();
+    if let Some(apart) = outputs.iter().find(|o| !warm.contains(*o)) {
+        return Err(fail(apart, "this output does not depend on the trainable part; name the layers that lead to it"));
+    }
+    let mut arrays = BTreeMap::new();
+    for name in used {
+        let initialiser = initialisers.get(&name).ok_or_else(|| fail(&name, "there is no such initialiser"))?;
+        let array = read_tensor(initialiser).map_err(|e| fail(&name, &e.to_string()))?;
+        arrays.insert(name, array);
+    }
+    for layer in &layers {
+        let Op::Conv { weight, bias } = &layer.op else { continue };
+        let channels = match arrays.get(weight).map(|w| w.shape.as_slice()) {
+            Some([out, _, k, l]) if k == l && [1, 3].contains(k) => *out,
+            _ => return Err(fail(weight, "only kernels of 1x1 and 3x3 can be trained on a device")),
+        };
+        if bias.as_ref().is_some_and(|b| arrays.get(b).is_none_or(|b| b.shape != [channels])) {
+            return Err(fail(weight, "its bias has another length than it has outputs"));
+        }
+    }
+    // What the frozen part does not read would only take memory.
+    let read: BTreeSet<&String> = frozen.iter().flat_map(|n| &n.input).collect();
+    graph.initializer.retain(|i| read.contains(&i.name));
+    graph.output = cuts.iter().map(|c| pb::ValueInfoProto { name: c.clone(), ..Default::default() }).collect();
+    graph.value_info.clear();
+    graph.node = frozen;
+    Ok((proto, Tail { cuts, outputs, layers, arrays, trainable }))
+}
+
+/// A node as a layer, and the initialisers that it uses.
+fn layer(
+    node: &pb::NodeProto,
+    initialisers: &BTreeMap<String, &pb::TensorProto>,
+) -> Result<(Layer, Vec<String>), &'static str> {
+    let [output] = node.output.as_slice() else { return Err("it has not one output") };
+    let layer = |op, input: &String| Layer { op, input: input.clone(), output: output.clone() };
+    match (node.op_type.as_str(), node.input.as_slice()) {
+        ("Relu", [input]) => Ok((layer(Op::Relu, input), Vec::new())),
+        ("Conv", [input, weight, rest @ ..]) if rest.len() <= 1 => {
+            if initialisers.contains_key(input) || !initialisers.contains_key(weight) {
+                return Err("its weight is not an initialiser");
+            }
+            let kernel = initialisers.get(weight).and_then(|w| w.dims.get(2)).copied().unwrap_or_default();
+            plain(node, kernel)?;
+            let bias = rest.first().filter(|b| !b.is_empty()).cloned();
+            let used = [Some(weight.clone()), bias.clone()].into_iter().flatten().collect();
+            Ok((layer(Op::Conv { weight: weight.clone(), bias }, input), used))
+        }
+        _ => Err("only Conv and Relu can follow what is trained; train fewer layers"),
+    }
+}
+
+/// Checks that a convolution keeps the size of what it sees, in one group.
+fn plain(node: &pb::NodeProto, kernel: i64) -> Result<(), &'static str> {
+    let mut pads = vec![0; 4];
+    for a in &node.attribute {
+        match a.name.as_str() {
+            "pads" => pads.clone_from(&a.ints),
+            "kernel_shape" => (),
+            "strides" | "dilations" if a.ints.iter().all(|v| *v == 1) => (),
+            "group" if a.i == 1 => (),
+            "auto_pad" if a.s == b"NOTSET" => (),
+            _ => return Err("its strides, dilations, groups or automatic padding cannot be trained on a device"),
+        }
+    }
+    if pads.len() == 4 && pads.iter().all(|p| *p == kernel / 2) {
+        Ok(())
+    } else {
+        Err("its padding changes the size of what it sees")
+    }
+}
+
+/// A value handed over by the frozen part, for a batch: `[views, channels, height, width]`.
+pub(super) type Batch = (Vec<f32>, [usize; 4]);
+
+/// A forward pass of the tail, ready for its gradient.
+pub(super) struct Pass {
+    device: Device,
+    leaves: BTreeMap<String, Leaf>,
+    outputs: Vec<Tensor<4>>,
+}
+
+enum Leaf {
+    Kernel(Tensor<4>),
+    Vector(Tensor<1>),
+}
+
+impl Tail {
+    /// The trainable values as one vector, in the manifest's order.
+    pub(super) fn values(&self) -> Vec<f32> {
+        self.trainable.iter().filter_map(|n| self.arrays.get(n)).flat_map(|a| &a.data).copied().collect()
+    }
+
+    /// Changes every trainable value by `f(value, number)`, in the manifest's order.
+    pub(super) fn change(&mut self, mut f: impl FnMut(&mut f32, usize)) {
+        let mut number = 0;
+        for name in &self.trainable {
+            for v in self.arrays.get_mut(name).into_iter().flat_map(|a| &mut a.data) {
+                f(v, number);
+                number += 1;
+            }
+        }
+    }
+
+    /// Runs what the frozen part handed over, in the order of [`Tail::cuts`].
+    pub(super) fn forward(&self, handed: Vec<Batch>) -> Result<Pass, AdaptError> {
+        let device = Device::flex().autodiff();
+        let mut leaves = BTreeMap::new();
+        for (name, array) in &self.arrays {
+            let data = TensorData::new(array.data.clone(), array.shape.clone());
+            let learns = self.trainable.contains(name);
+            let leaf = if array.shape.len() == 4 {
+                let tensor = Tensor::from_data(data, &device);
+                Leaf::Kernel(if learns { tensor.require_grad() } else { tensor })
+            } else {
+                let tensor = Tensor::from_data(TensorData::new(array.data.clone(), [array.data.len()]), &device);
+                Leaf::Vector(if learns { tensor.require_grad() } else { tensor })
+            };
+            leaves.insert(name.clone(), leaf);
+        }
+        let missing = |name: &String| AdaptError::Backend(format!("{name} is missing"));
+        let mut values: BTreeMap<&String, Tensor<4>> = BTreeMap::new();
+        for (name, (data, shape)) in self.cuts.iter().zip(handed) {
+            values.insert(name, Tensor::from_data(TensorData::new(data, shape), &device));
+        }
+        for layer in &self.layers {
+            let x = values.get(&layer.input).cloned().ok_or_else(|| missing(&layer.input))?;
+            let y = match &layer.op {
+                Op::Relu => activation::relu(x),
+                Op::Conv { weight, bias } => {
+                    let Some(Leaf::Kernel(kernel)) = leaves.get(weight) else { return Err(missing(weight)) };
+                    if x.dims()[1] != kernel.dims()[1] {
+                        return Err(AdaptError::Backend(format!("{weight} does not fit what it is given")));
+                    }
+                    let linear = ops::conv(x, kernel.clone(), 1);
+                    match bias.as_ref().map(|b| (b, leaves.get(b))) {
+                        None => linear,
+                        Some((_, Some(Leaf::Vector(b)))) => linear + b.clone().reshape([1, b.dims()[0], 1, 1]),
+                        Some((b, _)) => return Err(missing(b)),
+                    }
+                }
+            };
+            values.insert(&layer.output, y);
+        }
+        let output = |name: &String| values.get(name).cloned().ok_or_else(|| missing(name));
+        let outputs = self.outputs.iter().map(output).collect::<Result<_, _>>()?;
+        Ok(Pass { device, leaves, outputs })
+    }
+}
+
+impl Pass {
+    /// The raw outputs, in the network's order.
+    pub(super) fn levels(&self) -> Result<Vec<Level>, AdaptError> {
+        let level = |output: &Tensor<4>| {
+            let [_, _, height, width] = output.dims();
+            Ok(Level { data: numbers(output.clone().inner().into_data())?, height, width })
+        };
+        self.outputs.iter().map(level).collect()
+    }
+
+    /// The gradient of every trainable value, in the order of `trainable`, given the loss's gradient on the outputs.
+    pub(super) fn backward(self, slopes: Vec<Vec<f32>>, trainable: &[String]) -> Result<Vec<f32>, AdaptError> {
+        let pulled = self.outputs.iter().zip(slopes).map(|(output, slope)| {
+            let slope = Tensor::<4>::from_data(TensorData::new(slope, output.dims()), &self.device);
+            (output.clone() * slope).sum()
+        });
+        let pulled = pulled.reduce(|a, b| a + b);
+        let grads = pulled.ok_or_else(|| AdaptError::Backend("the network has no output".to_owned()))?.backward();
+        let mut all = Vec::new();
+        for name in trainable {
+            let grad = match self.leaves.get(name) {
+                Some(Leaf::Kernel(t)) => t.grad(&grads).map(Tensor::into_data),
+                Some(Leaf::Vector(t)) => t.grad(&grads).map(Tensor::into_data),
+                None => None,
+            };
+            all.extend(numbers(grad.ok_or_else(|| AdaptError::Backend(format!("no gradient for {name}")))?)?);
+        }
+        Ok(all)
+    }
+}
+
+fn numbers(data: TensorData) -> Result<Vec<f32>, AdaptError> {
+    data.try_into_vec::<f32>().map_err(|e| AdaptError::Backend(format!("{e:?}")))
+}

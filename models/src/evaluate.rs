@@ -1,0 +1,121 @@
+//! How good a model is on annotated stills: average precision, and recall at one false positive per still.
+//!
+//! Every still is searched as a camera's pipeline searches a frame, by tract, at the manifest's size. Knows no files
+//! and no training.
+
+use crate::detector::{DetectError, LoadError, Model};
+use crate::fit::fit;
+use crate::sample::{Sample, SampleError};
+use crate::score::{FoundBox, Scores, TrueBox};
+use crate::{Detection, ObjectClass};
+
+/// Scores below this are not looked at.
+pub(crate) const FLOOR: f32 = 0.02;
+
+/// The quality on one class.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Quality {
+    /// Average precision at IoU 0.5, all-point; 0 to 1.
+    pub average_precision: f32,
+    /// Recall at IoU 0.3 where one false positive is made per still; 0 to 1.
+    pub recall_at_one: f32,
+    /// True boxes that count.
+    pub boxes: usize,
+}
+
+/// Why quality could not be measured.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // the messages say it
+#[non_exhaustive]
+pub enum QualityError {
+    #[error("there are no stills to measure on; give at least one")]
+    NoSamples,
+    #[error("model {0} does not find faces; measure its classes with `quality_by_class`")]
+    NoFaces(String),
+    #[error(transparent)]
+    Sample(#[from] SampleError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Detect(#[from] DetectError),
+}
+
+/// The quality of `model` on the faces of annotated stills.
+///
+/// # Errors
+/// No stills, a damaged one, a model that knows no faces or cannot be run.
+pub fn quality(model: &Model, samples: &[Sample]) -> Result<Quality, QualityError> {
+    let face = model.manifest().classes.iter().position(|c| *c == ObjectClass::Face);
+    let face = face.ok_or_else(|| QualityError::NoFaces(model.manifest().name.clone()))?;
+    Ok(quality_by_class(model, samples)?.get(face).copied().unwrap_or_default())
+}
+
+/// The quality of `model` on each of its manifest's classes, in their order.
+///
+/// # Errors
+/// No stills, a damaged one, a model that cannot be run.
+pub fn quality_by_class(model: &Model, samples: &[Sample]) -> Result<Vec<Quality>, QualityError> {
+    let classes = &model.manifest().classes;
+    if samples.is_empty() {
+        return Err(QualityError::NoSamples);
+    }
+    for (index, sample) in samples.iter().enumerate() {
+        sample.check(index, classes.len())?;
+    }
+    let found = samples.iter().map(|s| search(model, s)).collect::<Result<Vec<_>, _>>()?;
+    Ok(by_class(classes, samples, &found))
+}
+
+/// What `model` finds in a still with scores of at least [`FLOOR`], in pixels of the still.
+fn search(model: &Model, still: &Sample) -> Result<Vec<Detection>, QualityError> {
+    let detector = model.at(Some(model.manifest().input.size_for(still.width, still.height)))?;
+    let mut input = detector.new_input()?;
+    let fitted = fit(still, false, &mut input)?;
+    let mut found = detector.detect(&input, FLOOR)?;
+    found.iter_mut().for_each(|d| d.bbox = fitted.to_still(&d.bbox));
+    Ok(found)
+}
+
+/// The quality on each class, given what was found in each still.
+pub(crate) fn by_class(classes: &[ObjectClass], stills: &[Sample], found: &[Vec<Detection>]) -> Vec<Quality> {
+    let of_class = |(index, class): (usize, &ObjectClass)| {
+        let pictures: Vec<(Vec<TrueBox>, Vec<FoundBox>)> = stills
+            .iter()
+            .zip(found)
+            .map(|(still, found)| {
+                let truth = still.boxes.iter().filter(|b| b.class == index);
+                let truth = truth.map(|b| TrueBox { bbox: b.bbox, ignore: b.ignore, groups: Vec::new() }).collect();
+                let found = found.iter().filter(|d| d.class == *class).map(|d| (d.bbox, d.score)).collect();
+                (truth, found)
+            })
+            .collect();
+        let at = |iou| Scores::new(pictures.iter().map(|(t, f)| (&t[..], &f[..])), iou);
+        let strict = at(0.5);
+        Quality {
+            average_precision: strict.average_precision(),
+            recall_at_one: at(0.3).recall_at(1.0),
+            boxes: strict.boxes(),
+        }
+    };
+    classes.iter().enumerate().map(of_class).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BBox, LabelledBox, builtin};
+
+    #[test]
+    fn what_cannot_be_measured_is_an_error() {
+        let model = builtin::default_model().unwrap();
+        assert!(matches!(quality(&model, &[]), Err(QualityError::NoSamples)));
+        let still = Sample { width: 64, height: 48, rgb: vec![90; 64 * 48 * 3], boxes: vec![] };
+        assert_eq!(quality(&model, std::slice::from_ref(&still)).unwrap(), Quality::default());
+        let short = Sample { rgb: vec![0; 5], ..still.clone() };
+        assert!(matches!(quality(&model, &[short]), Err(QualityError::Sample(SampleError::Bytes { index: 0, .. }))));
+        let bbox = BBox::new(0.0, 0.0, 9.0, 9.0);
+        let boxes = vec![LabelledBox { class: 2, bbox, ignore: false }];
+        let other = quality(&model, &[still.clone(), Sample { boxes, ..still }]);
+        assert!(matches!(other, Err(QualityError::Sample(SampleError::Class { index: 1, .. }))));
+    }
+}
