@@ -2,19 +2,21 @@
 //! the models that come of them.
 //!
 //! The server can only offer. What the agent is told is signed by the team whose key it was enrolled with, or it is refused
-//! ([`follow`](self), [`part`](self)); what a task may cost is the owner's to say, who signed the [`policy`], and a ledger
+//! (`follow`, `part`); what a task may cost is the owner's to say, who signed a policy ([`PolicyFile`]), and a ledger
 //! on the disk keeps count. A release takes the place of the model in use only where it is no worse on the camera's own
 //! frames.
 //!
 //! Everything that matters is on the disk before it has an effect, in one folder (`docs/agent.md` lists its files). Killed at any
 //! instant, the agent goes on with the same round and spends nothing twice. Waiting can therefore be given up at any time.
 //!
-//! It knows no pixels and no networks' weights: [`Learner`] and [`Judge`] do.
+//! The [`Agent`] knows no pixels and no networks' weights: a [`Learner`] and a [`Judge`] do, those of a folder of annotated
+//! pictures for example.
 
 mod enrol;
 mod follow;
 mod journal;
 mod part;
+mod pictures;
 mod policy;
 mod state;
 mod status;
@@ -40,6 +42,7 @@ use volet_proto::v1;
 pub use enrol::{Enrolment, enrol};
 pub use follow::{Follower, LoadActiveError, load_active};
 pub use journal::{Journal, Kind, Refused};
+pub use pictures::{Part, PictureJudge, PictureLearner, Runs};
 pub use policy::{Epsilons, OwnerError, PolicyFile, PolicyFileError, make_owner, read_owner};
 pub use state::{Active, StateError};
 pub use status::{Budget, Status, status};

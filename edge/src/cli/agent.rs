@@ -10,8 +10,8 @@ use volet_federated::accounting::Delta;
 use volet_federated::signing::VerifyingKey;
 
 use crate::agent::{
-    Agent, Enrolment, Event, Judge, Learner, PolicyFile, Status, TalentError, Talents, enrol, load_active, make_owner,
-    read_owner, status,
+    Agent, Enrolment, Event, Judge, Learner, Part, PictureJudge, PictureLearner, PolicyFile, Runs, Status, TalentError,
+    Talents, enrol, load_active, make_owner, read_owner, status,
 };
 use crate::models::{Manifest, builtin};
 
@@ -155,8 +155,24 @@ fn agent(args: &AgentArgs) -> anyhow::Result<()> {
 fn talents(args: &AgentArgs) -> anyhow::Result<Talents> {
     let (_, model) = load_active(&args.dir).with_context(|| format!("{}", args.dir.display()))?;
     let parameters = model.trainable_len()?;
-    let learner: Option<Box<dyn Learner>> = if args.rehearse { Some(Box::new(Rehearsal(parameters))) } else { None };
-    Ok(Talents { parameters, learner, judge: Box::new(Nobody) })
+    let first = || model.learned(&vec![0.0; parameters]);
+    let (learned, judged) = match &args.held_out {
+        Some(folder) => (Part::All, Some((folder, Part::All))),
+        None => (Part::Learned, args.learn.as_ref().map(|folder| (folder, Part::HeldOut))),
+    };
+    let learner: Option<Box<dyn Learner>> = match &args.learn {
+        Some(folder) => Some(Box::new(PictureLearner::new(first()?, folder.clone(), learned))),
+        None if args.rehearse => Some(Box::new(Rehearsal(parameters))),
+        None => None,
+    };
+    let judge: Box<dyn Judge> = match judged {
+        Some((folder, part)) => Box::new(PictureJudge::new(first()?, folder.clone(), part)),
+        None => Box::new(Runs::new(first()?)),
+    };
+    if learner.is_none() {
+        eprintln!("nothing to learn from (--learn): the camera follows releases and takes part in no round");
+    }
+    Ok(Talents { parameters, learner, judge })
 }
 
 /// Learns nothing.
@@ -165,15 +181,6 @@ struct Rehearsal(usize);
 impl Learner for Rehearsal {
     fn update(&mut self, _: &[f32], _: RoundId) -> Result<Vec<f32>, TalentError> {
         Ok(vec![0.0; self.0])
-    }
-}
-
-/// Has no frames to judge by: every model that can be used is as good.
-struct Nobody;
-
-impl Judge for Nobody {
-    fn judge(&mut self, _: &[f32]) -> Result<f64, TalentError> {
-        Ok(0.0)
     }
 }
 
