@@ -88,7 +88,7 @@ fn rounds(stage: &mut Stage, args: &DemoArgs, stop: &AtomicBool) -> anyhow::Resu
 
 /// Waits until every camera has made up its mind about the last release.
 fn last_release(stage: &mut Stage, stop: &AtomicBool) -> anyhow::Result<bool> {
-    let latest = stage.book.releases()?.last().map_or(0, |release| release.number);
+    let latest = stage.book.releases()?.last().map_or(0, |(release, _)| release.number);
     let begun = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         stage.check()?;

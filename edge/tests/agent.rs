@@ -4,7 +4,6 @@
 #![cfg(all(unix, feature = "agent"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -18,10 +17,12 @@ use volet_edge::agent::{
 };
 use volet_edge::models::builtin;
 use volet_federated::accounting::Delta;
+use volet_federated::aggregator::register::Place;
 use volet_federated::aggregator::{Book, Config, Coordinator, Limits, Service, Serving, Setup};
 use volet_federated::budget::LineageId;
 use volet_federated::camera::Camera;
 use volet_federated::lineage::Lineage;
+use volet_federated::secagg::Terms;
 use volet_federated::signing::{SigningKey, VerifyingKey};
 use volet_federated::task::Task;
 use volet_federated::{ClipNorm, CohortSize, RoundId};
@@ -35,17 +36,15 @@ const POLICY: &str = "smallest_cohort = 3\n[epsilon]\nround = 1300\nday = 1300\n
 type Alter = fn(&SigningKey, v1::SignedTask) -> v1::SignedTask;
 
 struct Desk {
-    book: Arc<Book>,
+    book: Book,
     team: SigningKey,
     alter: Alter,
-    /// Releases instead of the book's.
+    /// A release instead of the book's.
     release: Mutex<Option<(u64, v1::SignedRelease)>>,
     check_ins: watch::Sender<u64>,
 }
 
 impl Serving for Desk {
-    type File = File;
-
     fn enrolled(&self, site: &VerifyingKey) -> io::Result<bool> {
         self.book.enrolled(site)
     }
@@ -54,17 +53,26 @@ impl Serving for Desk {
         self.book.enrol(token, site)
     }
 
-    fn task(&self) -> Option<v1::SignedTask> {
+    fn task(&self) -> io::Result<v1::SignedTask> {
         self.check_ins.send_modify(|count| *count += 1);
-        self.book.task().map(|task| (self.alter)(&self.team, task))
+        Ok((self.alter)(&self.team, self.book.task()?))
     }
 
-    fn release(&self) -> Option<(u64, v1::SignedRelease)> {
-        self.release.lock().unwrap().clone().or_else(|| self.book.release())
+    fn release(&self) -> io::Result<(u64, v1::SignedRelease)> {
+        let other = self.release.lock().unwrap().clone();
+        other.map_or_else(|| self.book.release(), Ok)
     }
 
-    fn file(&self, blake3: &[u8; 32]) -> io::Result<Option<File>> {
-        self.book.file(blake3)
+    fn gathering(&self) -> io::Result<Option<Terms>> {
+        self.book.gathering()
+    }
+
+    fn find(&self, round: u64, site: &[u8; 32]) -> io::Result<Place> {
+        self.book.find(round, site)
+    }
+
+    fn piece(&self, blake3: &[u8; 32], offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
+        self.book.piece(blake3, offset, length)
     }
 }
 
@@ -95,15 +103,14 @@ impl Aggregator {
             text = text.replace(from, &to);
         }
         let camera = Setup::create(&folder, &text, "model", model).unwrap();
-        let Setup { server, authority, book, .. } = Setup::open(&folder).unwrap();
+        let Setup { server, authority, book, peers, .. } = Setup::open(&folder).unwrap();
         let team = std::fs::read_to_string(folder.join("team.key")).unwrap();
         let team = SigningKey::from(<[u8; 32]>::from(blake3::Hash::from_hex(team.trim()).unwrap()));
-        let book = Arc::new(book);
         let (check_ins, release) = (watch::Sender::new(0), Mutex::new(None));
         let desk = Arc::new(Desk { book: book.clone(), team, alter, release, check_ins });
         let coordinator = Coordinator::start(book).unwrap();
         let limits = Limits { again: Duration::from_millis(200), ..Limits::default() };
-        let service = Service::new(coordinator, desk.clone(), limits);
+        let service = Service::new(coordinator, desk.clone(), peers, limits);
         let runtime = Runtime::new().unwrap();
         listener.set_nonblocking(true).unwrap();
         runtime.spawn(async move {

@@ -4,6 +4,8 @@
 //! are [`secagg`](crate::secagg)'s.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -133,18 +135,35 @@ impl Link {
         Ok(self.again(|| async { self.calls().check_in(request).await }).await?.into_inner())
     }
 
-    /// Says one message of a round, until it is on the aggregator's disk.
+    /// Says one message of a round, until it is on the aggregator's disk. Where the connection breaks it goes on with what
+    /// the aggregator holds of it.
     ///
     /// # Errors
     /// [`ClientError::Refused`].
     pub async fn say(&self, round: RoundId, message: ToServer) -> Result<(), ClientError> {
-        let bytes = v1::SiteMessage::from(message).encode_to_vec();
-        let mut pieces: Vec<v1::SayPiece> =
-            bytes.chunks(PIECE).map(|data| v1::SayPiece { round: None, data: data.to_vec() }).collect();
-        if let Some(first) = pieces.first_mut() {
-            first.round = Some(round.into());
-        }
-        self.again(|| async { self.calls().say(tokio_stream::iter(pieces.clone())).await }).await?;
+        let bytes = Arc::new(v1::SiteMessage::from(message).encode_to_vec());
+        let digest = blake3::hash(&bytes).as_bytes().to_vec();
+        let tries = AtomicUsize::new(0);
+        self.again(|| async {
+            let mut held = 0;
+            if bytes.len() > PIECE && tries.fetch_add(1, Ordering::Relaxed) > 0 {
+                let request = v1::HeldRequest { round: Some(round.into()), blake3: digest.clone() };
+                // An aggregator that does not answer this holds nothing.
+                held = self.calls().held(request).await.map_or(0, |reply| reply.into_inner().bytes as usize);
+                // The last piece is said in any case.
+                held = held.min(bytes.len() - 1);
+            }
+            let (round, digest, bytes) = (v1::RoundId::from(round), digest.clone(), bytes.clone());
+            let pieces = (held..bytes.len()).step_by(PIECE).map(move |at| {
+                let data = bytes.get(at..bytes.len().min(at + PIECE)).unwrap_or_default().to_vec();
+                if at > held {
+                    return v1::SayPiece { data, ..Default::default() };
+                }
+                v1::SayPiece { round: Some(round.clone()), data, blake3: digest.clone(), offset: held as u64 }
+            });
+            self.calls().say(tokio_stream::iter(pieces.collect::<Vec<_>>())).await
+        })
+        .await?;
         Ok(())
     }
 
@@ -275,7 +294,10 @@ impl Link {
             .with_min_delay(Duration::from_millis(250))
             .with_max_delay(Duration::from_secs(20))
             .with_max_times(self.tries);
-        call.retry(pauses).when(|status: &Status| PASSING.contains(&status.code())).await
+        call.retry(pauses)
+            .when(|status: &Status| PASSING.contains(&status.code()))
+            .adjust(|status, pause| pause.map(|pause| pause.max(asked_to_wait(status))))
+            .await
     }
 }
 
@@ -292,6 +314,12 @@ const PASSING: [Code; 7] = [
     Code::Aborted,
     Code::Internal,
 ];
+
+/// How long an aggregator that has too much to do asks to be left alone; no longer than a minute.
+fn asked_to_wait(status: &Status) -> Duration {
+    let detail = v1::Refused::decode(status.details()).unwrap_or_default();
+    Duration::from_millis(detail.again_after_ms.into()).min(Duration::from_secs(60))
+}
 
 /// Keeps a disk's error, and ends the tries.
 fn disk(kept: &mut Option<io::Error>, error: io::Error) -> Status {

@@ -15,7 +15,7 @@ use prost::Message;
 use volet_proto::v1;
 
 use crate::RoundId;
-use crate::round::log::Log;
+use crate::round::{Journal, Log};
 use crate::secagg::{
     Advertised, Authority, Demands, Identity, Masked, Refusal, RoundSecret, Shared, Site, Terms, ToServer, ToSite,
 };
@@ -81,7 +81,7 @@ impl<S: Storage> Participation<S> {
         identity: Identity,
     ) -> Result<Self, ParticipationError> {
         let mut records = 0_u64;
-        let mut log = Log::open(storage, |_| {
+        let mut log = Log::open(storage, &mut |_| {
             records += 1;
             Ok(())
         })?;
@@ -108,7 +108,7 @@ impl<S: Storage> Participation<S> {
     pub fn resume(storage: S, identity: Identity) -> Result<Option<Self>, ParticipationError> {
         let mut opened = None;
         let mut heard = Vec::new();
-        let log = Log::open(storage, |record| {
+        let log = Log::open(storage, &mut |record| {
             let read = read(record, &mut opened, &mut heard);
             read.ok_or(io::ErrorKind::InvalidData.into())
         });
@@ -204,7 +204,7 @@ impl<S: Storage> Participation<S> {
     /// # Errors
     /// [`ParticipationError::Io`].
     pub fn remove(self) -> Result<S, ParticipationError> {
-        Ok(self.log.remove()?)
+        Ok(self.log.give_back()?)
     }
 
     fn go<E: From<ParticipationError> + From<Refusal>>(

@@ -8,14 +8,20 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, oneshot};
 use tonic::Code;
-use volet_federated::aggregator::{CertificateAuthority, Certified, Coordinator, Limits, Rounds, Service, Serving};
+use volet_federated::aggregator::register::{
+    Ended as RoundEnd, Opened, Place, Register, Released, Replica, ShardEnd, ShardId, Sqlite,
+};
+use volet_federated::aggregator::{
+    CertificateAuthority, Certified, Coordinator, Finish, Limits, Peers, Rounds, Service, Serving,
+};
 use volet_federated::client::{ClientError, Credentials, Link};
 use volet_federated::participation::Participation;
-use volet_federated::round::{Kind, Outcome, Patience, Plan};
+use volet_federated::round::{Kind, Log, Outcome, Patience, Plan, Time};
 use volet_federated::secagg::{Authority, Demands, Identity, Modulus, Risk, Terms, ToServer, enrol};
 use volet_federated::signing::{SigningKey, VerifyingKey};
 use volet_federated::storage::{DirStorage, MemoryStorage};
@@ -29,12 +35,12 @@ fn round(number: u64) -> RoundId {
     RoundId::new(TaskId::from_bytes([3; 16]), number).unwrap()
 }
 
-fn plan(number: u64) -> Plan {
-    let risk = Risk::new(0, 300, 40, 10).unwrap();
+fn plan(number: u64, most: u32) -> Plan {
+    let risk = Risk::new(0, 0, 40, 10).unwrap();
     let terms = Terms::new(round(number), DIMENSION as u32, Modulus::FULL, CohortSize::new(3).unwrap(), risk).unwrap();
     let hour = 3_600_000;
-    let patience = Patience { gather: hour, step: hour };
-    Plan { terms, authority: Authority((&team()).into()), kind: Kind::SecAgg, most: u32::from(SITES), patience }
+    let patience = Patience { gather: hour, insist: true, step: hour };
+    Plan { terms, authority: Authority((&team()).into()), kind: Kind::SecAgg, most, patience }
 }
 
 fn team() -> SigningKey {
@@ -52,38 +58,91 @@ fn values(site: u8) -> Vec<i32> {
 /// The numbers and sums of rounds that have ended.
 type Ended = Arc<Mutex<Vec<(u64, Vec<i32>)>>>;
 
-/// Rounds in a folder, as many as are planned.
+/// Rounds in a folder, as many as are planned, each of so many shards; and what is known of them.
+#[derive(Clone)]
 struct Book {
     folder: PathBuf,
     planned: u64,
+    shards: u32,
+    register: Arc<Sqlite>,
     ended: Ended,
 }
 
-impl Rounds for Book {
-    type Folder = DirStorage;
+fn replica() -> Replica {
+    Replica { name: "here".to_owned(), address: String::new(), lease: Duration::from_secs(10) }
+}
 
-    fn folder(&mut self) -> io::Result<DirStorage> {
-        DirStorage::open(&self.folder).map_err(io::Error::other)
+impl Rounds for Book {
+    type Journal = Log<DirStorage>;
+
+    fn present(&mut self, now: Time) -> io::Result<Option<Opened>> {
+        self.register.open(self.planned, now, now)
     }
 
-    fn ended(&mut self, plan: &Plan, outcome: &Outcome) -> io::Result<()> {
+    fn claim(&mut self) -> io::Result<Vec<ShardId>> {
+        self.register.claim(&replica(), 9)
+    }
+
+    fn plan(&mut self, shard: ShardId, _present: &Opened, _now: Time) -> io::Result<Plan> {
+        Ok(plan(shard.round, u32::from(SITES) / self.shards))
+    }
+
+    fn begin(&mut self, present: &Opened, _now: Time) -> io::Result<Option<ShardId>> {
+        self.register.begin(present.number, self.shards, &replica())
+    }
+
+    fn place(&mut self, shard: ShardId) -> io::Result<DirStorage> {
+        DirStorage::open(&self.folder.join(format!("{}-{}", shard.round, shard.shard))).map_err(io::Error::other)
+    }
+
+    fn gathered(&mut self, shard: ShardId) -> io::Result<()> {
+        self.register.gathered(shard)
+    }
+
+    fn joined(&mut self, shard: ShardId, sites: &[[u8; 32]]) -> io::Result<()> {
+        self.register.joined(shard, sites)
+    }
+
+    fn ended(&mut self, shard: ShardId, _plan: &Plan, sites: u32, outcome: &Outcome) -> io::Result<()> {
         let Outcome::Sum(sum) = outcome else { panic!("{outcome:?}") };
-        let (number, mut ended) = (plan.terms.round().number(), self.ended.lock().unwrap());
-        if ended.iter().all(|(known, _)| *known != number) {
-            ended.push((number, sum.values().to_vec()));
+        self.register.end_shard(shard, &ShardEnd { sites, contributors: Ok(sum.contributors() as u32) })?;
+        let (number, mut ended) = (shard.round, self.ended.lock().unwrap());
+        // Killed between the two, it is told again.
+        match ended.iter_mut().find(|(known, _)| *known == number) {
+            Some((_, before)) if self.shards > 1 => before.iter_mut().zip(sum.values()).for_each(|(a, b)| *a += b),
+            Some(_) => {}
+            None => ended.push((number, sum.values().to_vec())),
         }
         Ok(())
     }
 
-    fn next(&mut self) -> io::Result<Option<Plan>> {
-        let number = self.ended.lock().unwrap().len() as u64 + 1;
-        Ok((number <= self.planned).then(|| plan(number)))
+    fn finish(&mut self, present: &Opened, now: Time) -> io::Result<Option<Finish>> {
+        let shards = self.register.shards(present.number)?;
+        if shards.len() < self.shards as usize || shards.iter().any(|shard| shard.end.is_none()) {
+            return Ok(None);
+        }
+        let (register, number) = (self.register.clone(), present.number);
+        let ended = RoundEnd {
+            number,
+            ended: now.0,
+            shards: self.shards,
+            sites: 6,
+            contributors: Some(6),
+            failure: None,
+            quality: None,
+        };
+        Ok(Some(Box::new(move || register.end_round(&ended, None).map(drop))))
+    }
+
+    fn terms(&self, round: u64) -> io::Result<Terms> {
+        Ok(plan(round, 6).terms)
     }
 }
 
 /// Who may do what; and how often it was asked, so that a test can act in the middle of a round.
 struct Desk {
     authority: CertificateAuthority,
+    register: Arc<Sqlite>,
     tokens: Mutex<HashMap<String, Option<[u8; 32]>>>,
     struck: Mutex<HashSet<[u8; 32]>>,
     file: Vec<u8>,
@@ -93,8 +152,6 @@ struct Desk {
 }
 
 impl Serving for Desk {
-    type File = Cursor<Vec<u8>>;
-
     fn enrolled(&self, site: &VerifyingKey) -> io::Result<bool> {
         if self.asked.fetch_add(1, Ordering::SeqCst) + 1 == self.kill_at.load(Ordering::SeqCst) {
             self.kill.notify_one();
@@ -112,16 +169,28 @@ impl Serving for Desk {
         Ok(Some(v1::EnrolReply { certificate, enrolment: enrol(&team(), site).to_vec() }))
     }
 
-    fn task(&self) -> Option<v1::SignedTask> {
-        None
+    fn task(&self) -> io::Result<v1::SignedTask> {
+        Ok(v1::SignedTask::default())
     }
 
-    fn release(&self) -> Option<(u64, v1::SignedRelease)> {
-        Some((7, v1::SignedRelease { release: vec![1], signature: vec![2] }))
+    fn release(&self) -> io::Result<(u64, v1::SignedRelease)> {
+        Ok((7, v1::SignedRelease { release: vec![1], signature: vec![2] }))
     }
 
-    fn file(&self, blake3: &[u8; 32]) -> io::Result<Option<Self::File>> {
-        Ok((blake3::hash(&self.file) == *blake3).then(|| Cursor::new(self.file.clone())))
+    fn gathering(&self) -> io::Result<Option<Terms>> {
+        let Some(present) = self.register.present()? else { return Ok(None) };
+        let shards = self.register.shards(present.number)?;
+        let gathers = shards.is_empty() || shards.iter().any(|shard| shard.gathers);
+        Ok(gathers.then(|| plan(present.number, 6).terms))
+    }
+
+    fn find(&self, round: u64, site: &[u8; 32]) -> io::Result<Place> {
+        self.register.find(round, site)
+    }
+
+    fn piece(&self, blake3: &[u8; 32], offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
+        let rest = self.file.get(offset as usize..).unwrap_or_default();
+        Ok((blake3::hash(&self.file) == *blake3).then(|| rest[..rest.len().min(length)].to_vec()))
     }
 }
 
@@ -132,8 +201,10 @@ struct House {
     desk: Arc<Desk>,
     folder: tempfile::TempDir,
     ended: Ended,
+    register: Arc<Sqlite>,
     address: SocketAddr,
     planned: u64,
+    shards: u32,
 }
 
 struct Running {
@@ -142,13 +213,18 @@ struct Running {
 }
 
 impl House {
-    fn new(planned: u64) -> Self {
+    fn new(planned: u64, shards: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("book.sqlite");
+        Sqlite::create(&path, &Released { signed: Vec::new(), at: Time(0) }).unwrap();
+        let register = Arc::new(Sqlite::open(&path).unwrap());
         let ca = CertificateAuthority::create(30).unwrap();
         let authority = CertificateAuthority::open(&ca.key).unwrap();
         let server = authority.server(vec!["localhost".to_owned()], 30).unwrap();
         let tokens = (0..SITES).map(|site| (format!("token-{site}"), None)).collect();
         let desk = Desk {
             authority,
+            register: register.clone(),
             tokens: Mutex::new(tokens),
             struck: Mutex::default(),
             file: (0..300_000_u32).map(|i| (i * i) as u8).collect(),
@@ -157,15 +233,16 @@ impl House {
             kill: Notify::new(),
         };
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (desk, folder) = (Arc::new(desk), tempfile::tempdir().unwrap());
-        Self { ca, server, desk, folder, ended: Arc::default(), address, planned }
+        let desk = Arc::new(desk);
+        Self { ca, server, desk, folder, ended: Arc::default(), register, address, planned, shards }
     }
 
     fn start(&self) -> Running {
         let runtime = Runtime::new().unwrap();
-        let book = Book { folder: self.folder.path().join("round"), planned: self.planned, ended: self.ended.clone() };
+        let (folder, register) = (self.folder.path().to_owned(), self.register.clone());
+        let book = Book { folder, planned: self.planned, shards: self.shards, register, ended: self.ended.clone() };
         let coordinator = Coordinator::start(book).unwrap();
-        let service = Service::new(coordinator, self.desk.clone(), Limits::default());
+        let service = Service::new(coordinator, self.desk.clone(), Peers::none(), Limits::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let (server, ca, address) = (self.server.clone(), self.ca.certificate.clone(), self.address);
         runtime.spawn(async move {
@@ -208,7 +285,7 @@ async fn take_part(link: Link, site: u8, enrolment: [u8; 64], number: u64) -> Re
     let identity = Identity::new(camera(site), enrolment);
     let authority = Authority((&team()).into());
     let mut participation =
-        Participation::begin(MemoryStorage::default(), plan(number).terms, &demands, authority, identity)?;
+        Participation::begin(MemoryStorage::default(), plan(number, 6).terms, &demands, authority, identity)?;
     let mask = |shared: volet_federated::secagg::Shared, delivery: &_| {
         shared.mask_unprotected(delivery, &values(site)).map_err(ClientError::from)
     };
@@ -221,7 +298,7 @@ fn expected() -> Vec<i32> {
 
 #[test]
 fn cameras_enrol_and_finish_rounds() {
-    let site = House::new(2);
+    let site = House::new(2, 1);
     let running = site.start();
     let cameras = Runtime::new().unwrap();
     cameras.block_on(async {
@@ -256,10 +333,37 @@ fn cameras_enrol_and_finish_rounds() {
     running.kill();
 }
 
+/// The first three that come are one shard, and the others the next.
+#[test]
+fn a_round_has_many_shards() {
+    let site = House::new(1, 2);
+    let running = site.start();
+    let cameras = Runtime::new().unwrap();
+    let _inside = cameras.enter();
+    let mut tasks = tokio::task::JoinSet::new();
+    for camera_of in 0..SITES {
+        let link = site.link(Some(&site.credentials(camera_of)));
+        let enrolment = enrol(&team(), &(&camera(camera_of)).into());
+        tasks.spawn_on(take_part(link, camera_of, enrolment, 1), cameras.handle());
+    }
+    cameras.block_on(async {
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap().unwrap();
+        }
+        // A site of either shard.
+        for camera_of in 0..SITES {
+            let link = site.link(Some(&site.credentials(camera_of)));
+            while !link.hear(round(1), 5).await.unwrap().2 {}
+        }
+    });
+    assert_eq!(*site.ended.lock().unwrap(), [(1, expected())]);
+    running.kill();
+}
+
 /// Killed again and again, in every phase, it goes on with the same round, and every camera is in the sum.
 #[test]
 fn a_round_goes_on_after_kills() {
-    let site = House::new(1);
+    let site = House::new(1, 1);
     let mut running = site.start();
     let cameras = Runtime::new().unwrap();
     let _inside = cameras.enter();
@@ -301,7 +405,7 @@ fn a_round_goes_on_after_kills() {
 
 #[test]
 fn strangers_and_nonsense_are_refused() {
-    let site = House::new(1);
+    let site = House::new(1, 1);
     let running = site.start();
     let refused = |result: Result<(), ClientError>| match result {
         Err(ClientError::Refused(status)) => status.code(),

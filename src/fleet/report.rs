@@ -48,7 +48,7 @@ impl Report {
     pub(super) fn of(stage: &Stage) -> anyhow::Result<Self> {
         let rounds = stage.book.rounds()?;
         let completed = rounds.iter().filter(|round| round.failure.is_none()).count() as u64;
-        let released = stage.book.releases()?.into_iter().map(|release| Released {
+        let released = stage.book.releases()?.into_iter().map(|(release, _)| Released {
             release: release.number,
             blake3: volet_federated::budget::LineageId::from_bytes(release.model).to_string(),
             rounds: release.rounds,

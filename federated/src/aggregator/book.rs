@@ -1,44 +1,29 @@
-//! What an aggregator keeps: one SQLite file, and folders of files beside it. No installation, one machine.
-//!
-//! * `book.sqlite`: tokens (by their hash), sites (by their key), rounds, releases;
-//! * `round/`: the log of the round that is going on;
-//! * `files/`: released files by their hash, and the optimizer's memory by round.
+//! An aggregator's state and what becomes of it: who is enrolled, what rounds are to be, what their sums make of the model.
 //!
 //! A site is a key and the day of its enrolment, and nothing else is known of it. Files are durable before the rows that name
 //! them.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::io;
+use std::sync::Arc;
 
 use prost::Message;
-use rusqlite::{Connection, OptionalExtension, params};
 use volet_proto::v1;
 
 use super::config::Checked;
-use super::coordinator::{Rounds, wall};
+use super::coordinator::{Finish, Rounds, wall};
+use super::evaluate::evaluate;
 use super::pki::CertificateAuthority;
+use super::register::{Ended, Opened, Place, Register, Released, Replica, ShardEnd, ShardId, Sites};
 use super::service::Serving;
+use super::store::{self, ShardJournal, Store};
+use crate::TaskId;
 use crate::lineage::{Lineage, Release};
 use crate::optimizer::Optimizer;
-use crate::round::{Outcome, Plan};
-use crate::secagg::{Authority, enrol};
+use crate::round::{Outcome, Plan, Time};
+use crate::secagg::{Authority, Sum, Terms, enrol};
 use crate::signing::{SigningKey, VerifyingKey};
-use crate::storage::DirStorage;
-use crate::task::Task;
-use crate::{ClipNorm, CohortSize, NoiseMultiplier, TaskId, secagg};
 
-/// The version of the tables.
-const FORMAT: i64 = 1;
-const TABLES: &str = "
-    CREATE TABLE tokens (hash BLOB PRIMARY KEY, expires INTEGER NOT NULL, site BLOB) STRICT;
-    CREATE TABLE sites (key BLOB PRIMARY KEY, enrolled INTEGER NOT NULL, struck INTEGER) STRICT;
-    CREATE TABLE rounds (number INTEGER PRIMARY KEY, ended INTEGER NOT NULL, contributors INTEGER, failure TEXT) STRICT;
-    CREATE TABLE releases (number INTEGER PRIMARY KEY, signed BLOB NOT NULL) STRICT;
-";
-const HOUR: i64 = 3_600_000;
+const HOUR: u64 = 3_600_000;
 
 /// The keys that an aggregator works with.
 pub struct Keys {
@@ -50,319 +35,420 @@ pub struct Keys {
     pub team: SigningKey,
 }
 
-/// A round that has ended, as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Ended {
-    /// Its number.
-    pub number: u64,
-    /// When, in milliseconds since the epoch.
-    pub ended: i64,
-    /// How many sites the sum is over.
-    pub contributors: Option<u32>,
-    /// Why there is none.
-    pub failure: Option<String>,
+/// An aggregator's state.
+#[derive(Clone)]
+pub struct Book {
+    inner: Arc<Inner>,
 }
 
-/// An aggregator's state.
-pub struct Book {
-    folder: PathBuf,
-    db: Mutex<Connection>,
+struct Inner {
+    register: Box<dyn Register>,
+    store: Box<dyn Store>,
     keys: Keys,
     checked: Checked,
     task: TaskId,
+    replica: Replica,
 }
 
 impl Book {
-    /// Makes a new book in a folder whose model is this file.
-    ///
-    /// # Errors
-    /// Those of the disk; there is a book already.
-    pub fn create(folder: &Path, team: &SigningKey, name: String, model: &[u8]) -> io::Result<()> {
-        let path = folder.join("book.sqlite");
-        if path.exists() {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        std::fs::create_dir_all(folder.join("files"))?;
-        let hash = keep(folder, model)?;
-        let first = Release::first(hash, name, model.len() as u64).sign(team).map_err(io::Error::other)?;
-        // Under another name until it is whole.
-        let new = folder.join("book.new");
-        let _ = std::fs::remove_file(&new);
-        let mut db = Connection::open(&new).map_err(io::Error::other)?;
-        let transaction = db.transaction().map_err(io::Error::other)?;
-        transaction.execute_batch(TABLES).map_err(io::Error::other)?;
-        let insert = "INSERT INTO releases VALUES (0, ?1)";
-        transaction.execute(insert, [first.encode_to_vec()]).map_err(io::Error::other)?;
-        transaction.pragma_update(None, "user_version", FORMAT).map_err(io::Error::other)?;
-        transaction.commit().map_err(io::Error::other)?;
-        drop(db);
-        std::fs::rename(new, path)?;
-        File::open(folder)?.sync_all()
+    /// A book over these tables and files.
+    pub fn new(
+        register: Box<dyn Register>,
+        store: Box<dyn Store>,
+        keys: Keys,
+        checked: Checked,
+        task: TaskId,
+        replica: Replica,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { register, store, keys, checked, task, replica }) }
     }
 
-    /// Opens a book.
+    /// Keeps the model file that the lineage starts from; the first release, signed.
     ///
     /// # Errors
-    /// Those of the disk; there is no book, or one of another version.
-    pub fn open(folder: &Path, keys: Keys, checked: Checked, task: TaskId) -> io::Result<Self> {
-        let path = folder.join("book.sqlite");
-        if !path.exists() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let db = Connection::open(path).map_err(io::Error::other)?;
-        db.busy_timeout(Duration::from_secs(10)).map_err(io::Error::other)?;
-        db.pragma_update(None, "journal_mode", "wal").map_err(io::Error::other)?;
-        // What is told is on the disk.
-        db.pragma_update(None, "synchronous", "full").map_err(io::Error::other)?;
-        let format: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(io::Error::other)?;
-        if format != FORMAT {
-            return Err(io::Error::other(format!("book.sqlite is of version {format}, this program reads {FORMAT}")));
-        }
-        Ok(Self { folder: folder.to_owned(), db: Mutex::new(db), keys, checked, task })
+    /// The store's; the name is too long.
+    pub fn first(store: &dyn Store, team: &SigningKey, name: String, model: &[u8]) -> io::Result<Released> {
+        let hash = keep(store, model)?;
+        let first = Release::first(hash, name, model.len() as u64).sign(team).map_err(io::Error::other)?;
+        Ok(Released { signed: first.encode_to_vec(), at: wall() })
+    }
+
+    /// The tables.
+    pub fn register(&self) -> &dyn Register {
+        &*self.inner.register
+    }
+
+    /// What the team has decided.
+    pub fn checked(&self) -> &Checked {
+        &self.inner.checked
+    }
+
+    /// What is learned.
+    pub fn task_id(&self) -> TaskId {
+        self.inner.task
+    }
+
+    /// This process among those that serve.
+    pub fn replica(&self) -> &Replica {
+        &self.inner.replica
+    }
+
+    /// Whether files can be written and read back.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn try_store(&self) -> io::Result<()> {
+        let (store, name) = (&self.inner.store, format!("probe-{}", self.inner.replica.name));
+        store.put(&name, b"probe")?;
+        let back = store.get(&name)?;
+        store.remove(&name)?;
+        if back.as_deref() == Some(b"probe") { Ok(()) } else { Err(io::Error::other("what was written is not there")) }
     }
 
     /// A token that enrols one site within so many hours.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// The register's.
     pub fn token(&self, hours: u32) -> io::Result<String> {
         let mut bytes = [0; 20];
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;
         let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let expires = clock() + i64::from(hours) * HOUR;
-        let insert = "INSERT INTO tokens VALUES (?1, ?2, NULL)";
-        self.db().execute(insert, params![token_hash(&token), expires]).map_err(io::Error::other)?;
+        self.register().add_token(&token_hash(&token), wall().after(u64::from(hours) * HOUR))?;
         Ok(token)
     }
 
     /// Strikes a site off; whether it was enrolled.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// The register's.
     pub fn strike(&self, site: &[u8; 32]) -> io::Result<bool> {
-        let update = "UPDATE sites SET struck = ?2 WHERE key = ?1 AND struck IS NULL";
-        Ok(self.db().execute(update, params![site, clock()]).map_err(io::Error::other)? == 1)
+        self.register().strike(site, wall())
     }
 
-    /// How many sites are enrolled.
+    /// How many sites there are.
     ///
     /// # Errors
-    /// Those of the disk.
-    pub fn sites(&self) -> io::Result<u64> {
-        let count = "SELECT count(*) FROM sites WHERE struck IS NULL";
-        self.db().query_row(count, [], |row| row.get(0)).map_err(io::Error::other)
+    /// The register's.
+    pub fn sites(&self) -> io::Result<Sites> {
+        self.register().sites()
     }
 
     /// All rounds that have ended.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// The register's.
     pub fn rounds(&self) -> io::Result<Vec<Ended>> {
-        let db = self.db();
-        let mut select = db
-            .prepare("SELECT number, ended, contributors, failure FROM rounds ORDER BY number")
-            .map_err(io::Error::other)?;
-        let rows = select.query_map([], |row| {
-            Ok(Ended { number: row.get(0)?, ended: row.get(1)?, contributors: row.get(2)?, failure: row.get(3)? })
-        });
-        rows.and_then(Iterator::collect).map_err(io::Error::other)
+        self.register().rounds(u32::MAX)
     }
 
-    /// The releases, first to last.
+    /// The releases and when they were signed, first to last.
     ///
     /// # Errors
-    /// Those of the disk; one is not signed by the team's key.
-    pub fn releases(&self) -> io::Result<Vec<Release>> {
-        let db = self.db();
-        let mut select = db.prepare("SELECT signed FROM releases ORDER BY number").map_err(io::Error::other)?;
-        let rows = select.query_map([], |row| row.get::<_, Vec<u8>>(0)).map_err(io::Error::other)?;
-        let team = VerifyingKey::from(&self.keys.team);
-        let read = |row: rusqlite::Result<Vec<u8>>| {
-            let signed =
-                v1::SignedRelease::decode(row.map_err(io::Error::other)?.as_slice()).map_err(io::Error::other)?;
-            Ok(Release::verify(&signed, &team).map_err(io::Error::other)?.0)
+    /// The register's; one is not signed by the team's key.
+    pub fn releases(&self) -> io::Result<Vec<(Release, Time)>> {
+        let team = VerifyingKey::from(&self.inner.keys.team);
+        let read = |released: Released| {
+            let signed = v1::SignedRelease::decode(released.signed.as_slice()).map_err(io::Error::other)?;
+            Ok((Release::verify(&signed, &team).map_err(io::Error::other)?.0, released.at))
         };
-        rows.map(read).collect()
+        self.register().releases()?.into_iter().map(read).collect()
     }
 
-    fn db(&self) -> MutexGuard<'_, Connection> {
-        // A panic between two statements left a transaction that SQLite has rolled back.
-        self.db.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// Releases the model of an earlier release again, under a new number: that number.
+    ///
+    /// # Errors
+    /// The register's; there is no such release, or another was made meanwhile.
+    pub fn roll_back(&self, number: u64) -> io::Result<u64> {
+        let releases = self.releases()?;
+        let old = releases.into_iter().map(|(release, _)| release).find(|release| release.number == number);
+        let old = old.ok_or_else(|| io::Error::other(format!("there is no release {number}")))?;
+        let latest = self.latest()?;
+        if old.model == latest.latest().model {
+            return Err(io::Error::other(format!("the latest release has the model of release {number}")));
+        }
+        self.publish(&latest.next(old.model, old.name, old.size, old.rounds))
+    }
+
+    /// Releases what was learned elsewhere: values to be added to the model that the lineage starts from. The release's number.
+    ///
+    /// # Errors
+    /// The register's or the store's; the file has another length, or holds what is no number.
+    pub fn sign(&self, learned: &[u8]) -> io::Result<u64> {
+        let values = read_learned(learned, self.inner.checked.config.task.parameters as usize)?;
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(io::Error::other("it holds values that are infinite or no numbers"));
+        }
+        let hash = keep(&*self.inner.store, learned)?;
+        let latest = self.latest()?;
+        let before = latest.latest();
+        self.publish(&latest.next(hash, before.name.clone(), learned.len() as u64, before.rounds))
+    }
+
+    fn publish(&self, release: &Release) -> io::Result<u64> {
+        let signed = release.sign(&self.inner.keys.team).map_err(io::Error::other)?;
+        let released = Released { signed: signed.encode_to_vec(), at: wall() };
+        if self.register().add_release(release.number, &released)? {
+            Ok(release.number)
+        } else {
+            Err(io::Error::other("another release was made meanwhile: look at it, and try again"))
+        }
     }
 
     fn latest(&self) -> io::Result<Lineage> {
-        let select = "SELECT signed FROM releases ORDER BY number DESC LIMIT 1";
-        let signed: Vec<u8> = self.db().query_row(select, [], |row| row.get(0)).map_err(io::Error::other)?;
-        let signed = v1::SignedRelease::decode(signed.as_slice()).map_err(io::Error::other)?;
-        Lineage::of(&signed, (&self.keys.team).into()).map_err(io::Error::other)
+        let released = self.register().latest()?.ok_or_else(|| io::Error::other("there is no release"))?;
+        let signed = v1::SignedRelease::decode(released.signed.as_slice()).map_err(io::Error::other)?;
+        Lineage::of(&signed, (&self.inner.keys.team).into()).map_err(io::Error::other)
     }
 
-    fn path(&self, hash: &[u8; 32]) -> PathBuf {
-        self.folder.join("files").join(blake3::Hash::from_bytes(*hash).to_hex().as_str())
+    fn terms_of(&self, round: u64) -> io::Result<Terms> {
+        self.inner.checked.terms(self.inner.task, round).map_err(io::Error::other)
     }
 
-    /// What a round's sum makes of the model: the new release, signed, its files durable. The outer error is the disk's, and
-    /// will be tried again; the inner one is the sum's, for good.
-    fn learn(&self, plan: &Plan, sum: &secagg::Sum) -> io::Result<Result<(u64, Vec<u8>), String>> {
-        let (mechanism, parameters) = (&self.checked.mechanism, self.checked.config.task.parameters as usize);
-        let update = match mechanism.decode(sum, plan.terms.minimum()) {
-            Ok((update, _)) => update,
-            Err(error) => return Ok(Err(error.to_string())),
+    /// What becomes of a round whose shards have ended.
+    fn finish(&self, present: &Opened) -> io::Result<()> {
+        let Inner { register, store, checked, .. } = &*self.inner;
+        let shards = register.shards(present.number)?;
+        let ends = || shards.iter().filter_map(|shard| shard.end.as_ref());
+        let sites = ends().map(|end| end.sites).sum();
+        let good = || shards.iter().filter(|shard| matches!(&shard.end, Some(end) if end.contributors.is_ok()));
+        let contributors: u32 = ends().filter_map(|end| end.contributors.as_ref().ok()).sum();
+        let mut ended = Ended {
+            number: present.number,
+            ended: wall().0,
+            shards: u32::try_from(shards.len()).unwrap_or(u32::MAX),
+            sites,
+            contributors: (contributors > 0).then_some(contributors),
+            failure: None,
+            quality: None,
         };
-        let lineage = self.latest()?;
-        let number = plan.terms.round().number();
-        // What is released after the first is what has been learned: to be added to the parameters of the first.
-        let (mut learned, mut optimizer) = if lineage.latest().number == 0 {
-            (vec![0.0; parameters], Optimizer::new(self.checked.settings, parameters).map_err(io::Error::other)?)
+        let mut release = None;
+        if good().count() == 0 {
+            let why = ends().find_map(|end| end.contributors.clone().err());
+            ended.failure = Some(why.unwrap_or_else(|| "no shard began".to_owned()));
         } else {
-            let bytes = std::fs::read(self.path(&lineage.latest().model))?;
-            let (words, _) = bytes.as_chunks::<4>();
-            let memory = std::fs::read(self.memory(lineage.latest().rounds))?;
-            (words.iter().map(|word| f32::from_le_bytes(*word)).collect(), borsh::from_slice(&memory)?)
+            let mut sums = Vec::new();
+            for shard in good() {
+                let bytes = store.get(&sum_name(ShardId { round: present.number, shard: shard.shard }))?;
+                let bytes = bytes.ok_or_else(|| io::Error::other("a shard's sum is not where it was put"))?;
+                sums.push(borsh::from_slice(&bytes)?);
+            }
+            match self.learn(present.number, &sums)? {
+                Ok((number, released, learned)) => {
+                    ended.quality = checked.config.evaluate.as_ref().and_then(|how| evaluate(how, &learned));
+                    let least = checked.config.evaluate.as_ref().and_then(|how| how.at_least);
+                    match (least, ended.quality) {
+                        (Some(least), quality) if quality.is_none_or(|quality| quality < least) => {
+                            let quality = quality.map_or_else(|| "unknown".to_owned(), |quality| quality.to_string());
+                            ended.failure = Some(format!("its quality is {quality}, and [evaluate] asks for {least}"));
+                        }
+                        _ => release = Some((number, released)),
+                    }
+                }
+                Err(failure) => ended.failure = Some(failure),
+            }
+        }
+        let release = release.as_ref().map(|(number, released)| (*number, released));
+        if register.end_round(&ended, release)? {
+            let Ended { number, sites, contributors, failure, .. } = &ended;
+            tracing::info!(round = number, sites, contributors, failure, "a round has ended");
+            let outcome = if ended.failure.is_none() { "released" } else { "failed" };
+            metrics::counter!("volet_rounds_total", "outcome" => outcome).increment(1);
+        } else if register.present()?.is_some_and(|now| now.number == present.number) {
+            return Err(io::Error::other("a release was made while the round ended: its sums go on top of that one"));
+        }
+        for shard in &shards {
+            let id = ShardId { round: present.number, shard: shard.shard };
+            store.remove(&sum_name(id))?;
+            store.forget(id)?;
+        }
+        Ok(())
+    }
+
+    /// What a round's sums make of the model: the new release, signed, its files durable. The outer error is the disk's, and
+    /// will be tried again; the inner one is the sums', for good.
+    #[allow(clippy::type_complexity)]
+    fn learn(&self, round: u64, sums: &[Sum]) -> io::Result<Result<(u64, Released, Vec<u8>), String>> {
+        let Inner { store, keys, checked, .. } = &*self.inner;
+        let parameters = checked.config.task.parameters as usize;
+        let mut update = vec![0.0; parameters];
+        for sum in sums {
+            // Each by the public minimum, and all alike: how many sites were in which is not told by the release.
+            let (part, _) = match checked.mechanism.decode(sum, self.terms_of(round)?.minimum()) {
+                Ok(decoded) => decoded,
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            update.iter_mut().zip(part).for_each(|(to, part)| *to += part / sums.len() as f32);
+        }
+        let lineage = self.latest()?;
+        let latest = lineage.latest();
+        // What is released after the first is what has been learned: to be added to the parameters of the first.
+        let mut learned = if latest.model == *latest.lineage.as_bytes() {
+            vec![0.0; parameters]
+        } else {
+            let bytes = store.get(&file_name(&latest.model))?;
+            read_learned(&bytes.ok_or_else(|| io::Error::other("the latest release's file is lost"))?, parameters)?
+        };
+        let mut optimizer = match store.get(&memory_name(latest.rounds))? {
+            Some(memory) if latest.rounds > 0 => borsh::from_slice(&memory)?,
+            _ => Optimizer::new(checked.settings, parameters).map_err(io::Error::other)?,
         };
         if let Err(error) = optimizer.step(&mut learned, &update) {
             return Ok(Err(error.to_string()));
         }
         let bytes: Vec<u8> = learned.iter().flat_map(|value| value.to_le_bytes()).collect();
-        put(&self.memory(number), &borsh::to_vec(&optimizer)?)?;
-        let hash = keep(&self.folder, &bytes)?;
-        let release = lineage.next(hash, lineage.latest().name.clone(), bytes.len() as u64, number);
-        let signed = release.sign(&self.keys.team).map_err(io::Error::other)?;
-        Ok(Ok((release.number, signed.encode_to_vec())))
-    }
-
-    fn memory(&self, round: u64) -> PathBuf {
-        self.folder.join("files").join(format!("optimizer-{round}"))
+        store.put(&memory_name(round), &borsh::to_vec(&optimizer)?)?;
+        let hash = keep(&**store, &bytes)?;
+        let release = lineage.next(hash, latest.name.clone(), bytes.len() as u64, round);
+        let signed = release.sign(&keys.team).map_err(io::Error::other)?;
+        Ok(Ok((release.number, Released { signed: signed.encode_to_vec(), at: wall() }, bytes)))
     }
 }
 
-impl Rounds for std::sync::Arc<Book> {
-    type Folder = DirStorage;
+impl Rounds for Book {
+    type Journal = ShardJournal;
 
-    fn folder(&mut self) -> io::Result<DirStorage> {
-        DirStorage::open(&self.folder.join("round")).map_err(io::Error::other)
+    fn present(&mut self, now: Time) -> io::Result<Option<Opened>> {
+        let config = &self.inner.checked.config;
+        let gather_until = now.after(config.patience.gather_s.saturating_mul(1000));
+        self.register().open(config.task.rounds, now, gather_until)
     }
 
-    fn ended(&mut self, plan: &Plan, outcome: &Outcome) -> io::Result<()> {
-        let number = plan.terms.round().number();
-        let known = "SELECT 1 FROM rounds WHERE number = ?1";
-        let known = self.db().query_row(known, [number], |_| Ok(())).optional().map_err(io::Error::other)?;
-        if known.is_some() {
-            return Ok(());
-        }
-        let (contributors, failure, release) = match outcome {
-            Outcome::Sum(sum) => match self.learn(plan, sum)? {
-                Ok(release) => (Some(sum.contributors() as u64), None, Some(release)),
-                Err(failure) => (Some(sum.contributors() as u64), Some(failure), None),
-            },
-            Outcome::Failed(abort) => (None, Some(abort.to_string()), None),
+    fn claim(&mut self) -> io::Result<Vec<ShardId>> {
+        self.register().claim(&self.inner.replica, 4)
+    }
+
+    fn plan(&mut self, shard: ShardId, present: &Opened, now: Time) -> io::Result<Plan> {
+        let gather = present.gather_until.0.saturating_sub(now.0);
+        let authority = Authority((&self.inner.keys.enrolment).into());
+        let plan = self.inner.checked.plan(self.inner.task, shard, authority, gather);
+        plan.map_err(io::Error::other)
+    }
+
+    fn begin(&mut self, present: &Opened, now: Time) -> io::Result<Option<ShardId>> {
+        let shards = self.inner.checked.config.task.shards;
+        // The first one waits for sites however long that takes.
+        let most = if now < present.gather_until { shards } else { 1 };
+        self.register().begin(present.number, most, &self.inner.replica)
+    }
+
+    fn place(&mut self, shard: ShardId) -> io::Result<store::Place> {
+        self.inner.store.journal(shard)
+    }
+
+    fn gathered(&mut self, shard: ShardId) -> io::Result<()> {
+        self.register().gathered(shard)
+    }
+
+    fn joined(&mut self, shard: ShardId, sites: &[[u8; 32]]) -> io::Result<()> {
+        self.register().joined(shard, sites)
+    }
+
+    fn ended(&mut self, shard: ShardId, plan: &Plan, sites: u32, outcome: &Outcome) -> io::Result<()> {
+        let contributors = match outcome {
+            Outcome::Sum(sum) => {
+                self.inner.store.put(&sum_name(shard), &borsh::to_vec(sum)?)?;
+                let contributors = u32::try_from(sum.contributors()).unwrap_or(u32::MAX);
+                metrics::counter!("volet_reports_accepted_total").increment(u64::from(contributors));
+                metrics::counter!("volet_dropouts_total").increment(u64::from(sites.saturating_sub(contributors)));
+                Ok(contributors)
+            }
+            Outcome::Failed(abort) => Err(abort.to_string()),
         };
-        let mut db = self.db();
-        let transaction = db.transaction().map_err(io::Error::other)?;
-        let insert = "INSERT INTO rounds VALUES (?1, ?2, ?3, ?4)";
-        transaction.execute(insert, params![number, clock(), contributors, failure]).map_err(io::Error::other)?;
-        if let Some((number, signed)) = release {
-            let insert = "INSERT INTO releases VALUES (?1, ?2)";
-            transaction.execute(insert, params![number, signed]).map_err(io::Error::other)?;
-        }
-        transaction.commit().map_err(io::Error::other)?;
-        tracing::info!(round = number, contributors, failure, "a round has ended");
-        Ok(())
+        let (round, minimum) = (shard.round, plan.terms.minimum().get());
+        tracing::info!(round, shard = shard.shard, sites, minimum, ?contributors, "a shard has ended");
+        self.register().end_shard(shard, &ShardEnd { sites, contributors })
     }
 
-    fn next(&mut self) -> io::Result<Option<Plan>> {
-        let last = "SELECT coalesce(max(number), 0) FROM rounds";
-        let last: u64 = self.db().query_row(last, [], |row| row.get(0)).map_err(io::Error::other)?;
-        if last >= self.checked.config.task.rounds {
+    fn finish(&mut self, present: &Opened, now: Time) -> io::Result<Option<Finish>> {
+        let shards = self.register().shards(present.number)?;
+        let all = shards.len() >= self.inner.checked.config.task.shards as usize || now >= present.gather_until;
+        if shards.is_empty() || !all || shards.iter().any(|shard| shard.end.is_none()) {
             return Ok(None);
         }
-        let authority = Authority((&self.keys.enrolment).into());
-        self.checked.plan(self.task, last + 1, authority).map(Some).map_err(io::Error::other)
+        let (book, present) = (self.clone(), *present);
+        Ok(Some(Box::new(move || book.finish(&present))))
+    }
+
+    fn terms(&self, round: u64) -> io::Result<Terms> {
+        self.terms_of(round)
     }
 }
 
 impl Serving for Book {
-    type File = File;
-
     fn enrolled(&self, site: &VerifyingKey) -> io::Result<bool> {
-        let select = "SELECT 1 FROM sites WHERE key = ?1 AND struck IS NULL";
-        let row = self.db().query_row(select, [site.to_bytes()], |_| Ok(())).optional();
-        row.map(|row| row.is_some()).map_err(io::Error::other)
+        self.register().is_enrolled(&site.to_bytes())
     }
 
     fn enrol(&self, token: &str, site: &VerifyingKey) -> io::Result<Option<v1::EnrolReply>> {
-        let (hash, key) = (token_hash(token), site.to_bytes());
-        {
-            let mut db = self.db();
-            let transaction = db.transaction().map_err(io::Error::other)?;
-            // A token is one site's, who may ask again where it missed the answer.
-            let update = "UPDATE tokens SET site = ?2 WHERE hash = ?1 AND expires > ?3 AND (site IS NULL OR site = ?2)";
-            if transaction.execute(update, params![hash, key, clock()]).map_err(io::Error::other)? != 1 {
-                return Ok(None);
-            }
-            let insert = "INSERT INTO sites VALUES (?1, ?2, NULL) ON CONFLICT DO NOTHING";
-            transaction.execute(insert, params![key, clock()]).map_err(io::Error::other)?;
-            transaction.commit().map_err(io::Error::other)?;
+        if !self.register().redeem(&token_hash(token), &site.to_bytes(), wall())? {
+            return Ok(None);
         }
-        let certificate = self.keys.authority.site(site, self.checked.config.certificate_days);
-        let enrolment = enrol(&self.keys.enrolment, site).to_vec();
+        let keys = &self.inner.keys;
+        let certificate = keys.authority.site(site, self.inner.checked.config.certificate_days);
+        let enrolment = enrol(&keys.enrolment, site).to_vec();
         Ok(Some(v1::EnrolReply { certificate: certificate.map_err(io::Error::other)?, enrolment }))
     }
 
-    fn task(&self) -> Option<v1::SignedTask> {
-        let task = &self.checked.config.task;
-        let lineage = self.latest().ok()?.latest().lineage;
-        let task = Task {
-            id: self.task,
-            lineage,
-            parameters: task.parameters,
-            clip: ClipNorm::new(task.clip_norm).ok()?,
-            noise: NoiseMultiplier::new(task.noise_multiplier).ok()?,
-            corrupt: self.checked.corrupt(),
-            minimum: CohortSize::new(task.minimum).ok()?,
-            rounds: task.rounds,
-        };
-        Some(task.sign(&self.keys.team))
+    fn task(&self) -> io::Result<v1::SignedTask> {
+        let task = self.inner.checked.task(self.inner.task, self.latest()?.latest().lineage);
+        Ok(task.map_err(io::Error::other)?.sign(&self.inner.keys.team))
     }
 
-    fn release(&self) -> Option<(u64, v1::SignedRelease)> {
-        let select = "SELECT number, signed FROM releases ORDER BY number DESC LIMIT 1";
-        let row = self.db().query_row(select, [], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)));
-        let (number, signed) = row.ok()?;
-        Some((number, v1::SignedRelease::decode(signed.as_slice()).ok()?))
+    fn release(&self) -> io::Result<(u64, v1::SignedRelease)> {
+        let released = self.register().latest()?.ok_or_else(|| io::Error::other("there is no release"))?;
+        let signed = v1::SignedRelease::decode(released.signed.as_slice()).map_err(io::Error::other)?;
+        let (release, _) = Release::verify(&signed, &(&self.inner.keys.team).into()).map_err(io::Error::other)?;
+        Ok((release.number, signed))
     }
 
-    fn file(&self, blake3: &[u8; 32]) -> io::Result<Option<File>> {
-        match File::open(self.path(blake3)) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+    fn gathering(&self) -> io::Result<Option<Terms>> {
+        let Some(present) = self.register().present()? else { return Ok(None) };
+        let shards = self.register().shards(present.number)?;
+        let more = shards.len() < self.inner.checked.config.task.shards as usize && wall() < present.gather_until;
+        let gathers = more || shards.is_empty() || shards.iter().any(|shard| shard.gathers);
+        if gathers { self.terms_of(present.number).map(Some) } else { Ok(None) }
+    }
+
+    fn find(&self, round: u64, site: &[u8; 32]) -> io::Result<Place> {
+        self.register().find(round, site)
+    }
+
+    fn asked(&self, site: &[u8; 32], terms: &Terms) -> bool {
+        self.inner.checked.asks(site, terms)
+    }
+
+    fn piece(&self, blake3: &[u8; 32], offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
+        self.inner.store.piece(&file_name(blake3), offset, length)
     }
 }
 
 /// Keeps a file under its hash, durably at return.
-fn keep(folder: &Path, bytes: &[u8]) -> io::Result<[u8; 32]> {
-    let hash = blake3::hash(bytes);
-    put(&folder.join("files").join(hash.to_hex().as_str()), bytes)?;
-    Ok(*hash.as_bytes())
+fn keep(store: &dyn Store, bytes: &[u8]) -> io::Result<[u8; 32]> {
+    let hash = *blake3::hash(bytes).as_bytes();
+    store.put(&file_name(&hash), bytes)?;
+    Ok(hash)
 }
 
-/// Writes a file, whole or not at all, durably at return.
-pub(super) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(new, path)?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+fn file_name(hash: &[u8; 32]) -> String {
+    format!("files/{}", blake3::Hash::from_bytes(*hash).to_hex())
+}
+
+fn memory_name(round: u64) -> String {
+    format!("optimizers/{round}")
+}
+
+fn sum_name(ShardId { round, shard }: ShardId) -> String {
+    format!("sums/{round}-{shard}")
+}
+
+fn read_learned(bytes: &[u8], parameters: usize) -> io::Result<Vec<f32>> {
+    let (words, rest) = bytes.as_chunks::<4>();
+    if words.len() != parameters || !rest.is_empty() {
+        return Err(io::Error::other(format!("it is no file of {parameters} values of 4 bytes")));
+    }
+    Ok(words.iter().map(|word| f32::from_le_bytes(*word)).collect())
 }
 
 fn token_hash(token: &str) -> [u8; 32] {
     blake3::derive_key("volet 2026-11 aggregator: enrolment token", token.as_bytes())
-}
-
-fn clock() -> i64 {
-    i64::try_from(wall().0).unwrap_or(i64::MAX)
 }

@@ -102,7 +102,7 @@ pub fn run(Cli { dir, command }: Cli) -> anyhow::Result<()> {
             }
         }
         Command::Models => {
-            for release in Setup::open(&dir)?.book.releases()? {
+            for (release, _) in Setup::open(&dir)?.book.releases()? {
                 let model = blake3::Hash::from_bytes(release.model);
                 println!("{:>6}  {model}  after {} rounds", release.number, release.rounds);
             }
@@ -113,14 +113,13 @@ pub fn run(Cli { dir, command }: Cli) -> anyhow::Result<()> {
 
 #[tokio::main]
 async fn serve(dir: &Path, until_stdin_ends: bool) -> anyhow::Result<()> {
-    let Setup { checked, server, authority, book } = Setup::open(dir)?;
-    let book = Arc::new(book);
+    let Setup { checked, server, authority, book, peers } = Setup::open(dir)?;
     let address = checked.config.listen;
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("{address}"))?;
     println!("listening on {}", listener.local_addr()?);
     let coordinator = Coordinator::start(book.clone())?;
     let again = Duration::from_secs(checked.config.patience.check_in_s);
-    let service = Service::new(coordinator.clone(), book, Limits { again, ..Limits::default() });
+    let service = Service::new(coordinator.clone(), Arc::new(book), peers, Limits { again, ..Limits::default() });
     if until_stdin_ends {
         // A server that is killed goes on where it was.
         std::thread::spawn(|| {

@@ -1,13 +1,18 @@
 //! `config.toml`: what the team decides. Everything is checked before anything is served, the mechanism's sizes too.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::register::ShardId;
+use crate::accounting::{Delta, Rounds, zcdp};
+use crate::budget::LineageId;
 use crate::mechanism::{Mechanism, MechanismError};
 use crate::optimizer::{Optimizer, OptimizerError, Rule, Settings};
 use crate::round::{Kind, Patience, Plan};
-use crate::secagg::{Authority, Modulus, Parameters, Risk, Terms, TermsError, TooRisky};
+use crate::secagg::{Authority, Modulus, Parameters, Risk, Terms, TermsError, TooRisky, packed_len};
+use crate::task::Task as SignableTask;
 use crate::{ClipNorm, CohortSize, IdError, NoiseMultiplier, PrivacyError, RoundId, TaskId};
 
 /// Why a configuration is refused.
@@ -31,6 +36,14 @@ pub enum ConfigError {
     Optimizer(#[from] OptimizerError),
     #[error("[task]: minimum is {minimum} and most is {most}: most must be as many or more")]
     Most { minimum: u32, most: u32 },
+    #[error("{what} is {given}; it must be {range}")]
+    Range { what: &'static str, given: u64, range: &'static str },
+    #[error(
+        "dashboard is {0}, which others than this machine reach: say dashboard_open = true if they may, or use 127.0.0.1"
+    )]
+    Dashboard(SocketAddr),
+    #[error("[evaluate]: command names no program")]
+    Command,
 }
 
 /// An aggregator's configuration.
@@ -43,12 +56,24 @@ pub struct Config {
     pub names: Vec<String>,
     /// How long sites' certificates are good for.
     pub certificate_days: u32,
+    /// Where people and Prometheus look: plain HTTP, for this machine alone.
+    #[serde(default = "here")]
+    pub dashboard: Option<SocketAddr>,
+    /// Lets others than this machine look. Nothing there is secret, and nothing is asked of whoever looks.
+    #[serde(default)]
+    pub dashboard_open: bool,
     /// What is learned.
     pub task: Task,
     /// How long steps last at most.
     pub patience: Waits,
     /// What a sum does to the model.
     pub optimizer: Steps,
+    /// What a model has to be before it is released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluate: Option<Evaluate>,
+    /// Where tables and files are kept.
+    #[serde(default)]
+    pub storage: Storage,
 }
 
 /// What is learned, and at what price.
@@ -63,8 +88,14 @@ pub struct Task {
     pub noise_multiplier: f64,
     /// The fewest sites in a sum.
     pub minimum: u32,
-    /// The most sites in a round.
+    /// The most sites in a shard: sites whose vectors are summed together.
     pub most: u32,
+    /// The most shards in a round.
+    #[serde(default = "one")]
+    pub shards: u32,
+    /// Of each thousand sites that check in, how many are asked to take part in a round; others in another one.
+    #[serde(default = "all")]
+    pub asked_per_mille: u32,
     /// Of each thousand sites, how many may collude with the server.
     pub corrupt_per_mille: u32,
     /// Of each thousand sites, how many may vanish.
@@ -92,8 +123,45 @@ pub struct Waits {
     pub check_in_s: u64,
 }
 
+/// Evaluation of a model before it is released: a program of the team's own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluate {
+    /// The program and its arguments. It finds in `VOLET_LEARNED` a file of what was learned (values of 4 bytes,
+    /// little-endian, to be added to the trainable parameters), and prints `{"quality": 0.9}` as its last line.
+    pub command: Vec<String>,
+    /// How long it may take.
+    pub within_s: u64,
+    /// What is not released: a model of lower quality, or of unknown.
+    pub at_least: Option<f64>,
+}
+
+/// Where tables and files are kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase", tag = "kind")]
+pub enum Storage {
+    /// In the aggregator's folder: for one machine, nothing to install.
+    #[default]
+    Folder,
+}
+
+/// How long a replica has a shard without a sign of life.
+const LEASE_S: u64 = 10;
+
 fn ten_minutes() -> u64 {
     600
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn all() -> u32 {
+    1000
+}
+
+fn here() -> Option<SocketAddr> {
+    Some(SocketAddr::from(([127, 0, 0, 1], 7444)))
 }
 
 /// The server's optimizer.
@@ -152,6 +220,8 @@ impl Config {
 # make the folder again with `init --name`. camera.toml holds the first name and the port.
 listen = "127.0.0.1:7443"
 names = [{name}]
+# Where people and Prometheus look: plain HTTP. Other addresses than this machine's own need `dashboard_open = true`.
+dashboard = "127.0.0.1:7444"
 # How long cameras' certificates are good for.
 certificate_days = 365
 
@@ -161,9 +231,12 @@ parameters = {parameters}
 # The clip norm C, and the noise multiplier z of a sum: `volet privacy plan` says which z a target epsilon needs.
 clip_norm = 1.0
 noise_multiplier = 4.39
-# The fewest sites in a sum, and the most in a round. Real tasks have hundreds: see docs/privacy.md.
+# The fewest sites in a sum, and the most. Real tasks have hundreds: see docs/privacy.md.
 minimum = 6
 most = 8
+# A round has up to so many sums, each over sites of its own. Of each thousand sites that check in, so many are asked.
+shards = 1
+asked_per_mille = 1000
 # Of each thousand sites, how many may collude with this server, and how many may vanish during a round.
 corrupt_per_mille = 100
 dropout_per_mille = 200
@@ -189,6 +262,12 @@ rate = 1.0
 momentum = 0.0
 memory = 0.0
 adaptivity = 0.001
+
+# A program that says how good a model is, before it is released (docs/operations.md).
+# [evaluate]
+# command = ["/opt/team/evaluate", "--held-out", "/data/held-out"]
+# within_s = 600
+# at_least = 0.8
 "#
         )
     }
@@ -210,6 +289,20 @@ adaptivity = 0.001
         let (minimum, most) = (CohortSize::new(task.minimum)?, CohortSize::new(task.most)?);
         if most < minimum {
             return Err(ConfigError::Most { minimum: task.minimum, most: task.most });
+        }
+        for (what, given, range) in
+            [("[task] shards", task.shards, 1..=4096), ("[task] asked_per_mille", task.asked_per_mille, 1..=1000)]
+        {
+            if !range.contains(&given) {
+                let range = if what.ends_with("shards") { "1 to 4096" } else { "1 to 1000" };
+                return Err(ConfigError::Range { what, given: given.into(), range });
+            }
+        }
+        if let Some(address) = self.dashboard.filter(|address| !address.ip().is_loopback() && !self.dashboard_open) {
+            return Err(ConfigError::Dashboard(address));
+        }
+        if self.evaluate.as_ref().is_some_and(|evaluate| evaluate.command.is_empty()) {
+            return Err(ConfigError::Command);
         }
         let risk =
             Risk::new(task.corrupt_per_mille, task.dropout_per_mille, task.security_bits, task.correctness_bits)?;
@@ -235,23 +328,71 @@ adaptivity = 0.001
 }
 
 impl Checked {
-    /// How many sites the noise reckons with as colluding.
-    pub(super) const fn corrupt(&self) -> u32 {
-        self.corrupt
+    /// What sites are asked to do.
+    ///
+    /// # Errors
+    /// None in practice: all of it was checked.
+    pub(super) fn task(&self, id: TaskId, lineage: LineageId) -> Result<SignableTask, ConfigError> {
+        let Task { parameters, clip_norm, noise_multiplier, rounds, .. } = self.config.task;
+        let (clip, noise) = (ClipNorm::new(clip_norm)?, NoiseMultiplier::new(noise_multiplier)?);
+        let (corrupt, minimum) = (self.corrupt, self.minimum);
+        Ok(SignableTask { id, lineage, parameters, clip, noise, corrupt, minimum, rounds })
     }
 
-    /// The plan of a round of this task.
+    /// The terms of a round of this task.
     ///
     /// # Errors
     /// A [`ConfigError`].
-    pub fn plan(&self, task: TaskId, number: u64, authority: Authority) -> Result<Plan, ConfigError> {
-        let round = RoundId::new(task, number)?;
-        let terms = Terms::new(round, self.config.task.parameters, self.modulus, self.minimum, self.risk)?;
-        let Waits { gather_s, step_s, .. } = self.config.patience;
-        let patience = Patience { gather: gather_s.saturating_mul(1000), step: step_s.saturating_mul(1000) };
+    pub fn terms(&self, task: TaskId, round: u64) -> Result<Terms, ConfigError> {
+        let round = RoundId::new(task, round)?;
+        Ok(Terms::new(round, self.config.task.parameters, self.modulus, self.minimum, self.risk)?)
+    }
+
+    /// The plan of a shard, whose sites are gathered for so many milliseconds.
+    ///
+    /// # Errors
+    /// A [`ConfigError`].
+    pub fn plan(&self, task: TaskId, shard: ShardId, authority: Authority, gather: u64) -> Result<Plan, ConfigError> {
+        let step = self.config.patience.step_s.saturating_mul(1000);
+        // Of a round's shards the first one waits for sites: else rounds would pass while nobody is there.
+        let patience = Patience { gather, insist: shard.shard == 0, step };
+        let terms = self.terms(task, shard.round)?;
         Ok(Plan { terms, authority, kind: Kind::SecAgg, most: self.most.get(), patience })
     }
+
+    /// Whether this site is asked to take part in this round: the same whenever it checks in.
+    pub(super) fn asks(&self, site: &[u8; 32], terms: &Terms) -> bool {
+        let mut hasher = blake3::Hasher::new_derive_key("volet 2026-11 aggregator: who is asked");
+        let draw = hasher.update(&terms.digest()).update(site).finalize();
+        let [low, high, ..] = draw.as_bytes();
+        // Of 65536 values, so many per mille.
+        u64::from(u16::from_le_bytes([*low, *high])) * 1000 < u64::from(self.config.task.asked_per_mille) << 16
+    }
+
+    /// The longest message of any shard, bytes.
+    pub(super) fn longest(&self) -> usize {
+        let vector = packed_len(self.config.task.parameters as usize, self.modulus);
+        vector.max(256 * self.most.get() as usize) + 1024
+    }
+
+    /// How long a replica has a shard without a sign of life.
+    pub(super) fn lease(&self) -> Duration {
+        Duration::from_secs(LEASE_S)
+    }
+
+    /// The cost of so many rounds in epsilon, at [`DELTA`].
+    pub fn epsilon(&self, rounds: u64) -> Option<f64> {
+        let noise = NoiseMultiplier::new(self.config.task.noise_multiplier).ok()?;
+        let cost = match Rounds::new(rounds) {
+            Ok(rounds) => zcdp::rho(noise, rounds).ok()?,
+            Err(_) => return Some(0.0),
+        };
+        Some(zcdp::epsilon(cost, Delta::new(DELTA).ok()?))
+    }
 }
+
+/// The delta that epsilons are shown at.
+pub const DELTA: f64 = 1e-6;
 
 #[cfg(test)]
 mod tests {
@@ -268,6 +409,20 @@ mod tests {
         assert_eq!(odd.config.names, ["a\"b\\c"]);
     }
 
+    /// Of 1000 sites, 250 are expected: further than 6 standard deviations off is one run in 500 million.
+    #[test]
+    fn so_many_sites_are_asked_and_always_the_same() {
+        let mut config = example();
+        config.task.asked_per_mille = 250;
+        let checked = config.check().unwrap();
+        let terms = |round| checked.terms(TaskId::from_bytes([1; 16]), round).unwrap();
+        let site = |n: u32| *blake3::hash(&n.to_le_bytes()).as_bytes();
+        let asked = |round| (0..1000).filter(|&n| checked.asks(&site(n), &terms(round))).collect::<Vec<_>>();
+        assert!((250 - 82..250 + 82).contains(&asked(1).len()), "{}", asked(1).len());
+        assert_eq!(asked(1), asked(1));
+        assert_ne!(asked(1), asked(2));
+    }
+
     #[test]
     fn what_does_not_hold_together_is_refused_by_name() {
         let with = |change: &dyn Fn(&mut Config)| {
@@ -281,6 +436,9 @@ mod tests {
         assert!(with(&|c| c.task.modulus_bits = 16).starts_with("[task]"));
         assert!(with(&|c| c.optimizer.rate = 0.0).starts_with("[optimizer]"));
         assert!(with(&|c| c.task.corrupt_per_mille = 900).starts_with("[task]"));
+        assert!(with(&|c| c.task.shards = 0).contains("shards"));
+        assert!(with(&|c| c.task.asked_per_mille = 1001).contains("asked"));
+        assert!(with(&|c| c.dashboard = Some(([0, 0, 0, 0], 80).into())).contains("dashboard_open"));
         let unknown = Config::example(1, "x") + "\nfrobnicate = 1\n";
         assert!(Config::read(&unknown).unwrap_err().to_string().contains("frobnicate"));
     }

@@ -1,47 +1,70 @@
-//! One thread owns the round and its disk. Calls hand their messages to it and wait; it takes whatever has gathered, syncs
-//! once, and answers all. So a thousand sites cost some tens of syncs, and nothing is said to have arrived that has not.
+//! One thread owns the shards that this replica drives, and their journals. Calls hand their messages to it and wait; it
+//! takes whatever has gathered, syncs once, and answers all. So a thousand sites cost some tens of syncs, and nothing is said
+//! to have arrived that has not.
 //!
-//! After a failure of the disk it opens the round again from its log, every second until that succeeds; calls are told to
-//! come back later.
+//! A shard gathers sites until it is full; then the next one begins, until the round has as many as it may have or its time
+//! to gather is over. When all have ended the round is finished, off this thread: its sums become a release.
+//!
+//! After a failure of the disk a shard is opened again from its journal, every second until that succeeds; calls are told to
+//! come back later. Other shards go on.
 //!
 //! Steps last by a clock that nobody sets: the wall's at the start, and from then on the machine's own.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use prost::Message;
 use tokio::sync::{oneshot, watch};
 use volet_proto::v1;
 
+use super::register::{Opened, ShardId};
 use crate::RoundId;
-use crate::round::{Outcome, Plan, Round, RoundError, Time};
-use crate::secagg::{Rejected, ToSite};
-use crate::storage::Storage;
+use crate::round::{Journal, Outcome, Plan, Receipt, Round, RoundError, Time};
+use crate::secagg::{Rejected, ToServer};
 
-/// What a coordinator works for: where rounds lie, and what becomes of them.
+/// What makes a release of a round's sums, on a thread of its own.
+pub type Finish = Box<dyn FnOnce() -> io::Result<()> + Send>;
+
+/// What a coordinator works for: where rounds lie, and what becomes of them. What has failed is tried again.
+#[allow(clippy::missing_errors_doc)] // those of the disk or the network behind it
 pub trait Rounds: Send + 'static {
-    /// A folder for one round at a time.
-    type Folder: Storage;
+    /// What shards are kept in.
+    type Journal: Journal;
 
-    /// Opens the folder.
-    ///
-    /// # Errors
-    /// Those of the disk: it will be asked again.
-    fn folder(&mut self) -> io::Result<Self::Folder>;
+    /// The round that goes on; the next one is opened where none does.
+    fn present(&mut self, now: Time) -> io::Result<Option<Opened>>;
 
-    /// Keeps a round's outcome, durably at return. It may be told of the same round again, where the
-    /// machine stopped before the round's log was removed.
-    ///
-    /// # Errors
-    /// Those of the disk: it will be told again.
-    fn ended(&mut self, plan: &Plan, outcome: &Outcome) -> io::Result<()>;
+    /// The shards that this replica drives now. Asked every second or so, which also says that this replica is alive.
+    fn claim(&mut self) -> io::Result<Vec<ShardId>>;
 
-    /// The next round, where there is none.
-    ///
-    /// # Errors
-    /// Those of the disk.
-    fn next(&mut self) -> io::Result<Option<Plan>>;
+    /// A shard's plan, by the time that is left to gather its sites.
+    fn plan(&mut self, shard: ShardId, present: &Opened, now: Time) -> io::Result<Plan>;
+
+    /// Begins another shard of the round, where it may have one now.
+    fn begin(&mut self, present: &Opened, now: Time) -> io::Result<Option<ShardId>>;
+
+    /// Opens the place of a shard's journal.
+    fn place(&mut self, shard: ShardId) -> io::Result<<Self::Journal as Journal>::Place>;
+
+    /// A shard takes no more sites.
+    fn gathered(&mut self, shard: ShardId) -> io::Result<()>;
+
+    /// These sites belong to this shard.
+    fn joined(&mut self, shard: ShardId, sites: &[[u8; 32]]) -> io::Result<()>;
+
+    /// Keeps a shard's outcome, durably at return. It may be told of the same shard again, where the machine stopped before
+    /// the shard's journal was removed.
+    fn ended(&mut self, shard: ShardId, plan: &Plan, sites: u32, outcome: &Outcome) -> io::Result<()>;
+
+    /// What finishes the round, once all of its shards have ended and no other may begin.
+    fn finish(&mut self, present: &Opened, now: Time) -> io::Result<Option<Finish>>;
+
+    /// The terms that sites are asked to take part by.
+    fn terms(&self, round: u64) -> io::Result<crate::secagg::Terms>;
 }
 
 /// A message was not taken.
@@ -56,6 +79,9 @@ pub enum Busy {
     /// There is too much to do, or the disk fails.
     #[error("the aggregator is busy: ask again later")]
     Later,
+    /// The site has no shard at this replica.
+    #[error("this site's shard is elsewhere")]
+    Elsewhere,
 }
 
 /// What a site hears.
@@ -63,10 +89,34 @@ pub enum Busy {
 pub struct Heard {
     /// How many steps have ended.
     pub steps: u32,
-    /// What the last one says to this site.
-    pub message: Option<ToSite>,
+    /// What the last one says to this site: an encoded `ServerMessage`.
+    pub message: Option<Arc<Vec<u8>>>,
     /// Whether the round is over.
     pub over: bool,
+}
+
+/// What goes on, for people to look at.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Live {
+    /// The round.
+    pub round: Option<Opened>,
+    /// The shards that this replica drives.
+    pub shards: Vec<LiveShard>,
+}
+
+/// A shard that goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveShard {
+    /// Which.
+    pub id: ShardId,
+    /// How many steps have ended.
+    pub steps: u32,
+    /// When the present one ends at the latest.
+    pub due: Time,
+    /// How many sites have come.
+    pub sites: usize,
+    /// How many more messages the present step could take.
+    pub waiting_for: usize,
 }
 
 /// A handle of the thread.
@@ -74,6 +124,7 @@ pub struct Heard {
 pub struct Coordinator {
     commands: SyncSender<Command>,
     present: watch::Receiver<Present>,
+    live: watch::Receiver<Live>,
 }
 
 /// What calls need to know at once.
@@ -83,49 +134,54 @@ enum Present {
     Unknown,
     /// There is no round, and none to come for now.
     Idle,
-    /// A round goes on, and messages may be so long.
+    /// A round goes on, and messages to the shards here may be so long.
     Round { round: RoundId, longest: usize },
 }
 
 enum Command {
     Say { from: [u8; 32], round: RoundId, message: v1::SiteMessage, reply: oneshot::Sender<Result<(), Busy>> },
     Hear(Listener),
-    Gathering { reply: oneshot::Sender<Option<Plan>> },
 }
 
 struct Listener {
     from: [u8; 32],
     round: RoundId,
     steps: u32,
-    reply: oneshot::Sender<Heard>,
+    reply: oneshot::Sender<Result<Heard, Busy>>,
 }
 
 impl Coordinator {
     /// So many calls may wait for the thread; more are told to come back.
     const QUEUE: usize = 4096;
 
-    /// Starts the thread. It ends with the last handle, or before a log that this version cannot read.
+    /// Starts the thread. It ends with the last handle, or before a journal that this version cannot read.
     ///
     /// # Errors
     /// The operating system gives no thread.
     pub fn start(rounds: impl Rounds) -> io::Result<Self> {
         let (commands, inbox) = sync_channel(Self::QUEUE);
         let (tell, present) = watch::channel(Present::Unknown);
+        let (show, live) = watch::channel(Live::default());
         let thread = thread::Builder::new().name("coordinator".to_owned());
-        thread.spawn(move || Thread::new(rounds, inbox, tell).run())?;
-        Ok(Self { commands, present })
+        thread.spawn(move || Thread::new(rounds, inbox, tell, show).run())?;
+        Ok(Self { commands, present, live })
     }
 
-    /// The longest message that a round takes now.
+    /// The longest message that the shards here take now.
     ///
     /// # Errors
-    /// [`Busy::Later`] while that is not known, [`Busy::Over`] where there is none or another one.
+    /// [`Busy::Later`] while that is not known, [`Busy::Over`] where there is no such round.
     pub fn longest(&self, id: RoundId) -> Result<usize, Busy> {
         match *self.present.borrow() {
             Present::Round { round, longest } if round == id => Ok(longest),
             Present::Round { .. } | Present::Idle => Err(Busy::Over),
             Present::Unknown => Err(Busy::Later),
         }
+    }
+
+    /// What goes on.
+    pub fn live(&self) -> watch::Receiver<Live> {
+        self.live.clone()
     }
 
     /// Returns when the thread has ended: by itself it never does.
@@ -144,24 +200,14 @@ impl Coordinator {
         answer.await.unwrap_or(Err(Busy::Later))
     }
 
-    /// Waits until more than `steps` steps of the round have ended.
+    /// Waits until more than `steps` steps of the site's shard have ended.
     ///
     /// # Errors
-    /// [`Busy::Later`].
+    /// [`Busy::Later`], [`Busy::Elsewhere`].
     pub async fn hear(&self, from: [u8; 32], round: RoundId, steps: u32) -> Result<Heard, Busy> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Hear(Listener { from, round, steps, reply }))?;
-        answer.await.map_err(|_| Busy::Later)
-    }
-
-    /// The round that gathers sites now.
-    ///
-    /// # Errors
-    /// [`Busy::Later`].
-    pub async fn gathering(&self) -> Result<Option<Plan>, Busy> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Command::Gathering { reply })?;
-        answer.await.map_err(|_| Busy::Later)
+        answer.await.unwrap_or(Err(Busy::Later))
     }
 
     fn send(&self, command: Command) -> Result<(), Busy> {
@@ -175,41 +221,54 @@ impl Coordinator {
 struct Thread<R: Rounds> {
     rounds: R,
     inbox: Receiver<Command>,
-    round: Option<Round<R::Folder>>,
-    /// There is no round, and none to come for now.
-    idle: bool,
-    /// When the disk, or whoever plans rounds, is asked again.
-    not_before: Instant,
-    listeners: Vec<Listener>,
+    /// The round that goes on, and its name; of no meaning before it is known.
+    present: Option<(Opened, RoundId)>,
+    known: bool,
+    shards: BTreeMap<ShardId, Driven<R::Journal>>,
+    /// When the register is asked again.
+    look: Instant,
+    finishing: Option<JoinHandle<io::Result<()>>>,
+    /// By site: who asks again asks instead.
+    listeners: BTreeMap<[u8; 32], Listener>,
     tell: watch::Sender<Present>,
+    show: watch::Sender<Live>,
     clock: Clock,
+}
+
+/// A shard that this replica drives.
+struct Driven<J> {
+    round: Round<J>,
+    /// Who has joined, and is not in the register yet.
+    unjoined: BTreeSet<[u8; 32]>,
+    /// Whether the register has heard that it gathers no more.
+    told: bool,
+    /// What a step says to all alike, encoded once.
+    same: Option<(u32, Arc<Vec<u8>>)>,
 }
 
 impl<R: Rounds> Thread<R> {
     /// Between two looks at the clock.
     const PAUSE: Duration = Duration::from_millis(200);
-    /// Between two tries of a disk that fails.
-    const MEND: Duration = Duration::from_secs(1);
+    /// Between two looks at the register, and two tries of a disk that fails.
+    const LOOK: Duration = Duration::from_secs(1);
 
-    fn new(rounds: R, inbox: Receiver<Command>, tell: watch::Sender<Present>) -> Self {
-        let (not_before, clock) = (Instant::now(), Clock::start());
-        Self { rounds, inbox, round: None, idle: false, not_before, listeners: Vec::new(), tell, clock }
+    fn new(rounds: R, inbox: Receiver<Command>, tell: watch::Sender<Present>, show: watch::Sender<Live>) -> Self {
+        let (look, clock) = (Instant::now(), Clock::start());
+        let (shards, listeners) = (BTreeMap::new(), BTreeMap::new());
+        Self { rounds, inbox, present: None, known: false, shards, look, finishing: None, listeners, tell, show, clock }
     }
 
     fn run(mut self) {
         loop {
-            match self.work() {
-                Ok(()) => {}
-                Err(error @ RoundError::Foreign(_)) => {
+            if let Err(error) = self.work() {
+                if matches!(error, RoundError::Foreign(_)) {
                     tracing::error!(%error, "the coordinator stops");
                     return;
                 }
-                Err(error) => {
-                    tracing::error!(%error, "the round waits for its disk");
-                    self.round = None;
-                    self.not_before = Instant::now() + Self::MEND;
-                }
+                tracing::error!(%error, "the coordinator tries again");
+                self.look = Instant::now() + Self::LOOK;
             }
+            self.answer();
             self.tell();
             match self.inbox.recv_timeout(Self::PAUSE) {
                 // Whoever spoke while the disk was slow is heard before a step ends.
@@ -226,118 +285,263 @@ impl<R: Rounds> Thread<R> {
         }
     }
 
-    /// Moves the round on as far as the clock and its messages allow.
+    /// Moves everything on as far as the clock and the messages allow.
     fn work(&mut self) -> Result<(), RoundError> {
         loop {
-            let Some(round) = &mut self.round else {
-                if Instant::now() < self.not_before {
-                    return Ok(());
-                }
-                let now = self.clock.now();
-                self.round = match Round::resume(self.rounds.folder()?, now)? {
-                    Some(round) => Some(round),
-                    None => match self.rounds.next()? {
-                        Some(plan) => Some(Round::begin(self.rounds.folder()?, plan, now)?),
-                        None => {
-                            self.idle = true;
-                            self.not_before = Instant::now() + Self::MEND;
-                            self.answer();
-                            return Ok(());
-                        }
-                    },
-                };
-                self.idle = false;
-                self.answer();
-                continue;
-            };
-            let before = round.steps();
-            round.tick(self.clock.now())?;
-            if round.steps() != before {
-                self.tell();
-                self.answer();
+            if self.finishing.as_ref().is_some_and(JoinHandle::is_finished)
+                && let Some(finished) = self.finishing.take()
+            {
+                finished.join().map_err(|_| io::Error::other("the round's end panicked"))??;
+                self.look = Instant::now();
             }
-            let Some(round) = &self.round else { continue };
-            let Some(outcome) = round.outcome() else { return Ok(()) };
-            self.rounds.ended(round.plan(), outcome)?;
-            if let Some(round) = self.round.take() {
-                round.remove()?;
+            if Instant::now() >= self.look {
+                self.look = Instant::now() + Self::LOOK;
+                self.look()?;
+            }
+            if !self.tick()? {
+                return Ok(());
             }
         }
+    }
+
+    /// Compares what is driven here with what should be.
+    fn look(&mut self) -> Result<(), RoundError> {
+        let now = self.clock.now();
+        let present = self.rounds.present(now)?;
+        let claimed = self.rounds.claim()?;
+        self.shards.retain(|shard, _| claimed.contains(shard));
+        let named = present.map(|opened| Ok::<_, io::Error>((opened, self.rounds.terms(opened.number)?.round())));
+        self.present = named.transpose()?;
+        let Some(opened) = present else {
+            self.known = true;
+            return Ok(());
+        };
+        let begun = self.rounds.begin(&opened, now)?;
+        for shard in claimed.into_iter().chain(begun) {
+            match self.drive(shard, &opened, now) {
+                Ok(()) => {}
+                Err(error @ RoundError::Foreign(_)) => return Err(error),
+                // The others go on.
+                Err(error) => tracing::error!(%error, "a shard waits for its disk"),
+            }
+        }
+        self.known = true;
+        if self.shards.is_empty() && begun.is_none() && self.finishing.is_none() {
+            self.finishing = self.rounds.finish(&opened, now)?.map(thread::spawn);
+        }
+        Ok(())
+    }
+
+    /// Opens a shard's journal, or begins one.
+    fn drive(&mut self, shard: ShardId, present: &Opened, now: Time) -> Result<(), RoundError> {
+        if self.shards.contains_key(&shard) {
+            return Ok(());
+        }
+        let round = match Round::resume(self.rounds.place(shard)?, now)? {
+            Some(round) => round,
+            None => {
+                let plan = self.rounds.plan(shard, present, now)?;
+                Round::begin(self.rounds.place(shard)?, plan, now)?
+            }
+        };
+        // Whether the register was told of them before the process was killed is not known.
+        let unjoined = round.members().collect();
+        self.shards.insert(shard, Driven { round, unjoined, told: false, same: None });
+        self.join(shard)?;
+        Ok(())
+    }
+
+    /// Ends steps and shards whose time has come; whether there is more to do at once.
+    fn tick(&mut self) -> Result<bool, RoundError> {
+        let now = self.clock.now();
+        let (mut over, mut broken, mut moved) = (Vec::new(), Vec::new(), false);
+        for (&id, driven) in &mut self.shards {
+            let before = driven.round.steps();
+            if let Err(error) = driven.round.tick(now) {
+                tracing::error!(%error, "a shard waits for its disk");
+                broken.push(id);
+                continue;
+            }
+            moved |= driven.round.steps() != before;
+            if driven.round.steps() > 0 && !driven.told {
+                self.rounds.gathered(id)?;
+                // Another shard may begin.
+                (driven.told, self.look) = (true, Instant::now());
+            }
+            if let Some(outcome) = driven.round.outcome() {
+                let sites = u32::try_from(driven.round.sites()).unwrap_or(u32::MAX);
+                self.rounds.ended(id, driven.round.plan(), sites, outcome)?;
+                over.push(id);
+            }
+        }
+        self.shards.retain(|id, _| !broken.contains(id));
+        if moved {
+            self.answer();
+        }
+        moved = !over.is_empty();
+        for id in over {
+            if let Some(driven) = self.shards.remove(&id) {
+                driven.round.remove()?;
+            }
+            self.look = Instant::now();
+        }
+        Ok(moved)
     }
 
     /// Answers the first call and all that have come meanwhile: one sync for all of them.
     fn serve(&mut self, first: Command) {
-        let mut said = Vec::new();
+        let (mut said, mut touched) = (Vec::new(), BTreeSet::new());
         let more: Vec<Command> = self.inbox.try_iter().take(1024).collect();
         for command in std::iter::once(first).chain(more) {
             match command {
-                Command::Say { from, round, message, reply } => said.push((self.take(from, round, message), reply)),
-                Command::Hear(listener) => self.listeners.push(listener),
-                Command::Gathering { reply } => {
-                    let gathering = self.round.as_ref().filter(|round| round.steps() == 0);
-                    let _ = reply.send(gathering.map(|round| *round.plan()));
-                }
+                Command::Say { from, round, message, reply } => match self.take(from, round, message) {
+                    Ok(shard) => {
+                        touched.insert(shard);
+                        said.push((shard, reply));
+                    }
+                    Err(busy) => drop(reply.send(Err(busy))),
+                },
+                Command::Hear(listener) => drop(self.listeners.insert(listener.from, listener)),
             }
         }
-        let durable = said.is_empty() || self.round.as_mut().is_none_or(|round| round.commit().is_ok());
-        if !durable {
-            // To be opened again: what of it is on the disk is not known.
-            self.round = None;
-        }
-        for (answer, reply) in said {
+        let durable: BTreeSet<ShardId> = touched.into_iter().filter(|&shard| self.commit(shard)).collect();
+        for (shard, reply) in said {
             // Who has gone asks again.
-            let _ = reply.send(if durable { answer } else { Err(Busy::Later) });
+            let _ = reply.send(if durable.contains(&shard) { Ok(()) } else { Err(Busy::Later) });
         }
         self.answer();
     }
 
-    /// Tells calls what the present step takes.
+    fn commit(&mut self, shard: ShardId) -> bool {
+        let start = Instant::now();
+        let Some(driven) = self.shards.get_mut(&shard) else { return false };
+        if let Err(error) = driven.round.commit() {
+            tracing::error!(%error, "a shard waits for its disk");
+            // To be opened again: what of it is on the disk is not known.
+            self.shards.remove(&shard);
+            return false;
+        }
+        metrics::histogram!("volet_commit_seconds").record(start.elapsed());
+        self.join(shard).inspect_err(|error| tracing::error!(%error, "the register does not answer")).is_ok()
+    }
+
+    /// Tells the register who has joined.
+    fn join(&mut self, shard: ShardId) -> io::Result<()> {
+        let Some(driven) = self.shards.get_mut(&shard).filter(|driven| !driven.unjoined.is_empty()) else {
+            return Ok(());
+        };
+        let sites: Vec<[u8; 32]> = driven.unjoined.iter().copied().collect();
+        self.rounds.joined(shard, &sites)?;
+        driven.unjoined.clear();
+        Ok(())
+    }
+
+    /// Tells calls what is taken now, and people what goes on.
     fn tell(&self) {
-        let present = match &self.round {
-            Some(round) => Present::Round { round: round.plan().terms.round(), longest: round.longest() },
-            None if self.idle => Present::Idle,
-            None => Present::Unknown,
+        let present = match &self.present {
+            _ if !self.known => Present::Unknown,
+            None => Present::Idle,
+            Some((_, round)) => {
+                let longest = self.shards.values().map(|driven| driven.round.longest()).max();
+                Present::Round { round: *round, longest: longest.unwrap_or_default() }
+            }
         };
         self.tell.send_if_modified(|told| std::mem::replace(told, present) != present);
+        let shards = self.shards.iter().map(|(&id, Driven { round, .. })| {
+            let (steps, due) = (round.steps(), round.due());
+            LiveShard { id, steps, due, sites: round.sites(), waiting_for: round.waiting_for() }
+        });
+        let live = Live { round: self.present.map(|(opened, _)| opened), shards: shards.collect() };
+        self.show.send_if_modified(|shown| {
+            let changed = *shown != live;
+            *shown = live;
+            changed
+        });
     }
 
-    fn take(&mut self, from: [u8; 32], id: RoundId, message: v1::SiteMessage) -> Result<(), Busy> {
-        let round = self.round.as_mut().ok_or(if self.idle { Busy::Over } else { Busy::Later })?;
-        if round.plan().terms.round() != id {
-            return Err(Busy::Over);
-        }
-        match round.receive(from, message) {
-            Ok(Ok(_receipt)) => Ok(()),
+    fn take(&mut self, from: [u8; 32], id: RoundId, message: v1::SiteMessage) -> Result<ShardId, Busy> {
+        self.goes_on(id)?;
+        let shard = self.shard_of(&from).or_else(|| self.gathering(&message)).ok_or(Busy::Elsewhere)?;
+        let driven = self.shards.get_mut(&shard).ok_or(Busy::Later)?;
+        match driven.round.receive(from, message) {
+            Ok(Ok(receipt)) => {
+                if receipt == Receipt::Taken && driven.round.steps() == 0 {
+                    driven.unjoined.insert(from);
+                }
+                Ok(shard)
+            }
+            // Full, with the next one to begin in a moment.
+            Ok(Err(Rejected::Full)) => Err(Busy::Later),
             Ok(Err(rejected)) => Err(rejected.into()),
-            Err(_) => Err(Busy::Later),
+            Err(error) => {
+                tracing::error!(%error, "a shard waits for its disk");
+                self.shards.remove(&shard);
+                Err(Busy::Later)
+            }
         }
     }
 
-    /// Answers those whose round has moved on, and forgets those who have gone.
+    /// Whether this is the round that goes on.
+    fn goes_on(&self, id: RoundId) -> Result<(), Busy> {
+        match &self.present {
+            _ if !self.known => Err(Busy::Later),
+            Some((_, round)) if *round == id => Ok(()),
+            _ => Err(Busy::Over),
+        }
+    }
+
+    fn shard_of(&self, site: &[u8; 32]) -> Option<ShardId> {
+        self.shards.iter().find(|(_, driven)| driven.round.knows(site)).map(|(shard, _)| *shard)
+    }
+
+    /// The shard that takes newcomers, where this is one's message.
+    fn gathering(&self, message: &v1::SiteMessage) -> Option<ShardId> {
+        let read = ToServer::read(message.clone());
+        let newcomer = matches!(read, Some(ToServer::Advertisement(_) | ToServer::Split(_)));
+        let gathers = self.shards.iter().find(|(_, driven)| driven.round.steps() == 0);
+        gathers.filter(|_| newcomer).map(|(shard, _)| *shard)
+    }
+
+    /// Answers those whose shard has moved on, and forgets those who have gone.
     fn answer(&mut self) {
-        let round = self.round.as_ref();
-        for listener in std::mem::take(&mut self.listeners) {
+        for (from, listener) in std::mem::take(&mut self.listeners) {
             if listener.reply.is_closed() {
                 continue;
             }
-            let heard = match round {
-                None if self.idle => Some(Heard { steps: listener.steps, message: None, over: true }),
+            let heard = match self.goes_on(listener.round) {
                 // Nobody knows yet.
-                None => None,
-                Some(round) if round.plan().terms.round() != listener.round => {
-                    Some(Heard { steps: listener.steps, message: None, over: true })
-                }
-                Some(round) => (round.steps() > listener.steps || round.outcome().is_some()).then(|| Heard {
-                    steps: round.steps(),
-                    message: round.message_for(&listener.from).cloned(),
-                    over: round.outcome().is_some(),
-                }),
+                Err(Busy::Later) => None,
+                Err(_) => Some(Ok(Heard { steps: listener.steps, message: None, over: true })),
+                Ok(()) => match self.shard_of(&listener.from).and_then(|shard| self.shards.get_mut(&shard)) {
+                    None => Some(Err(Busy::Elsewhere)),
+                    Some(driven) => driven.heard(&listener).map(Ok),
+                },
             };
             match heard {
                 Some(heard) => drop(listener.reply.send(heard)),
-                None => self.listeners.push(listener),
+                None => drop(self.listeners.insert(from, listener)),
             }
         }
+    }
+}
+
+impl<J: Journal> Driven<J> {
+    /// What a listener hears; `None` while it has to wait.
+    fn heard(&mut self, listener: &Listener) -> Option<Heard> {
+        let (steps, over) = (self.round.steps(), self.round.outcome().is_some());
+        if steps <= listener.steps && !over {
+            return None;
+        }
+        let message = self.round.message_for(&listener.from);
+        let message = message.map(|(message, same)| {
+            let encode = || Arc::new(v1::ServerMessage::from(message.clone()).encode_to_vec());
+            match &self.same {
+                Some((at, bytes)) if same && *at == steps => bytes.clone(),
+                _ if same => self.same.insert((steps, encode())).1.clone(),
+                _ => encode(),
+            }
+        });
+        Some(Heard { steps, message, over })
     }
 }
 

@@ -4,6 +4,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SignatureAlgorithm,
 };
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use time::{Duration, OffsetDateTime};
 
 use crate::signing::VerifyingKey;
@@ -78,7 +80,8 @@ impl CertificateAuthority {
         let subject_alt_names = CertificateParams::new(names)?.subject_alt_names;
         let mut params = params("Volet aggregator", days)?;
         params.subject_alt_names = subject_alt_names;
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        // Also to call other replicas.
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let certificate = params.signed_by(&key, &self.issuer)?.pem();
         Ok(Certified { certificate, key: key.serialize_pem() })
     }
@@ -100,6 +103,11 @@ pub fn site_of(certificate: &[u8]) -> Option<VerifyingKey> {
     let certificate = webpki::EndEntityCert::try_from(&certificate).ok()?;
     let info = certificate.subject_public_key_info();
     VerifyingKey::from_bytes(info.strip_prefix(&ED25519)?.try_into().ok()?)
+}
+
+/// The first certificate of a PEM file, DER.
+pub(super) fn certificate_der(pem: &str) -> Option<Vec<u8>> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).ok().map(|certificate| certificate.to_vec())
 }
 
 fn authority(days: u32) -> Result<CertificateParams, PkiError> {

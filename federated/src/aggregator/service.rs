@@ -1,20 +1,20 @@
 //! The calls: who asks, how much at a time, and nothing of what it means.
 //!
 //! A stranger reaches `Enrol` and no further. An enrolled site has one message under way and one file: messages have the
-//! length that their step allows, pieces and messages a deadline.
+//! length that their step allows, pieces and messages a deadline, and calls a rate. What belongs to a shard of another replica
+//! is passed on to it.
 
-use std::collections::HashSet;
 use std::future::Future;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
+use std::num::NonZeroU32;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use governor::{DefaultKeyedRateLimiter, Quota};
 use prost::Message;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_stream::Stream;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Code, Request, Response, Status, Streaming};
 use volet_proto::v1;
@@ -22,11 +22,15 @@ use volet_proto::v1::aggregation_server::{Aggregation, AggregationServer};
 use volet_proto::v1::enrolment_server::{Enrolment, EnrolmentServer};
 use volet_proto::v1::refused::Reason;
 
-use super::coordinator::{Busy, Coordinator};
-use super::pki::{Certified, site_of};
-use crate::secagg::asks_to_be_enrolled;
+use super::coordinator::{Busy, Coordinator, Heard};
+use super::listen::Connections;
+use super::peers::{Asker, Peers};
+use super::pki::Certified;
+use super::register::Place;
+use super::turns::{Beginnings, Turns};
+use crate::RoundId;
+use crate::secagg::{Rejected, Terms, asks_to_be_enrolled};
 use crate::signing::VerifyingKey;
-use crate::{RoundId, round};
 
 /// What calls may take up.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +38,10 @@ pub struct Limits {
     /// So many messages are put together at a time, and so many files sent: with a message's length, the memory that senders
     /// can claim. Each site has one of each.
     pub at_once: usize,
+    /// So many connections are open at a time; more are closed at once.
+    pub connections: usize,
+    /// So many calls per second of one site, ten times as many at once.
+    pub calls: NonZeroU32,
     /// How long a sender may take for one piece, and a receiver to take one.
     pub piece: Duration,
     /// How long a sender may take for a message.
@@ -47,111 +55,90 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { at_once: 64, piece: seconds(20), message: seconds(240), hear: seconds(25), again: seconds(600) }
+        Self {
+            at_once: 64,
+            connections: 8192,
+            calls: NonZeroU32::new(20).unwrap_or(NonZeroU32::MIN),
+            piece: seconds(20),
+            message: seconds(240),
+            hear: seconds(25),
+            again: seconds(600),
+        }
     }
 }
 
-/// What stands behind the calls, beside the coordinator.
+/// What stands behind the calls, beside the coordinator. Its calls block.
+#[allow(clippy::missing_errors_doc)] // those of the disk or the network behind it
 pub trait Serving: Send + Sync + 'static {
-    /// A released file.
-    type File: Read + Seek + Send + 'static;
-
     /// Whether a site is enrolled, and has not been struck off.
-    ///
-    /// # Errors
-    /// The disk's.
     fn enrolled(&self, site: &VerifyingKey) -> io::Result<bool>;
 
-    /// Enrols a site by a token that is good for once.
-    ///
-    /// # Errors
-    /// The inner one: the token is no good. The outer one: the disk's.
+    /// Enrols a site by a token that is good for once; `None` where the token is no good.
     fn enrol(&self, token: &str, site: &VerifyingKey) -> io::Result<Option<v1::EnrolReply>>;
 
     /// The task that sites may take part in.
-    fn task(&self) -> Option<v1::SignedTask>;
+    fn task(&self) -> io::Result<v1::SignedTask>;
 
     /// The latest release and its number.
-    fn release(&self) -> Option<(u64, v1::SignedRelease)>;
+    fn release(&self) -> io::Result<(u64, v1::SignedRelease)>;
 
-    /// A released file by its hash.
-    ///
-    /// # Errors
-    /// The disk's.
-    fn file(&self, blake3: &[u8; 32]) -> io::Result<Option<Self::File>>;
+    /// The terms of the round that gathers sites now.
+    fn gathering(&self) -> io::Result<Option<Terms>>;
+
+    /// Where a site's messages of a round belong.
+    fn find(&self, round: u64, site: &[u8; 32]) -> io::Result<Place>;
+
+    /// Up to `length` bytes of a released file from `offset` on; `None` if there is no such file.
+    fn piece(&self, blake3: &[u8; 32], offset: u64, length: usize) -> io::Result<Option<Vec<u8>>>;
+
+    /// Whether this site is asked to take part in this round.
+    fn asked(&self, _site: &[u8; 32], _terms: &Terms) -> bool {
+        true
+    }
 }
 
 /// The calls of an aggregator.
 pub struct Service<S> {
     coordinator: Coordinator,
     serving: Arc<S>,
+    peers: Peers,
     limits: Limits,
     saying: Turns,
     fetching: Turns,
+    begun: Beginnings,
+    rates: Arc<DefaultKeyedRateLimiter<[u8; 32]>>,
 }
 
 impl<S> Clone for Service<S> {
     fn clone(&self) -> Self {
-        let Self { coordinator, serving, limits, saying, fetching } = self;
-        let (coordinator, serving, limits) = (coordinator.clone(), serving.clone(), *limits);
-        Self { coordinator, serving, limits, saying: saying.clone(), fetching: fetching.clone() }
-    }
-}
-
-/// Room for so many at once, and for each site one.
-#[derive(Clone)]
-struct Turns {
-    room: Arc<Semaphore>,
-    sites: Arc<Mutex<HashSet<[u8; 32]>>>,
-}
-
-/// A site's turn, until it is dropped.
-struct Turn {
-    _place: Place,
-    _room: OwnedSemaphorePermit,
-}
-
-/// A site that has a turn, or waits for one.
-struct Place {
-    site: [u8; 32],
-    sites: Arc<Mutex<HashSet<[u8; 32]>>>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.sites.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.site);
-    }
-}
-
-impl Turns {
-    fn new(room: usize) -> Self {
-        Self { room: Arc::new(Semaphore::new(room)), sites: Arc::default() }
-    }
-
-    /// A turn for this site, when there is room; none where it has one already.
-    async fn take(&self, site: [u8; 32]) -> Option<Turn> {
-        let mut turn = None;
-        if self.sites.lock().unwrap_or_else(PoisonError::into_inner).insert(site) {
-            // From here on, whoever gives up waiting gives the site free again.
-            let place = Place { site, sites: self.sites.clone() };
-            let room = self.room.clone().acquire_owned().await.ok();
-            turn = room.map(|room| Turn { _place: place, _room: room });
+        Self {
+            coordinator: self.coordinator.clone(),
+            serving: self.serving.clone(),
+            peers: self.peers.clone(),
+            limits: self.limits,
+            saying: self.saying.clone(),
+            fetching: self.fetching.clone(),
+            begun: self.begun.clone(),
+            rates: self.rates.clone(),
         }
-        turn
     }
 }
 
 /// Bytes of a piece.
-const PIECE: usize = 64 << 10;
+pub(super) const PIECE: usize = 64 << 10;
 
 impl<S: Serving> Service<S> {
-    /// The calls to this coordinator.
-    pub fn new(coordinator: Coordinator, serving: Arc<S>, limits: Limits) -> Self {
+    /// The calls to this coordinator, with the others' that `peers` are.
+    pub fn new(coordinator: Coordinator, serving: Arc<S>, peers: Peers, limits: Limits) -> Self {
         let turns = || Turns::new(limits.at_once);
-        Self { coordinator, serving, limits, saying: turns(), fetching: turns() }
+        let burst = limits.calls.saturating_mul(NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN));
+        let rates = Arc::new(DefaultKeyedRateLimiter::keyed(Quota::per_second(limits.calls).allow_burst(burst)));
+        let begun = Beginnings::new(limits.at_once, limits.message);
+        Self { coordinator, serving, peers, limits, saying: turns(), fetching: turns(), begun, rates }
     }
 
-    /// Answers calls over TLS until `stop`, or until the coordinator has ended; sites show certificates of the authority whose certificate (PEM) this is.
+    /// Answers calls over TLS until `stop`, or until the coordinator has ended; sites show certificates of the authority whose
+    /// certificate (PEM) this is.
     ///
     /// # Errors
     /// The certificates are none.
@@ -168,19 +155,27 @@ impl<S: Serving> Service<S> {
             // Who enrols has none yet; the other calls ask for it themselves.
             .client_auth_optional(true)
             .timeout(Duration::from_secs(10));
-        let coordinator = self.coordinator.clone();
+        let (coordinator, rates) = (self.coordinator.clone(), self.rates.clone());
+        let forget = async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                rates.retain_recent();
+            }
+        };
         let stop = async move {
             tokio::select! {
                 () = stop => {}
                 () = coordinator.ended() => {}
+                () = forget => {}
             }
         };
+        let connections = Connections::new(listener, self.limits.connections);
         let enrolment = EnrolmentServer::new(self.clone()).max_decoding_message_size(4 << 10);
         let aggregation = AggregationServer::new(self).max_decoding_message_size(2 * PIECE);
         Server::builder()
             .tls_config(tls)?
-            .concurrency_limit_per_connection(8)
-            .max_concurrent_streams(8)
+            .concurrency_limit_per_connection(64)
+            .max_concurrent_streams(64)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_max_pending_accept_reset_streams(Some(16))
             .http2_max_header_list_size(8 << 10)
@@ -190,59 +185,121 @@ impl<S: Serving> Service<S> {
             .timeout(Duration::from_secs(300))
             .add_service(enrolment)
             .add_service(aggregation)
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
+            .serve_with_incoming_shutdown(connections, stop)
             .await
     }
 
-    /// The enrolled site that asks.
-    fn site<T>(&self, request: &Request<T>) -> Result<[u8; 32], Status> {
-        let certificates =
-            request.peer_certs().ok_or_else(|| Status::unauthenticated("a certificate is needed: enrol"))?;
-        let site = certificates.first().and_then(|certificate| site_of(certificate));
-        let site = site.ok_or_else(|| Status::unauthenticated("the certificate is not one of a site"))?;
-        if !self.serving.enrolled(&site).map_err(|_| self.refuse(Busy::Later))? {
+    /// The enrolled site that asks, and whether another replica asks for it.
+    async fn site<T>(&self, request: &Request<T>) -> Result<Asker, Status> {
+        let asker = self.peers.asker(request)?;
+        let Asker { site, .. } = asker;
+        if self.rates.check_key(&site.to_bytes()).is_err() {
+            return Err(self.refuse(Busy::Later));
+        }
+        let serving = self.serving.clone();
+        if !blocking(move || serving.enrolled(&site)).await? {
             return Err(Status::permission_denied("the site is not enrolled, or no longer"));
         }
-        Ok(site.to_bytes())
+        Ok(asker)
     }
 
     fn refuse(&self, busy: Busy) -> Status {
         let (code, reason) = match busy {
             Busy::Rejected(_) => (Code::FailedPrecondition, Reason::Rejected),
             Busy::Over => (Code::NotFound, Reason::Over),
-            Busy::Later => (Code::Unavailable, Reason::Busy),
+            Busy::Later | Busy::Elsewhere => (Code::Unavailable, Reason::Busy),
         };
         self.refused(code, reason, busy.to_string())
     }
 
     fn refused(&self, code: Code, reason: Reason, message: String) -> Status {
+        metrics::counter!("volet_calls_refused_total", "reason" => reason.as_str_name()).increment(1);
         let again_after_ms = if reason == Reason::Busy { 1000 } else { 0 };
         let detail = v1::Refused { reason: reason.into(), again_after_ms };
         Status::with_details(code, message, detail.encode_to_vec().into())
     }
 
-    /// Puts a message together.
-    async fn assemble(&self, mut pieces: Streaming<v1::SayPiece>) -> Result<(RoundId, v1::SiteMessage), Status> {
+    /// Puts a message together. What has come of one whose connection breaks is kept, if its sender wants to go on with it.
+    async fn assemble(&self, asker: Asker, mut pieces: Streaming<v1::SayPiece>) -> Result<(RoundId, Vec<u8>), Status> {
+        let site = asker.site.to_bytes();
         let mut next = async || {
             let piece = timeout(self.limits.piece, pieces.message()).await;
             piece.map_err(|_| Status::deadline_exceeded("the next piece took too long"))?
         };
-        let mut piece = next().await?;
-        let round = piece.as_mut().and_then(|piece| piece.round.take()).and_then(|round| RoundId::try_from(round).ok());
+        let first = next().await?.ok_or_else(|| Status::invalid_argument("the message has no piece"))?;
+        let round = first.round.and_then(|round| RoundId::try_from(round).ok());
         let round = round.ok_or_else(|| Status::invalid_argument("the first piece names no round"))?;
-        let longest = self.coordinator.longest(round).map_err(|busy| self.refuse(busy))?;
-        let mut bytes = Vec::new();
-        while let Some(v1::SayPiece { data, .. }) = piece {
+        let longest = self.longest(asker, round).await?;
+        let digest = <[u8; 32]>::try_from(first.blake3).ok();
+        let mut bytes = match (digest, usize::try_from(first.offset)) {
+            (_, Ok(0)) => Vec::new(),
+            (Some(digest), Ok(offset)) => self
+                .begun
+                .take(&site, &digest, offset)
+                .ok_or_else(|| Status::aborted("less of the message is held: say it from its beginning"))?,
+            _ => {
+                return Err(Status::invalid_argument("the first piece goes on with a message, and does not say which"));
+            }
+        };
+        let mut data = first.data;
+        loop {
             if data.is_empty() || bytes.len() + data.len() > longest {
                 return Err(Status::out_of_range(
                     "the message is longer than any may be now, or comes in empty pieces",
                 ));
             }
             bytes.extend_from_slice(&data);
-            piece = next().await?;
+            match next().await {
+                Ok(Some(piece)) => data = piece.data,
+                Ok(None) => break,
+                Err(broken) => {
+                    if let Some(digest) = digest {
+                        self.begun.keep(site, digest, bytes);
+                    }
+                    return Err(broken);
+                }
+            }
         }
-        let message = v1::SiteMessage::decode(bytes.as_slice());
-        Ok((round, message.map_err(|_| Status::invalid_argument("the message cannot be read"))?))
+        if digest.is_some_and(|digest| blake3::hash(&bytes) != digest) {
+            return Err(Status::invalid_argument("the message is not what its hash says"));
+        }
+        Ok((round, bytes))
+    }
+
+    /// The longest message that any shard takes now.
+    async fn longest(&self, asker: Asker, round: RoundId) -> Result<usize, Status> {
+        let here = self.coordinator.longest(round).map_err(|busy| self.refuse(busy))?;
+        let longest = here.max(self.peers.longest());
+        if longest == 0 {
+            // No shard takes any: the round ends, or the next shard is about to begin.
+            let busy = self.elsewhere(asker, round, true).await.err().unwrap_or(Busy::Later);
+            return Err(self.refuse(busy));
+        }
+        Ok(longest)
+    }
+
+    /// Another replica's address, if that is where the site's shard is driven.
+    async fn elsewhere(&self, asker: Asker, round: RoundId, newcomer: bool) -> Result<String, Busy> {
+        let Asker { site, forwarded } = asker;
+        let site = site.to_bytes();
+        let serving = self.serving.clone();
+        let place = blocking(move || serving.find(round.number(), &site)).await.map_err(|_| Busy::Later)?;
+        match place {
+            Place::Over => Err(Busy::Over),
+            // Who has not joined has nothing to say but that.
+            Place::At { joined: false, .. } if !newcomer => Err(Busy::Rejected(Rejected::Stranger)),
+            // What one replica passes on is not passed on again: the register is behind.
+            Place::At { replica, address, .. } if replica != self.peers.own() && !forwarded => Ok(address),
+            Place::At { .. } => Err(Busy::Later),
+            Place::Nowhere => {
+                let serving = self.serving.clone();
+                match blocking(move || serving.gathering()).await {
+                    Ok(Some(terms)) if terms.round() == round => Err(Busy::Later),
+                    Ok(_) => Err(Busy::Over),
+                    Err(_) => Err(Busy::Later),
+                }
+            }
+        }
     }
 }
 
@@ -269,95 +326,149 @@ impl<S: Serving> Aggregation for Service<S> {
     type FetchStream = Pieces<v1::FetchPiece>;
 
     async fn check_in(&self, request: Request<v1::CheckInRequest>) -> Result<Response<v1::CheckInReply>, Status> {
-        self.site(&request)?;
-        let have = request.into_inner().release;
-        let gathering = self.coordinator.gathering().await.map_err(|busy| self.refuse(busy))?;
-        let release = self
-            .serving
-            .release()
-            .filter(|(number, _)| have.is_none_or(|have| *number > have))
-            .map(|(_, release)| release);
-        Ok(Response::new(v1::CheckInReply {
-            task: self.serving.task(),
-            release,
-            round: gathering.map(|plan: round::Plan| plan.terms.into()),
-            again_after_ms: u32::try_from(self.limits.again.as_millis()).unwrap_or(u32::MAX),
-        }))
+        let _time = Timed::new("check_in");
+        let site = self.site(&request).await?.site.to_bytes();
+        let (have, serving) = (request.into_inner().release, self.serving.clone());
+        let again_after_ms = u32::try_from(self.limits.again.as_millis()).unwrap_or(u32::MAX);
+        let reply = blocking(move || {
+            let terms = serving.gathering()?.filter(|terms| serving.asked(&site, terms));
+            let (number, release) = serving.release()?;
+            Ok(v1::CheckInReply {
+                task: Some(serving.task()?),
+                release: have.is_none_or(|have| number > have).then_some(release),
+                round: terms.map(Into::into),
+                again_after_ms,
+            })
+        });
+        Ok(Response::new(reply.await?))
     }
 
     async fn say(&self, request: Request<Streaming<v1::SayPiece>>) -> Result<Response<v1::SayReply>, Status> {
-        let site = self.site(&request)?;
+        let _time = Timed::new("say");
+        let asker = self.site(&request).await?;
+        let site = asker.site.to_bytes();
         let _turn = self.saying.take(site).await.ok_or_else(|| self.refuse(Busy::Later))?;
-        let assembled = timeout(self.limits.message, self.assemble(request.into_inner())).await;
-        let (round, message) = assembled.map_err(|_| Status::deadline_exceeded("the message took too long"))??;
-        self.coordinator.say(site, round, message).await.map_err(|busy| self.refuse(busy))?;
-        Ok(Response::new(v1::SayReply {}))
+        let assembled = timeout(self.limits.message, self.assemble(asker, request.into_inner())).await;
+        let (round, bytes) = assembled.map_err(|_| Status::deadline_exceeded("the message took too long"))??;
+        metrics::counter!("volet_message_bytes_total").increment(bytes.len() as u64);
+        let message = v1::SiteMessage::decode(bytes.as_slice());
+        let message = message.map_err(|_| Status::invalid_argument("the message cannot be read"))?;
+        let kind = kind(&message);
+        let newcomer = ["advertisement", "report"].contains(&kind);
+        let said = match self.coordinator.say(site, round, message).await {
+            Err(Busy::Elsewhere) => match self.elsewhere(asker, round, newcomer).await {
+                Ok(address) => return self.peers.say(&address, site, round, bytes).await,
+                Err(busy) => Err(busy),
+            },
+            said => said,
+        };
+        let outcome = if said.is_ok() { "taken" } else { "refused" };
+        metrics::counter!("volet_messages_total", "kind" => kind, "outcome" => outcome).increment(1);
+        said.map(|()| Response::new(v1::SayReply {})).map_err(|busy| self.refuse(busy))
+    }
+
+    async fn held(&self, request: Request<v1::HeldRequest>) -> Result<Response<v1::HeldReply>, Status> {
+        let site = self.site(&request).await?.site.to_bytes();
+        let digest = <[u8; 32]>::try_from(request.into_inner().blake3);
+        let digest = digest.map_err(|_| Status::invalid_argument("no message has such a hash"))?;
+        Ok(Response::new(v1::HeldReply { bytes: self.begun.length(&site, &digest) as u64 }))
     }
 
     async fn hear(&self, request: Request<v1::HearRequest>) -> Result<Response<Self::HearStream>, Status> {
-        let site = self.site(&request)?;
+        let asker = self.site(&request).await?;
+        let site = asker.site.to_bytes();
         let v1::HearRequest { round, steps } = request.into_inner();
-        let round = round.and_then(|round| RoundId::try_from(round).ok());
-        let round = round.ok_or_else(|| Status::invalid_argument("no round is named"))?;
-        let heard = match timeout(self.limits.hear, self.coordinator.hear(site, round, steps)).await {
+        let id = round.clone().and_then(|round| RoundId::try_from(round).ok());
+        let id = id.ok_or_else(|| Status::invalid_argument("no round is named"))?;
+        let heard = match timeout(self.limits.hear, self.coordinator.hear(site, id, steps)).await {
+            Ok(Err(Busy::Elsewhere)) => match self.elsewhere(asker, id, false).await {
+                Ok(address) => return self.peers.hear(&address, site, v1::HearRequest { round, steps }).await,
+                Err(Busy::Over) => Heard { steps, message: None, over: true },
+                Err(busy) => return Err(self.refuse(busy)),
+            },
             Ok(heard) => heard.map_err(|busy| self.refuse(busy))?,
-            Err(_) => {
-                return Ok(Response::new(Box::pin(tokio_stream::once(Ok(v1::HearPiece {
-                    steps,
-                    ..Default::default()
-                })))));
-            }
+            // Nothing yet.
+            Err(_) => Heard { steps, message: None, over: false },
         };
-        let bytes = heard.message.map(|message| v1::ServerMessage::from(message).encode_to_vec()).unwrap_or_default();
-        let mut pieces: Vec<_> =
-            bytes.chunks(PIECE).map(|data| v1::HearPiece { data: data.to_vec(), ..Default::default() }).collect();
-        if pieces.is_empty() {
-            pieces.push(v1::HearPiece::default());
-        }
-        if let Some(first) = pieces.first_mut() {
-            (first.steps, first.over) = (heard.steps, heard.over);
-        }
-        Ok(Response::new(Box::pin(tokio_stream::iter(pieces.into_iter().map(Ok)))))
+        let Heard { steps, message, over } = heard;
+        let bytes = message.unwrap_or_default();
+        let pieces = bytes.len().div_ceil(PIECE).max(1);
+        // Cut as they go: many hear the same message at a time.
+        let piece = move |n: usize| {
+            let data = bytes.get(n * PIECE..bytes.len().min((n + 1) * PIECE)).unwrap_or_default().to_vec();
+            let first = n == 0;
+            Ok(v1::HearPiece { steps: if first { steps } else { 0 }, data, over: first && over })
+        };
+        Ok(Response::new(Box::pin(tokio_stream::iter((0..pieces).map(piece)))))
     }
 
     async fn fetch(&self, request: Request<v1::FetchRequest>) -> Result<Response<Self::FetchStream>, Status> {
-        let site = self.site(&request)?;
+        let site = self.site(&request).await?.site.to_bytes();
         let turn = self.fetching.take(site).await.ok_or_else(|| self.refuse(Busy::Later))?;
         let v1::FetchRequest { blake3, offset } = request.into_inner();
         let hash = <[u8; 32]>::try_from(blake3).map_err(|_| Status::invalid_argument("no file has such a hash"))?;
         let serving = self.serving.clone();
-        let open = move || {
-            let mut file = serving.file(&hash)?;
-            if let Some(file) = &mut file {
-                file.seek(SeekFrom::Start(offset))?;
-            }
-            Ok(file)
+        let read = move |offset| {
+            let serving = serving.clone();
+            blocking(move || serving.piece(&hash, offset, PIECE))
         };
-        let mut file = blocking(open).await?.ok_or_else(|| Status::not_found("there is no such file"))?;
+        let first = read(offset).await?.ok_or_else(|| Status::not_found("there is no such file"))?;
         let (sender, pieces) = tokio::sync::mpsc::channel(2);
         let patience = self.limits.piece;
         tokio::spawn(async move {
             let _turn = turn;
+            let (mut next, mut offset) = (Ok(Some(first)), offset);
             loop {
-                let read = blocking(move || {
-                    let mut data = Vec::new();
-                    file.by_ref().take(PIECE as u64).read_to_end(&mut data)?;
-                    Ok((file, data))
-                });
-                let (piece, next) = match read.await {
-                    Ok((_, data)) if data.is_empty() => return,
-                    Ok((file, data)) => (Ok(v1::FetchPiece { data }), Some(file)),
-                    Err(status) => (Err(status), None),
+                let (piece, more) = match next {
+                    Ok(data) => {
+                        let data = data.unwrap_or_default();
+                        if data.is_empty() {
+                            return;
+                        }
+                        offset += data.len() as u64;
+                        (Ok(v1::FetchPiece { data }), true)
+                    }
+                    Err(status) => (Err(status), false),
                 };
                 // Who takes nothing, or has gone, loses its turn.
                 let sent = timeout(patience, sender.send(piece)).await;
-                match next.filter(|_| matches!(sent, Ok(Ok(())))) {
-                    Some(next) => file = next,
-                    None => return,
+                if !more || !matches!(sent, Ok(Ok(()))) {
+                    return;
                 }
+                next = read(offset).await;
             }
         });
         Ok(Response::new(Box::pin(tokio_stream::wrappers::ReceiverStream::new(pieces))))
+    }
+}
+
+/// A call's kind of message, for people to count.
+fn kind(message: &v1::SiteMessage) -> &'static str {
+    use v1::site_message::Body;
+    match message.body {
+        Some(Body::Advertisement(_)) => "advertisement",
+        Some(Body::Shares(_)) => "shares",
+        Some(Body::Masked(_)) => "masked",
+        Some(Body::Signature(_)) => "signature",
+        Some(Body::Reveal(_)) => "reveal",
+        Some(Body::Split(_)) => "report",
+        Some(Body::MaskSum(_)) => "masks",
+        None => "other",
+    }
+}
+
+/// Measures a call until it is dropped.
+struct Timed(&'static str, Instant);
+
+impl Timed {
+    fn new(call: &'static str) -> Self {
+        Self(call, Instant::now())
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        metrics::histogram!("volet_call_seconds", "call" => self.0).record(self.1.elapsed());
     }
 }
 
@@ -365,6 +476,10 @@ impl<S: Serving> Aggregation for Service<S> {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Status> {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(_)) | Err(_) => Err(Status::unavailable("the disk cannot be read or written now")),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the register or the store does not answer");
+            Err(Status::unavailable("the disk cannot be read or written now"))
+        }
+        Err(_) => Err(Status::unavailable("the disk cannot be read or written now")),
     }
 }

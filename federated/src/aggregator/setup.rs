@@ -7,9 +7,12 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::book::{Book, Keys, put};
-use super::config::{Checked, Config, ConfigError};
+use super::book::{Book, Keys};
+use super::config::{Checked, Config, ConfigError, Storage};
+use super::peers::Peers;
 use super::pki::{CertificateAuthority, Certified, PkiError};
+use super::register::{Replica, Sqlite};
+use super::store::{Folder, put};
 use crate::TaskId;
 use crate::camera::Camera;
 use crate::signing::{SigningKey, VerifyingKey};
@@ -45,6 +48,8 @@ pub struct Setup {
     pub authority: String,
     /// The book.
     pub book: Book,
+    /// The other replicas.
+    pub peers: Peers,
 }
 
 const AUTHORITY_DAYS: u32 = 3650;
@@ -90,8 +95,10 @@ impl Setup {
             team_key: public(&team),
         };
         let book = folder.join("book.sqlite");
+        let store = Folder::open(folder).map_err(at(folder))?;
+        let first = Book::first(&store, &team, name.to_owned(), model).map_err(at(folder))?;
         let _ = std::fs::remove_file(&book);
-        Book::create(folder, &team, name.to_owned(), model).map_err(at(&book))?;
+        Sqlite::create(&book, &first).map_err(at(&book))?;
         let whom = toml::to_string(&camera).map_err(|_| SetupError::Damaged(folder.join("camera.toml")))?;
         for (name, text) in [("camera.toml", whom.as_str()), ("config.toml", text)] {
             let path = folder.join(name);
@@ -125,8 +132,19 @@ impl Setup {
         let task = read("task.id")?.trim().parse::<TaskId>();
         let task = task.map_err(|_| SetupError::Damaged(folder.join("task.id")))?;
         let server = Certified { certificate: read("server.pem")?, key: read("server.key")? };
-        let book = Book::open(folder, keys, checked.clone(), task).map_err(at(&folder.join("book.sqlite")))?;
-        Ok(Self { checked, server, authority: read("authority.pem")?, book })
+        let (register, store, replica) = match checked.config.storage {
+            Storage::Folder => {
+                let path = folder.join("book.sqlite");
+                let register = Sqlite::open(&path).map_err(at(&path))?;
+                let store = Folder::open(folder).map_err(at(folder))?;
+                let replica = Replica { name: "here".to_owned(), address: String::new(), lease: checked.lease() };
+                (Box::new(register), Box::new(store), replica)
+            }
+        };
+        let authority = read("authority.pem")?;
+        let peers = Peers::none();
+        let book = Book::new(register, store, keys, checked.clone(), task, replica);
+        Ok(Self { checked, server, authority, book, peers })
     }
 }
 

@@ -7,10 +7,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use prost::Message;
 use volet_proto::v1;
 
-use super::log::Log;
+use super::Journal;
 use super::plan::{Kind, Plan, Time, Written};
 use crate::secagg::{Abort, Delivery, Rejected, SecureSum, Sum, ToServer, ToSite, packed_len};
-use crate::storage::Storage;
 
 /// Why a round cannot go on here.
 #[derive(Debug, thiserror::Error)]
@@ -55,10 +54,10 @@ enum Record {
     Advanced { at: Time },
 }
 
-/// A round at the server, durable.
-pub struct Round<S> {
+/// A round at the server, or one shard of it, durable.
+pub struct Round<J> {
     plan: Plan,
-    log: Log<S>,
+    journal: J,
     state: State,
     failed: bool,
 }
@@ -80,42 +79,42 @@ enum Outbox {
     Each(BTreeMap<[u8; 32], ToSite>),
 }
 
-impl<S: Storage> Round<S> {
-    /// Begins a round in an empty folder; durable at return.
+impl<J: Journal> Round<J> {
+    /// Begins a round where there is none; durable at return.
     ///
     /// # Errors
     /// [`RoundError::Exists`], [`RoundError::Io`].
-    pub fn begin(storage: S, plan: Plan, now: Time) -> Result<Self, RoundError> {
+    pub fn begin(place: J::Place, plan: Plan, now: Time) -> Result<Self, RoundError> {
         let mut records = 0_u64;
-        let log = Log::open(storage, |_| {
+        let journal = J::open(place, &mut |_| {
             records += 1;
             Ok(())
         })?;
         if records > 0 {
             return Err(RoundError::Exists);
         }
-        let mut round = Self { state: State::new(&plan, now), plan, log, failed: false };
+        let mut round = Self { state: State::new(&plan, now), plan, journal, failed: false };
         round.write(&Record::Opened { plan: plan.write(), at: now })?;
         round.commit()?;
         Ok(round)
     }
 
-    /// Goes on with the round in this folder, exactly where its log ends; `None` if none was begun.
+    /// Goes on with the round in this place, exactly where its journal ends; `None` if none was begun. Its present step has all
+    /// its time again: how long nobody could be heard is not known.
     ///
     /// # Errors
     /// [`RoundError::Foreign`], [`RoundError::Io`].
-    /// Its present step has all its time again: how long nobody could be heard is not known.
-    pub fn resume(storage: S, now: Time) -> Result<Option<Self>, RoundError> {
+    pub fn resume(place: J::Place, now: Time) -> Result<Option<Self>, RoundError> {
         let mut replayed: Option<(Plan, State)> = None;
         let mut number = 0_u64;
-        let log = Log::open(storage, |record| {
+        let journal = J::open(place, &mut |record| {
             number += 1;
             replay(&mut replayed, record).ok_or(io::ErrorKind::InvalidData.into())
         });
-        match log {
-            Ok(log) => Ok(replayed.map(|(plan, state)| {
+        match journal {
+            Ok(journal) => Ok(replayed.map(|(plan, state)| {
                 let state = State { entered: now, ..state };
-                Self { plan, log, state, failed: false }
+                Self { plan, journal, state, failed: false }
             })),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(RoundError::Foreign(number)),
             Err(error) => Err(error.into()),
@@ -162,7 +161,7 @@ impl<S: Storage> Round<S> {
         if self.failed {
             return Err(RoundError::Failed);
         }
-        self.log.sync().inspect_err(|_| self.failed = true)?;
+        self.journal.sync().inspect_err(|_| self.failed = true)?;
         Ok(())
     }
 
@@ -172,7 +171,7 @@ impl<S: Storage> Round<S> {
     /// # Errors
     /// [`RoundError::Io`], [`RoundError::Failed`].
     pub fn tick(&mut self, now: Time) -> Result<(), RoundError> {
-        while self.state.outcome.is_none() && (self.state.machine.waiting_for() == 0 || now >= self.due()) {
+        while self.state.outcome.is_none() && (self.state.machine.waiting_for() == 0 || self.is_due(now)) {
             self.write(&Record::Advanced { at: now })?;
             self.commit()?;
             self.state.advance(now);
@@ -184,6 +183,12 @@ impl<S: Storage> Round<S> {
     pub fn due(&self) -> Time {
         let patience = self.plan.patience;
         self.state.entered.after(if self.state.steps == 0 { patience.gather } else { patience.step })
+    }
+
+    fn is_due(&self, now: Time) -> bool {
+        let gathered = (self.plan.most as usize).saturating_sub(self.state.machine.waiting_for());
+        let enough = gathered >= self.plan.terms.minimum().get() as usize;
+        now >= self.due() && (self.state.steps > 0 || enough || !self.plan.patience.insist)
     }
 
     /// The longest message that can make sense now, bytes: one of the present step, or of one before, said again.
@@ -209,11 +214,11 @@ impl<S: Storage> Round<S> {
         self.state.machine.waiting_for()
     }
 
-    /// What a site, or the helper, is told at this step.
-    pub fn message_for(&self, site: &[u8; 32]) -> Option<&ToSite> {
+    /// What a site, or the helper, is told at this step; and whether all are told the same.
+    pub fn message_for(&self, site: &[u8; 32]) -> Option<(&ToSite, bool)> {
         match &self.state.outbox {
-            Outbox::Same(to, message) => to.binary_search(site).ok().map(|_| message),
-            Outbox::Each(each) => each.get(site),
+            Outbox::Same(to, message) => to.binary_search(site).ok().map(|_| (message, true)),
+            Outbox::Each(each) => each.get(site).map(|message| (message, false)),
         }
     }
 
@@ -222,19 +227,35 @@ impl<S: Storage> Round<S> {
         self.state.outcome.as_ref()
     }
 
-    /// Removes the round's log, once its outcome is kept elsewhere, and gives the folder back.
+    /// Whether this site has said anything that was taken, or is the helper.
+    pub fn knows(&self, site: &[u8; 32]) -> bool {
+        let helps = matches!(self.plan.kind, Kind::Split(keys) if keys.identity == *site);
+        helps || self.state.taken.range((*site, 0)..=(*site, u8::MAX)).next().is_some()
+    }
+
+    /// The sites that have said that they take part.
+    pub fn members(&self) -> impl Iterator<Item = [u8; 32]> {
+        self.state.taken.keys().filter(|(_, kind)| [ADVERTISEMENT, REPORT].contains(kind)).map(|(site, _)| *site)
+    }
+
+    /// How many they are.
+    pub fn sites(&self) -> usize {
+        self.members().count()
+    }
+
+    /// Removes the round's journal, once its outcome is kept elsewhere.
     ///
     /// # Errors
     /// [`RoundError::Io`].
-    pub fn remove(self) -> Result<S, RoundError> {
-        Ok(self.log.remove()?)
+    pub fn remove(self) -> Result<(), RoundError> {
+        Ok(self.journal.remove()?)
     }
 
     fn write(&mut self, record: &Record) -> Result<(), RoundError> {
         if self.failed {
             return Err(RoundError::Failed);
         }
-        let write = borsh::to_vec(record).and_then(|record| self.log.append(&record));
+        let write = borsh::to_vec(record).and_then(|record| self.journal.append(&record));
         // The machine may be ahead of the log now: only reading the log again mends that.
         write.inspect_err(|_| self.failed = true)?;
         Ok(())
@@ -291,14 +312,17 @@ impl State {
     }
 }
 
+const ADVERTISEMENT: u8 = 0;
+const REPORT: u8 = 5;
+
 fn kind(message: &ToServer) -> u8 {
     match message {
-        ToServer::Advertisement(_) => 0,
+        ToServer::Advertisement(_) => ADVERTISEMENT,
         ToServer::Shares(_) => 1,
         ToServer::Masked(_) => 2,
         ToServer::Signature(_) => 3,
         ToServer::Reveal(_) => 4,
-        ToServer::Split(_) => 5,
+        ToServer::Split(_) => REPORT,
         ToServer::MaskSum(_) => 6,
     }
 }

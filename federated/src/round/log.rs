@@ -8,6 +8,7 @@
 
 use std::io;
 
+use super::Journal;
 use crate::storage::Storage;
 
 const NAME: &str = "log";
@@ -16,7 +17,8 @@ const HEADER: usize = 20;
 /// The greatest record, bytes: far beyond any message.
 const LARGEST: usize = 256 << 20;
 
-pub(crate) struct Log<S> {
+/// A journal in one file of a folder.
+pub struct Log<S> {
     storage: S,
     end: End,
     /// Whether the file's name is durable.
@@ -31,25 +33,39 @@ struct End {
 }
 
 impl<S: Storage> Log<S> {
-    /// Opens the log, and hands its records out in their order; none where there is no log yet.
-    pub(crate) fn open(mut storage: S, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<Self> {
+    #[cfg(test)]
+    pub(crate) fn into_storage(self) -> S {
+        self.storage
+    }
+
+    /// Removes the log, for good, and gives the storage back.
+    pub(crate) fn give_back(mut self) -> io::Result<S> {
+        self.storage.remove(NAME)?;
+        self.storage.sync_dir()?;
+        Ok(self.storage)
+    }
+}
+
+impl<S: Storage> Journal for Log<S> {
+    type Place = S;
+
+    fn open(mut storage: S, each: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<Self> {
         let named = storage.list()?.iter().any(|name| name == NAME);
         let mut end = End::default();
         if named {
-            let copied = copy(&mut storage, &mut each);
+            let copied = copy(&mut storage, each);
             // A copy that a full disk has cut short takes the room that others need.
             end = copied.inspect_err(|_| drop(storage.remove(COPY)))?;
         }
         Ok(Self { storage, end, named })
     }
 
-    /// Writes a record. It is there for good after [`sync`](Self::sync).
-    pub(crate) fn append(&mut self, record: &[u8]) -> io::Result<()> {
+    fn append(&mut self, record: &[u8]) -> io::Result<()> {
         self.end = self.end.write(&mut self.storage, NAME, record)?;
         Ok(())
     }
 
-    pub(crate) fn sync(&mut self) -> io::Result<()> {
+    fn sync(&mut self) -> io::Result<()> {
         self.storage.sync(NAME)?;
         if !self.named {
             self.storage.sync_dir()?;
@@ -58,21 +74,13 @@ impl<S: Storage> Log<S> {
         Ok(())
     }
 
-    #[cfg(test)]
-    pub(crate) fn into_storage(self) -> S {
-        self.storage
-    }
-
-    /// Removes the log, for good, and gives the storage back.
-    pub(crate) fn remove(mut self) -> io::Result<S> {
-        self.storage.remove(NAME)?;
-        self.storage.sync_dir()?;
-        Ok(self.storage)
+    fn remove(self) -> io::Result<()> {
+        self.give_back().map(drop)
     }
 }
 
 /// Copies the whole records, handing them out, and puts the copy in the log's place; where it ends.
-fn copy(storage: &mut impl Storage, each: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<End> {
+fn copy(storage: &mut impl Storage, each: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<End> {
     let mut end = End::default();
     while let Some(record) = end.read(storage)? {
         each(&record)?;

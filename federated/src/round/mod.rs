@@ -9,10 +9,13 @@
 //! their masks; it is removed with the round.
 
 mod driver;
-pub(crate) mod log;
+mod journal;
+mod log;
 mod plan;
 
 pub use driver::{Outcome, Receipt, Round, RoundError};
+pub use journal::Journal;
+pub use log::Log;
 pub use plan::{Kind, Patience, Plan, Time};
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ impl Time {
 pub struct Patience {
     /// The first one, in which sites are gathered.
     pub gather: u64,
+    /// Whether sites are gathered until there are enough of them, however long that takes.
+    pub insist: bool,
     /// Each later one.
     pub step: u64,
 }

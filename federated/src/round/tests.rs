@@ -13,6 +13,7 @@ use crate::secagg::{
 };
 use crate::signing::SigningKey;
 use crate::storage::MemoryStorage;
+
 use crate::{CohortSize, RoundId, TaskId};
 
 #[allow(dead_code, clippy::duplicate_mod)]
@@ -21,7 +22,14 @@ mod disk;
 
 const SITES: u8 = 6;
 const DIMENSION: usize = 4;
-const FOREVER: Patience = Patience { gather: u64::MAX, step: u64::MAX };
+const FOREVER: Patience = patience(u64::MAX, u64::MAX);
+
+type InMemory = Round<Log<MemoryStorage>>;
+type OnDisk = Round<Log<Folder>>;
+
+const fn patience(gather: u64, step: u64) -> Patience {
+    Patience { gather, insist: false, step }
+}
 
 fn authority() -> SigningKey {
     SigningKey::from([42; 32])
@@ -72,11 +80,13 @@ impl Camera {
         identity(self.site).public()
     }
 
-    fn ask(&mut self, round: &Round<impl crate::storage::Storage>) {
+    fn ask(&mut self, round: &Round<impl Journal>) {
         if self.waiting.is_some() || self.answered == round.steps() {
             return;
         }
-        if let Some((state, message)) = self.state.take().zip(round.message_for(&self.key())) {
+        if let Some((state, message)) =
+            self.state.take().zip(round.message_for(&self.key()).map(|(message, _)| message))
+        {
             let answer = state.answer::<Refusal>(message, |shared, m| shared.mask_unprotected(m, &values(self.site)));
             let (next, answer) = answer.unwrap();
             (self.state, self.answered, self.waiting) = (next, round.steps(), Some(answer.into()));
@@ -89,15 +99,15 @@ impl Camera {
 fn run(machine: &Shared) -> usize {
     let folder = || Folder { machine: machine.clone(), name: "round" };
     let mut cameras: Vec<Camera> = (0..SITES).map(Camera::new).collect();
-    let mut server: Option<Round<Folder>> = None;
+    let mut server: Option<OnDisk> = None;
     for _ in 0..200 {
         let Some(round) = &mut server else {
             if machine.borrow().off {
                 machine.borrow_mut().reboot();
             }
-            server = match Round::resume(folder(), Time(1)) {
+            server = match OnDisk::resume(folder(), Time(1)) {
                 Ok(Some(round)) => Some(round),
-                Ok(None) => Round::begin(folder(), plan(FOREVER), Time(1)).ok(),
+                Ok(None) => OnDisk::begin(folder(), plan(FOREVER), Time(1)).ok(),
                 Err(RoundError::Io(_)) => None,
                 Err(other) => panic!("{other}"),
             };
@@ -120,7 +130,7 @@ fn run(machine: &Shared) -> usize {
     panic!("what was acknowledged is lost: the round waits for {:?}", server.map(|round| round.waiting_for()));
 }
 
-fn exchange(round: &mut Round<Folder>, cameras: &mut [Camera]) -> Result<(), RoundError> {
+fn exchange(round: &mut OnDisk, cameras: &mut [Camera]) -> Result<(), RoundError> {
     for camera in cameras.iter_mut() {
         camera.ask(round);
         if let Some(message) = &camera.waiting {
@@ -153,8 +163,8 @@ proptest! {
 }
 
 /// Six sites up to some step, all of it committed, and then the round read again from its log.
-fn until(steps: u32, patience: Patience) -> (Round<MemoryStorage>, Vec<Camera>) {
-    let mut round = Round::begin(MemoryStorage::default(), plan(patience), Time(1000)).unwrap();
+fn until(steps: u32, patience: Patience) -> (InMemory, Vec<Camera>) {
+    let mut round = InMemory::begin(MemoryStorage::default(), plan(patience), Time(1000)).unwrap();
     let mut cameras: Vec<Camera> = (0..SITES).map(Camera::new).collect();
     while round.steps() < steps {
         for camera in &mut cameras {
@@ -170,7 +180,7 @@ fn until(steps: u32, patience: Patience) -> (Round<MemoryStorage>, Vec<Camera>) 
 
 #[test]
 fn steps_end_when_they_have_lasted_long_enough() {
-    let (mut round, mut cameras) = until(2, Patience { gather: 50, step: 10 });
+    let (mut round, mut cameras) = until(2, patience(50, 10));
     assert_eq!(round.due(), Time(1010));
     let mut answers = BTreeMap::new();
     for camera in &mut cameras {
@@ -206,7 +216,7 @@ fn steps_end_when_they_have_lasted_long_enough() {
 
 #[test]
 fn too_few_sites_end_a_round_once_and_for_all() {
-    let mut round = Round::begin(MemoryStorage::default(), plan(Patience { gather: 5, step: 5 }), Time(0)).unwrap();
+    let mut round = InMemory::begin(MemoryStorage::default(), plan(patience(5, 5)), Time(0)).unwrap();
     let camera = Camera::new(0);
     assert_eq!(round.receive(camera.key(), camera.waiting.clone().unwrap()).unwrap(), Ok(Receipt::Taken));
     assert_eq!(round.receive(camera.key(), camera.waiting.clone().unwrap()).unwrap(), Ok(Receipt::Known));
@@ -216,24 +226,42 @@ fn too_few_sites_end_a_round_once_and_for_all() {
     assert_eq!(round.receive(camera.key(), empty).unwrap(), Err(Rejected::Malformed));
 }
 
+/// The first shard of a round: nobody is sent home because the others are late.
+#[test]
+fn a_round_that_insists_waits_for_enough() {
+    let plan = plan(Patience { insist: true, ..patience(5, 5) });
+    let mut round = InMemory::begin(MemoryStorage::default(), plan, Time(0)).unwrap();
+    for site in 0..3 {
+        round.tick(Time(1000)).unwrap();
+        assert_eq!((round.steps(), round.sites()), (0, site));
+        let camera = Camera::new(site as u8);
+        assert!(!round.knows(&camera.key()));
+        let _ = round.receive(camera.key(), camera.waiting.clone().unwrap()).unwrap().unwrap();
+        assert!(round.knows(&camera.key()));
+    }
+    round.tick(Time(1000)).unwrap();
+    assert_eq!(round.steps(), 1);
+}
+
 #[test]
 fn a_folder_holds_one_round() {
     let folder = Folder { machine: Machine::new(0, &[]), name: "round" };
-    let round = Round::begin(folder.clone(), plan(FOREVER), Time(0)).unwrap();
-    assert!(matches!(Round::begin(folder.clone(), plan(FOREVER), Time(0)), Err(RoundError::Exists)));
-    let again = Round::resume(folder, Time(77)).unwrap().unwrap();
+    let round = OnDisk::begin(folder.clone(), plan(FOREVER), Time(0)).unwrap();
+    assert!(matches!(OnDisk::begin(folder.clone(), plan(FOREVER), Time(0)), Err(RoundError::Exists)));
+    let again = OnDisk::resume(folder.clone(), Time(77)).unwrap().unwrap();
     assert_eq!(again.plan(), round.plan());
     assert_eq!(again.due(), Time(u64::MAX));
-    assert!(Round::resume(again.remove().unwrap(), Time(0)).unwrap().is_none());
+    again.remove().unwrap();
+    assert!(OnDisk::resume(folder, Time(0)).unwrap().is_none());
 }
 
 #[test]
 fn a_record_of_another_version_is_an_error_and_not_an_end() {
-    let mut log = super::log::Log::open(MemoryStorage::default(), |_| Ok(())).unwrap();
+    let mut log = Log::open(MemoryStorage::default(), &mut |_| Ok(())).unwrap();
     log.append(&[99]).unwrap();
     log.sync().unwrap();
     let storage = log.into_storage();
-    assert!(matches!(Round::resume(storage, Time(0)), Err(RoundError::Foreign(1))));
+    assert!(matches!(InMemory::resume(storage, Time(0)), Err(RoundError::Foreign(1))));
 }
 
 #[test]
@@ -242,14 +270,16 @@ fn buffered_rounds_are_driven_alike() {
     let trusted = Authority((&authority()).into());
     let mut helper = split::Helper::new(secret, trusted, CohortSize::new(2).unwrap(), Default::default());
     let keys = split::Keys { identity: [5; 32], exchange: helper.public() };
-    let plan = Plan { kind: Kind::Split(keys), ..plan(Patience { gather: 100, step: 100 }) };
-    let mut round = Round::begin(MemoryStorage::default(), plan, Time(0)).unwrap();
+    let plan = Plan { kind: Kind::Split(keys), ..plan(patience(100, 100)) };
+    let mut round = InMemory::begin(MemoryStorage::default(), plan, Time(0)).unwrap();
     for site in 0..4 {
         let report = split::report_unprotected(&terms(), &identity(site), &helper.public(), &values(site)).unwrap();
         let _ = round.receive(identity(site).public(), ToServer::Split(report).into()).unwrap().unwrap();
     }
     round.tick(Time(100)).unwrap();
-    let Some(crate::secagg::ToSite::Seeds(batch)) = round.message_for(&[5; 32]) else { panic!("the helper is asked") };
+    let Some((crate::secagg::ToSite::Seeds(batch), _)) = round.message_for(&[5; 32]) else {
+        panic!("the helper is asked")
+    };
     let masks = helper.sum(batch).unwrap();
     let _ = round.receive([5; 32], ToServer::MaskSum(masks).into()).unwrap().unwrap();
     round.tick(Time(101)).unwrap();

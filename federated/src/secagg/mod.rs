@@ -75,7 +75,7 @@ impl Demands {
 }
 
 /// A sum over several sites.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Sum {
     values: Vec<i32>,
     contributors: usize,

@@ -15,7 +15,7 @@ mod tail;
 
 use self::compose::Composed;
 use self::grid::{Direction, Grid, fine_step};
-use super::{Delta, Mechanism, Rounds};
+use super::{Delta, Mechanism, Rounds, rdp};
 
 /// The distance of grid points, in units of epsilon, where a round's loss spreads over many of them. Finer where it
 /// does not, coarser where there would be too many.
@@ -44,7 +44,9 @@ pub fn epsilon(mechanism: Mechanism, rounds: Rounds, delta: Delta) -> f64 {
     }
     let grid = Grid::new(q, z, cut / rounds.real(), fine_step(q, z));
     let way = |direction| one_way(&grid, rounds.get(), delta, direction);
-    way(Direction::Remove).max(way(Direction::Add))
+    let least = way(Direction::Remove).max(way(Direction::Add));
+    // At rates and deltas that no grid's arithmetic can tell from 0, Renyi's bound is what is known.
+    if least.is_finite() { least } else { rdp::epsilon(mechanism, rounds, delta) }
 }
 
 /// The epsilon of one direction, on this grid or on the first coarser one whose sums fit.
@@ -62,6 +64,16 @@ fn one_way(grid: &Grid, rounds: u32, delta: Delta, direction: Direction) -> f64 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_a_grid_knows_nothing_renyi_does() {
+        let noise = crate::NoiseMultiplier::new(0.559_945_660_289_792_3).unwrap();
+        let rate = crate::accounting::SamplingRate::new(3.076_757_764_890_031e-74).unwrap();
+        let mechanism = Mechanism::poisson_gaussian(noise, rate).unwrap();
+        let (once, delta) = (Rounds::new(1).unwrap(), Delta::new(4.051_167_920_306_578e-88).unwrap());
+        let least = epsilon(mechanism, once, delta);
+        assert!(least.is_finite() && least <= rdp::epsilon(mechanism, once, delta));
+    }
 
     /// Connected dots lie above the curve, the higher the coarser the grid is, and here not by much: also where a
     /// round's losses are as fine as the usual grid, and where a few large losses are all there is.
