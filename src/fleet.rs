@@ -42,7 +42,10 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     eprintln!("(so few cameras learn nothing through so much noise: what they show is the protocol, and that a camera");
     eprintln!("keeps its old model where the new one is worse; `volet privacy plan` says what takes how many)");
     stage.start()?;
-    eprintln!("the aggregator is at {}", stage.address);
+    match stage.dashboard() {
+        Some(dashboard) => eprintln!("the aggregator is at {}, its dashboard at {dashboard}", stage.address),
+        None => eprintln!("the aggregator is at {}", stage.address),
+    }
     let finished = rounds(&mut stage, args, stop)? && last_release(&mut stage, stop)?;
     let report = Report::of(&stage)?;
     if args.json {

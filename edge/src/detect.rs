@@ -209,4 +209,33 @@ mod tests {
             assert!(seen.iter().all(|s| *s), "{w}x{h} in {n}");
         }
     }
+
+    /// A picture with a person in it, at 96x64.
+    fn frame() -> RawFrame {
+        let geometry = Geometry::new(PixelFormat::Grey8, 96, 64).unwrap();
+        let pixels = (0..96 * 64u32).map(|i| (i % 251) as u8).collect();
+        RawFrame::new(0, std::time::Duration::ZERO, geometry, crate::frame::Color::untagged(64), pixels).unwrap()
+    }
+
+    #[test]
+    fn a_search_follows_the_model_in_use_and_keeps_the_old_one_where_the_new_one_fails() {
+        let first = Arc::new(volet_models::builtin::default_model().unwrap());
+        let slot = ModelSlot::from(&first);
+        let mut search = NetworkSearch::new(slot.clone(), SearchConfig { min_score: 0.02, ..SearchConfig::default() });
+        let score = |search: &mut NetworkSearch| -> Vec<f32> {
+            search.detect(&frame()).unwrap().iter().map(|found| found.score).collect()
+        };
+        let before = score(&mut search);
+        let n = first.trainable_len().unwrap();
+        assert!(slot.put(Arc::new(first.learned(&vec![0.02; n]).unwrap())));
+        assert_ne!(score(&mut search), before);
+        assert!(slot.put(first));
+        assert_eq!(score(&mut search), before);
+        // Settings were checked against the present manifest: a model with another is not put in place.
+        let (manifest, file) = volet_models::builtin::default_files();
+        let mut manifest = volet_models::Manifest::parse(manifest).unwrap();
+        manifest.thresholds.score = 0.9;
+        assert!(!slot.put(Arc::new(Model::new(manifest, file.to_vec()).unwrap())));
+        assert_eq!(score(&mut search), before);
+    }
 }

@@ -482,6 +482,15 @@ fn what_cannot_be_is_refused_in_words() {
     let ledger = volet_federated::budget::explain_unverified(&Path::new(nowhere).join("budget")).unwrap();
     assert_eq!((ledger.policy.version, ledger.policy.demands.minimum.get()), (2, 3), "the last policy holds");
 
+    // Another policy is the same owner's, or none.
+    let stranger = aggregator.path("stranger.key");
+    make_owner(&stranger).unwrap();
+    let replace = |owner: &str| {
+        program(&["policy", "--dir", nowhere, "--owner-key", owner, "--policy", policy.to_str().unwrap()])
+    };
+    refused(replace(stranger.to_str().unwrap()), "not signed by this device's owner");
+    assert!(said(replace(owner)).contains("version 3"));
+
     // A damaged ledger counts as spent; releases go on.
     std::fs::write(folder.join("budget/ledger"), b"rubbish").unwrap();
     assert!(said(program(&["status", "--dir", dir])).contains("damaged"));

@@ -7,6 +7,7 @@ use super::stage::{DELTA, Stage};
 #[derive(Serialize)]
 pub(super) struct Report {
     aggregator: String,
+    dashboard: Option<String>,
     /// Rounds that ended in a release.
     pub(super) rounds_completed: u64,
     rounds_failed: u64,
@@ -63,6 +64,7 @@ impl Report {
         });
         Ok(Self {
             aggregator: stage.address.clone(),
+            dashboard: stage.dashboard(),
             rounds_completed: completed,
             rounds_failed: rounds.len() as u64 - completed,
             reports_accepted: rounds.iter().filter_map(|round| round.contributors).map(u64::from).sum(),

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -31,6 +31,7 @@ pub(super) struct Stage {
     folder: PathBuf,
     pub(super) book: Book,
     pub(super) address: String,
+    dashboard: SocketAddr,
     pub(super) noise: f64,
     names: Vec<String>,
     children: Children,
@@ -46,7 +47,8 @@ impl Stage {
         let noise = noise(args.rounds)?;
         let aggregator = folder.join("aggregator");
         let (_, model) = builtin::default_files();
-        let camera = Setup::create(&aggregator, &config(args, parameters, noise)?, "volet-1", model)?;
+        let (config, dashboard) = config(args, parameters, noise)?;
+        let camera = Setup::create(&aggregator, &config, "volet-1", model)?;
         std::fs::write(folder.join("camera.toml"), toml::to_string(&camera)?)?;
         let policy = PolicyFile {
             delta: DELTA,
@@ -65,7 +67,7 @@ impl Stage {
             .try_for_each(|(n, name)| pictures(&folder.join(format!("{name}-pictures")), n))?;
         let book = super::open(&aggregator)?.book;
         let (folder, address) = (folder.to_owned(), camera.aggregator);
-        Ok(Self { folder, book, address, noise, names, children: Children(Vec::new()) })
+        Ok(Self { folder, book, address, dashboard, noise, names, children: Children(Vec::new()) })
     }
 
     /// Starts the aggregator, enrols the cameras, starts their agents.
@@ -95,6 +97,11 @@ impl Stage {
             self.children.start(&name, agent)?;
         }
         Ok(())
+    }
+
+    /// Where people can look, if the aggregator shows itself.
+    pub(super) fn dashboard(&self) -> Option<String> {
+        TcpStream::connect(self.dashboard).is_ok().then(|| format!("http://{}", self.dashboard))
     }
 
     /// Fails where a process has ended that should not have.
@@ -180,9 +187,12 @@ fn minimum(cameras: u32) -> u32 {
 
 /// An aggregator's configuration at a free port, for rounds that begin when all cameras are there. So few cameras can bear that
 /// some vanish only if they are not too few.
-fn config(args: &DemoArgs, parameters: u32, noise: f64) -> anyhow::Result<String> {
+fn config(args: &DemoArgs, parameters: u32, noise: f64) -> anyhow::Result<(String, SocketAddr)> {
     let mut config = Config::read(&Config::example(parameters, "localhost"))?.config;
-    config.listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    // Both are open until both are known.
+    let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    let [listen, dashboard] = [free[0].local_addr()?, free[1].local_addr()?];
+    (config.listen, config.dashboard) = (listen, Some(dashboard));
     (config.task.clip_norm, config.task.noise_multiplier) = (CLIP, noise);
     (config.task.minimum, config.task.most, config.task.rounds) = (minimum(args.cameras), args.cameras, args.rounds);
     (config.patience.gather_s, config.patience.step_s, config.patience.check_in_s) = (120, 120, 1);
@@ -193,7 +203,7 @@ fn config(args: &DemoArgs, parameters: u32, noise: f64) -> anyhow::Result<String
         }
     }
     config.clone().check()?;
-    Ok(toml::to_string(&config)?)
+    Ok((toml::to_string(&config)?, dashboard))
 }
 
 /// A camera's own pictures of people who do not exist.

@@ -4,12 +4,13 @@
 use std::path::Path;
 
 use prost::Message;
-use volet_federated::budget::{BudgetError, FileCounter, Ledger, LineageId};
+use volet_federated::budget::{BudgetError, DeviceSecret, FileCounter, Ledger, LineageId, Policy};
 use volet_federated::camera::Camera;
 use volet_federated::client::Link;
 use volet_federated::lineage::{Lineage, LineageError};
 use volet_federated::signing::{SigningKey, VerifyingKey};
 use volet_federated::storage::DirStorage;
+use volet_proto::v1;
 use zeroize::Zeroizing;
 
 use super::journal::day;
@@ -82,18 +83,38 @@ pub(super) fn open_ledger(state: &State) -> Result<Device, AgentError> {
     Ok(Ledger::open(storage, counter, &secret)?)
 }
 
+/// Puts another policy in place, under a version above the present one's; that version. Lower limits hold at once, higher ones
+/// refund nothing.
+///
+/// # Errors
+/// An [`AgentError`]: the agent is running, or this is not the owner that the camera was enrolled with.
+pub fn set_policy(folder: &Path, policy: &PolicyFile, owner: &SigningKey) -> Result<u64, AgentError> {
+    let state = State::enrolled(folder)?;
+    let signed = v1::SignedRelease::decode(state.read(state::RELEASE)?.as_slice());
+    let signed = signed.map_err(|_| StateError::Damaged(state.path(state::RELEASE)))?;
+    let camera: Camera =
+        toml::from_str(&state.text(state::CAMERA)?).map_err(|_| StateError::Damaged(state.path(state::CAMERA)))?;
+    let installed = Lineage::of(&signed, camera.team()?)?.latest().lineage;
+    replace(&mut open_ledger(&state)?, policy.policy(installed, day(now()))?, owner)
+}
+
+fn replace(ledger: &mut Device, policy: Policy, owner: &SigningKey) -> Result<u64, AgentError> {
+    let version = policy.version.max(ledger.explain().policy.version.saturating_add(1));
+    let policy = Policy { version, ..policy }.sign(owner).map_err(BudgetError::from)?;
+    ledger.set_policy(policy)?;
+    Ok(version)
+}
+
 /// Makes the ledger, or goes on with the one that an interrupted enrolment made, under the policy that was asked for last.
-fn ledger(state: &State, policy: volet_federated::budget::Policy, owner: &SigningKey) -> Result<(), AgentError> {
+fn ledger(state: &State, policy: Policy, owner: &SigningKey) -> Result<(), AgentError> {
     let (storage, counter, secret) = parts(state)?;
     let signed = policy.sign(owner).map_err(BudgetError::from)?;
     match Ledger::create(storage, counter, &secret, &owner.into(), signed) {
         Err(BudgetError::Exists) => {
             let mut ledger = open_ledger(state)?;
             let present = ledger.explain().policy;
-            let version = policy.version.max(present.version.saturating_add(1));
-            if (volet_federated::budget::Policy { version: present.version, ..policy.clone() }) != present {
-                let newer = volet_federated::budget::Policy { version, ..policy };
-                ledger.set_policy(newer.sign(owner).map_err(BudgetError::from)?)?;
+            if (Policy { version: present.version, ..policy.clone() }) != present {
+                replace(&mut ledger, policy, owner)?;
             }
             Ok(())
         }
@@ -101,11 +122,11 @@ fn ledger(state: &State, policy: volet_federated::budget::Policy, owner: &Signin
     }
 }
 
-type Parts = (DirStorage, FileCounter<DirStorage>, volet_federated::budget::DeviceSecret);
+type Parts = (DirStorage, FileCounter<DirStorage>, DeviceSecret);
 
 fn parts(state: &State) -> Result<Parts, AgentError> {
     let secret = Zeroizing::new(state.hex(state::SECRET)?);
-    let secret = volet_federated::budget::DeviceSecret::from_bytes(*secret);
+    let secret = DeviceSecret::from_bytes(*secret);
     Ok((state.inner(state::BUDGET)?, FileCounter::new(state.inner(state::COUNTER)?), secret))
 }
 

@@ -238,3 +238,58 @@ fn load_if_new(folder: &Path, seen: &Active) -> Result<Option<(Active, Model)>, 
     model.at(None)?;
     Ok(Some((active, model)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use volet_models::builtin;
+
+    /// A state folder as far as a follower reads it.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let (manifest, model) = builtin::default_files();
+        let first = blake3::hash(model);
+        std::fs::write(folder.path().join(state::MANIFEST), manifest).unwrap();
+        std::fs::write(folder.path().join(state::model_name(&first)), model).unwrap();
+        use_release(folder.path(), 0, &first.to_string());
+        folder
+    }
+
+    fn use_release(folder: &Path, release: u64, model: &str) {
+        let active = Active { release, model: model.to_owned() };
+        std::fs::write(folder.join(state::ACTIVE), toml::to_string(&active).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_follower_swaps_to_what_can_be_used_and_stays_otherwise() {
+        let folder = folder();
+        let mut follower = Follower::new(folder.path()).unwrap();
+        let slot = follower.slot();
+        let first = slot.get();
+        assert!(!follower.look(), "nothing has changed");
+        let mut keeps = |model: &str| {
+            use_release(folder.path(), 1, model);
+            assert!(!follower.look());
+            assert!(Arc::ptr_eq(&slot.get(), &first), "{model}");
+        };
+        let name = |bytes: &[u8]| blake3::hash(bytes).to_string();
+        let learned: Vec<u8> = (0..38_098).flat_map(|_| 0.01_f32.to_le_bytes()).collect();
+        keeps(&name(&learned));
+        for (file, bytes) in [
+            (name(&learned), &learned[..400]),
+            (name(&learned[..400]), &learned[..400]),
+            (name(&[0xff; 38_098 * 4]), &[0xff; 38_098 * 4][..]),
+        ] {
+            std::fs::write(folder.path().join(format!("model-{file}")), bytes).unwrap();
+            keeps(&file);
+        }
+        keeps("../../etc/passwd");
+        std::fs::write(folder.path().join(state::ACTIVE), "rubbish").unwrap();
+        assert!(!follower.look());
+        std::fs::write(folder.path().join(format!("model-{}", name(&learned))), &learned).unwrap();
+        use_release(folder.path(), 2, &name(&learned));
+        assert!(follower.look() && !follower.look());
+        assert!(!Arc::ptr_eq(&slot.get(), &first));
+        assert_eq!(slot.get().trained().unwrap().len(), 38_098);
+    }
+}

@@ -39,7 +39,7 @@ use volet_federated::storage::DirStorage;
 use volet_federated::task::TaskError;
 use volet_proto::v1;
 
-pub use enrol::{Enrolment, enrol};
+pub use enrol::{Enrolment, enrol, set_policy};
 pub use follow::{Follower, LoadActiveError, load_active};
 pub use journal::{Journal, Kind, Refused};
 pub use pictures::{Part, PictureJudge, PictureLearner, Runs};
@@ -80,6 +80,8 @@ pub enum AgentError {
     Policy(#[from] PolicyFileError),
     #[error(transparent)]
     Talent(#[from] TalentError),
+    #[error("{0}")]
+    Spent(String),
     #[error("the aggregator named no release: start it, and enrol again")]
     NoRelease,
     #[error("the operating system gives no random bytes: {0}")]

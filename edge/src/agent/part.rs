@@ -134,7 +134,7 @@ impl Agent {
         };
         let ledger = match &mut self.ledger {
             Ok(ledger) => ledger,
-            Err(error) => return Err(AgentError::Round(Refusal::Entropy(error.to_string()))),
+            Err(error) => return Err(AgentError::Spent(error.to_string())),
         };
         let mask = |shared: Shared, delivery: &v1::ShareDelivery| -> Result<(Masked, v1::MaskedVector), AgentError> {
             match ledger.reserve(reservation, day(now()))? {

@@ -1,4 +1,4 @@
-//! `owner`, `enrol`, `agent`, `status`.
+//! `owner`, `enrol`, `policy`, `agent`, `status`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use volet_federated::signing::VerifyingKey;
 
 use crate::agent::{
     Agent, Enrolment, Event, Judge, Learner, Part, PictureJudge, PictureLearner, PolicyFile, Runs, Status, TalentError,
-    Talents, enrol, load_active, make_owner, read_owner, status,
+    Talents, enrol, load_active, make_owner, read_owner, set_policy, status,
 };
 use crate::models::{Manifest, builtin};
 
@@ -25,6 +25,18 @@ pub(super) enum Command {
     },
     /// Enrol this camera with an aggregator, once.
     Enrol(EnrolArgs),
+    /// Put another policy of the owner's in place, while the agent does not run.
+    Policy {
+        /// The camera's state folder.
+        #[arg(long, value_name = "STATE")]
+        dir: PathBuf,
+        /// The owner's key: the one that the camera was enrolled with.
+        #[arg(long, value_name = "FILE")]
+        owner_key: PathBuf,
+        /// What the owner allows from now on (docs/agent.md).
+        #[arg(long, value_name = "FILE")]
+        policy: PathBuf,
+    },
     /// Take part in learning, within the owner's limits, and follow the team's models.
     Agent(AgentArgs),
     /// Say what this camera has taken part in, what it spent, and what it refused.
@@ -93,6 +105,11 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
             eprintln!("{} is made. Keep it off the cameras, and a copy of it.", out.display());
         }
         Command::Enrol(args) => enrol_camera(args)?,
+        Command::Policy { dir, owner_key, policy } => {
+            let policy = read_policy(policy)?;
+            let version = set_policy(dir, &policy, &read_owner(owner_key)?)?;
+            println!("version {version} holds");
+        }
         Command::Agent(args) => agent(args)?,
         Command::Status { dir, delta, json } => {
             let status = status(dir, Delta::new(*delta)?)?;
@@ -111,7 +128,7 @@ fn enrol_camera(args: &EnrolArgs) -> anyhow::Result<()> {
     let at = |path: &Path| format!("{}", path.display());
     let camera = toml::from_str(&text(&args.camera)?).with_context(|| at(&args.camera))?;
     let policy = match &args.policy {
-        Some(path) => PolicyFile::read(&text(path)?).with_context(|| at(path))?,
+        Some(path) => read_policy(path)?,
         None => PolicyFile::default(),
     };
     let owner = read_owner(&args.owner_key)?;
@@ -130,6 +147,11 @@ fn enrol_camera(args: &EnrolArgs) -> anyhow::Result<()> {
     println!("{}", blake3::Hash::from_bytes(identity));
     eprintln!("enrolled; start the agent with `agent --dir {}`", args.dir.display());
     Ok(())
+}
+
+fn read_policy(path: &Path) -> anyhow::Result<PolicyFile> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    PolicyFile::read(&text).with_context(|| format!("{}", path.display()))
 }
 
 fn agent(args: &AgentArgs) -> anyhow::Result<()> {
