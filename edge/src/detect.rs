@@ -213,7 +213,7 @@ mod tests {
     /// A picture with a person in it, at 96x64.
     fn frame() -> RawFrame {
         let geometry = Geometry::new(PixelFormat::Grey8, 96, 64).unwrap();
-        let pixels = (0..96 * 64u32).map(|i| (i % 251) as u8).collect();
+        let pixels: Vec<u8> = (0..96 * 64u32).map(|i| (i % 251) as u8).collect();
         RawFrame::new(0, std::time::Duration::ZERO, geometry, crate::frame::Color::untagged(64), pixels).unwrap()
     }
 

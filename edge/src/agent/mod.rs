@@ -251,10 +251,11 @@ impl Agent {
         self.journal.last_check_in = Some(now());
         self.write_journal()?;
         self.follow(told.release).await?;
-        if more && let (Some(task), Some(terms)) = (told.task, told.round) {
-            if let Some(begun) = self.consider(&task, terms).await? {
-                return self.go_on(begun, false).await;
-            }
+        if more
+            && let (Some(task), Some(terms)) = (told.task, told.round)
+            && let Some(begun) = self.consider(&task, terms).await?
+        {
+            return self.go_on(begun, false).await;
         }
         Ok(Step::Idle(Duration::from_millis(told.again_after_ms.into()).clamp(SHORTEST, LONGEST)))
     }

@@ -156,7 +156,7 @@ fn read(folder: &Path, part: Part, model: &Model) -> Result<Vec<Sample>, TalentE
     for image in &coco.images {
         let Some(path) = find(folder, &image.file_name) else { continue };
         let bytes = std::fs::read(&path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
-        let held_out = blake3::hash(&bytes).as_bytes()[0] % 5 == 0;
+        let held_out = blake3::hash(&bytes).as_bytes()[0].is_multiple_of(5);
         if samples.len() >= MOST || part == Part::Learned && held_out || part == Part::HeldOut && !held_out {
             continue;
         }
