@@ -349,7 +349,6 @@ impl Rounds for Book {
                 self.inner.store.put(&sum_name(shard), &borsh::to_vec(sum)?)?;
                 let contributors = u32::try_from(sum.contributors()).unwrap_or(u32::MAX);
                 metrics::counter!("volet_reports_accepted_total").increment(u64::from(contributors));
-                metrics::counter!("volet_dropouts_total").increment(u64::from(sites.saturating_sub(contributors)));
                 Ok(contributors)
             }
             Outcome::Failed(abort) => Err(abort.to_string()),

@@ -5,6 +5,7 @@
 //! * `coordinator`: one thread that drives shards of a round; the clock is read here and nowhere below;
 //! * `config`, `book`: what the team decides, and what becomes of rounds;
 //! * `service`, `turns`, `listen`, `peers`: calls, cut to size and passed on;
+//! * [`state`], [`web`]: what people see;
 //! * [`command`]: what people type.
 //!
 //! It never sees an update: what it decodes are sums.
@@ -20,8 +21,10 @@ mod pki;
 pub mod register;
 mod service;
 mod setup;
+pub mod state;
 pub mod store;
 mod turns;
+pub mod web;
 
 pub use crate::camera::Camera;
 pub use book::{Book, Keys};

@@ -213,7 +213,14 @@ impl<S: Serving> Service<S> {
     }
 
     fn refused(&self, code: Code, reason: Reason, message: String) -> Status {
-        metrics::counter!("volet_calls_refused_total", "reason" => reason.as_str_name()).increment(1);
+        let name = match reason {
+            Reason::Rejected => "rejected",
+            Reason::Over => "over",
+            Reason::Busy => "busy",
+            Reason::Token => "token",
+            Reason::Unspecified => "other",
+        };
+        metrics::counter!("volet_calls_refused_total", "reason" => name).increment(1);
         let again_after_ms = if reason == Reason::Busy { 1000 } else { 0 };
         let detail = v1::Refused { reason: reason.into(), again_after_ms };
         Status::with_details(code, message, detail.encode_to_vec().into())
