@@ -22,6 +22,7 @@ fn four_cameras_learn_in_two_rounds() {
     assert!(models.iter().all(|model| model["blake3"].as_str().unwrap().len() == 64));
     let epsilon = report["epsilon"]["spent"].as_f64().unwrap();
     assert!(epsilon > 7.0 && epsilon <= 8.0, "{epsilon}");
+    assert!(report["dashboard"].as_str().unwrap().starts_with("http://127.0.0.1:"));
     let cameras = report["cameras"].as_array().unwrap();
     assert_eq!(cameras.len(), 4);
     for camera in cameras {

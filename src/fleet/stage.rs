@@ -77,8 +77,11 @@ impl Stage {
         serve.args(["serve", "--until-stdin-ends", "--dir"]).arg(aggregator).stdout(Stdio::piped());
         let mut line = String::new();
         let said = self.children.start("aggregator", serve)?.stdout.take().context("it has no output")?;
-        BufReader::new(said).read_line(&mut line)?;
+        let mut said = BufReader::new(said);
+        said.read_line(&mut line)?;
         anyhow::ensure!(line.starts_with("listening on "), "{}", self.tail("aggregator"));
+        // It may say more, and is to be heard for as long as it lives.
+        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
         for name in self.names.clone() {
             let token = self.book.token(1)?;
             let mut enrol = self.command("camera", &name)?;
