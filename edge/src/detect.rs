@@ -54,8 +54,8 @@ const TILE_OVERLAP: f32 = 1.3;
 /// Frames are enlarged at most this much for the network.
 const MAX_ENLARGEMENT: u32 = 2;
 
-/// Searches frames with a network, of whatever size they are. Each frame is searched wholly by the model that is in use when
-/// its search begins.
+/// Searches frames with a network, of whatever size they are. Each frame is searched wholly by the model that is in use
+/// when its search begins.
 pub struct NetworkSearch {
     slot: ModelSlot,
     /// What was in the slot when it was last looked at; not in use where it cannot be made ready.

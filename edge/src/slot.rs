@@ -1,4 +1,5 @@
-//! The model in use, which another may take the place of while frames are searched. Knows nothing of where it came from.
+//! The model in use, which another may take the place of while frames are searched. Knows nothing of where it came
+//! from.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -14,8 +15,8 @@ impl ModelSlot {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts another model in place, for all frames that are begun from now on, and says whether it did: settings were checked
-    /// against the present one's manifest, and hold only for models with the same.
+    /// Puts another model in place, for all frames that are begun from now on, and says whether it did: settings were
+    /// checked against the present one's manifest, and hold only for models with the same.
     pub fn put(&self, model: Arc<Model>) -> bool {
         let mut present = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let fits = present.manifest() == model.manifest();

@@ -1,5 +1,5 @@
-//! The camera's agent against a real aggregator over TLS: as a library with talents of its own, and as the built program with
-//! `kill -9`.
+//! The camera's agent against a real aggregator over TLS: as a library with talents of its own, and as the built
+//! program with `kill -9`.
 
 #![cfg(all(unix, feature = "agent"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

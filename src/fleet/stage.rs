@@ -1,4 +1,5 @@
-//! What a demonstration consists of: folders, keys, pictures, processes. The processes end with this one, however it ends.
+//! What a demonstration consists of: folders, keys, pictures, processes. The processes end with this one, however it
+//! ends.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -188,8 +189,8 @@ fn minimum(cameras: u32) -> u32 {
     cameras * 3 / 4
 }
 
-/// An aggregator's configuration at a free port, for rounds that begin when all cameras are there. So few cameras can bear that
-/// some vanish only if they are not too few.
+/// An aggregator's configuration at a free port, for rounds that begin when all cameras are there. So few cameras can
+/// bear that some vanish only if they are not too few.
 fn config(args: &DemoArgs, parameters: u32, noise: f64) -> anyhow::Result<(String, SocketAddr)> {
     let mut config = Config::read(&Config::example(parameters, "localhost"))?.config;
     // Both are open until both are known.

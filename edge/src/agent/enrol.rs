@@ -1,5 +1,5 @@
-//! Enrolment: a state folder, made once. A power cut at any point leaves a folder in which the same can be done again, with the
-//! same token; what was made before is kept, the device's key above all.
+//! Enrolment: a state folder, made once. A power cut at any point leaves a folder in which the same can be done again,
+//! with the same token; what was made before is kept, the device's key above all.
 
 use std::path::Path;
 
@@ -83,8 +83,8 @@ pub(super) fn open_ledger(state: &State) -> Result<Device, AgentError> {
     Ok(Ledger::open(storage, counter, &secret)?)
 }
 
-/// Puts another policy in place, under a version above the present one's; that version. Lower limits hold at once, higher ones
-/// refund nothing.
+/// Puts another policy in place, under a version above the present one's; that version. Lower limits hold at once,
+/// higher ones refund nothing.
 ///
 /// # Errors
 /// An [`AgentError`]: the agent is running, or this is not the owner that the camera was enrolled with.
@@ -105,7 +105,8 @@ fn replace(ledger: &mut Device, policy: Policy, owner: &SigningKey) -> Result<u6
     Ok(version)
 }
 
-/// Makes the ledger, or goes on with the one that an interrupted enrolment made, under the policy that was asked for last.
+/// Makes the ledger, or goes on with the one that an interrupted enrolment made, under the policy that was asked for
+/// last.
 fn ledger(state: &State, policy: Policy, owner: &SigningKey) -> Result<(), AgentError> {
     let (storage, counter, secret) = parts(state)?;
     let signed = policy.sign(owner).map_err(BudgetError::from)?;

@@ -1,5 +1,5 @@
-//! Releases: accepted by their signature and their past, fetched, judged, and put in use or refused. And how a running camera
-//! follows which model is in use.
+//! Releases: accepted by their signature and their past, fetched, judged, and put in use or refused. And how a running
+//! camera follows which model is in use.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -193,7 +193,8 @@ impl Follower {
         self.slot.clone()
     }
 
-    /// Looks once; whether another model was put in place. One that cannot be made ready leaves the present one where it is.
+    /// Looks once; whether another model was put in place. One that cannot be made ready leaves the present one where
+    /// it is.
     pub fn look(&mut self) -> bool {
         let swapped = match load_if_new(&self.folder, &self.seen) {
             Ok(None) => return false,

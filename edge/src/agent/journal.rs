@@ -1,5 +1,5 @@
-//! What an agent remembers beside its ledger: when it last called, and what it refused, so that it does not think twice about
-//! the same. Losing it costs nothing but that.
+//! What an agent remembers beside its ledger: when it last called, and what it refused, so that it does not think twice
+//! about the same. Losing it costs nothing but that.
 
 use serde::{Deserialize, Serialize};
 use volet_federated::budget::Day;

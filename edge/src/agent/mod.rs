@@ -1,16 +1,17 @@
-//! The camera's part in learning together: it calls its aggregator, takes part in the rounds that its owner allows, and tries
-//! the models that come of them.
+//! The camera's part in learning together: it calls its aggregator, takes part in the rounds that its owner allows, and
+//! tries the models that come of them.
 //!
-//! The server can only offer. What the agent is told is signed by the team whose key it was enrolled with, or it is refused
-//! (`follow`, `part`); what a task may cost is the owner's to say, who signed a policy ([`PolicyFile`]), and a ledger
-//! on the disk keeps count. A release takes the place of the model in use only where it is no worse on the camera's own
-//! frames.
+//! The server can only offer. What the agent is told is signed by the team whose key it was enrolled with, or it is
+//! refused (`follow`, `part`); what a task may cost is the owner's to say, who signed a policy ([`PolicyFile`]), and a
+//! ledger on the disk keeps count. A release takes the place of the model in use only where it is no worse on the
+//! camera's own frames.
 //!
-//! Everything that matters is on the disk before it has an effect, in one folder (`docs/agent.md` lists its files). Killed at any
-//! instant, the agent goes on with the same round and spends nothing twice. Waiting can therefore be given up at any time.
+//! Everything that matters is on the disk before it has an effect, in one folder (`docs/agent.md` lists its files).
+//! Killed at any instant, the agent goes on with the same round and spends nothing twice. Waiting can therefore be
+//! given up at any time.
 //!
-//! The [`Agent`] knows no pixels and no networks' weights: a [`Learner`] and a [`Judge`] do, those of a folder of annotated
-//! pictures for example.
+//! The [`Agent`] knows no pixels and no networks' weights: a [`Learner`] and a [`Judge`] do, those of a folder of
+//! annotated pictures for example.
 
 mod enrol;
 mod follow;

@@ -1,5 +1,5 @@
-//! Taking part in a round: checked against what is signed and what the owner allows before anything leaves, and then gone through
-//! to its end, across restarts.
+//! Taking part in a round: checked against what is signed and what the owner allows before anything leaves, and then
+//! gone through to its end, across restarts.
 
 use std::time::Duration;
 
@@ -90,7 +90,8 @@ impl Agent {
             Err(error) if goes_on(&error) => return Err(error),
             _ => {}
         }
-        // The folder is given back before the ledger forgets: a restart in between finds nothing to go on with, and forgets.
+        // The folder is given back before the ledger forgets: a restart in between finds nothing to go on with, and
+        // forgets.
         match participation.remove() {
             Err(error @ ParticipationError::Io(_)) => return Err(error.into()),
             Err(_) => self.clear()?,

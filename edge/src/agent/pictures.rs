@@ -1,8 +1,8 @@
-//! Learning from a folder of annotated pictures, and judging models by it: picture files and one COCO file, as Volet itself
-//! writes them.
+//! Learning from a folder of annotated pictures, and judging models by it: picture files and one COCO file, as Volet
+//! itself writes them.
 //!
-//! Every fifth picture, by the hash of its file, is held out: nothing is learned from it. Where a folder of its own is named for
-//! judging, all of the other is learned from.
+//! Every fifth picture, by the hash of its file, is held out: nothing is learned from it. Where a folder of its own is
+//! named for judging, all of the other is learned from.
 
 use std::path::{Component, Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! `policy.toml`: what the owner allows, in the owner's words, and the policy that is signed of it. And the owner's key.
+//! `policy.toml`: what the owner allows, in the owner's words, and the policy that is signed of it. And the owner's
+//! key.
 //!
 //! Knows no device and no server.
 

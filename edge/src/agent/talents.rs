@@ -1,5 +1,5 @@
-//! What an agent has others do for it: learn from the camera's own pictures, and judge models by them. Both see a model as the
-//! vector that is added to its trainable part.
+//! What an agent has others do for it: learn from the camera's own pictures, and judge models by them. Both see a model
+//! as the vector that is added to its trainable part.
 
 use volet_federated::RoundId;
 
@@ -16,8 +16,8 @@ pub enum TalentError {
 
 /// Learns from what the camera saw.
 pub trait Learner: Send + 'static {
-    /// The update that a round is given: what the model that has learned `active` should learn besides. Computed before the
-    /// round begins, and not bound by its clip norm.
+    /// The update that a round is given: what the model that has learned `active` should learn besides. Computed before
+    /// the round begins, and not bound by its clip norm.
     ///
     /// # Errors
     /// A [`TalentError`]: the camera sits the round out.
