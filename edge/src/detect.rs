@@ -227,7 +227,7 @@ mod tests {
         };
         let before = score(&mut search);
         let n = first.trainable_len().unwrap();
-        assert!(slot.put(Arc::new(first.learned(&vec![0.02; n]).unwrap())));
+        assert!(slot.put(Arc::new(first.learned(&vec![0.1; n]).unwrap())));
         assert_ne!(score(&mut search), before);
         assert!(slot.put(first));
         assert_eq!(score(&mut search), before);
