@@ -273,8 +273,8 @@ impl<R: Rounds> Thread<R> {
                 tracing::error!(%error, "the coordinator tries again");
                 self.look = Instant::now() + Self::LOOK;
             }
-            self.answer();
             self.tell();
+            self.answer();
             match self.inbox.recv_timeout(Self::PAUSE) {
                 // Whoever spoke while the disk was slow is heard before a step ends.
                 Ok(first) => {
@@ -387,6 +387,8 @@ impl<R: Rounds> Thread<R> {
         }
         self.shards.retain(|id, _| !broken.contains(id));
         if moved {
+            // Whoever hears of a step may speak at once.
+            self.tell();
             self.answer();
         }
         moved = !over.is_empty();
