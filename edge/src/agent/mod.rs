@@ -130,6 +130,8 @@ pub struct Agent {
     link: Link,
     team: VerifyingKey,
     authority: Authority,
+    /// Who helps in buffered rounds.
+    helper: Option<[u8; 32]>,
     identity: Identity,
     /// A damaged ledger counts as spent: no round, but releases go on.
     ledger: Result<Device, BudgetError>,
@@ -162,7 +164,7 @@ impl Agent {
         let state = State::enrolled(folder)?;
         let damaged = |name| StateError::Damaged(state.path(name));
         let camera: Camera = toml::from_str(&state.text(state::CAMERA)?).map_err(|_| damaged(state::CAMERA))?;
-        let (team, authority) = (camera.team()?, camera.enrolment()?);
+        let (team, authority, helper) = (camera.team()?, camera.enrolment()?, camera.helper()?);
         let key = SigningKey::from(*zeroize::Zeroizing::new(state.hex(state::KEY)?));
         let enrolment = state.read(state::ENROLMENT)?.try_into().map_err(|_| damaged(state::ENROLMENT))?;
         let own = Credentials { certificate: state.read(state::CERTIFICATE)?, key };
@@ -185,6 +187,7 @@ impl Agent {
             link,
             team,
             authority,
+            helper,
             identity,
             ledger,
             lineage,

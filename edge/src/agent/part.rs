@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use prost::Message;
 use volet_federated::budget::{self, BudgetError, Grant, RoundState};
+use volet_federated::mechanism::Mechanism;
 use volet_federated::participation::{Participation, ParticipationError};
-use volet_federated::secagg::{Demands, Masked, Refusal, Shared, Terms, sealed};
+use volet_federated::secagg::{Demands, Masked, Refusal, Shared, Terms, ToServer, sealed, split};
 use volet_federated::storage::DirStorage;
 use volet_federated::task::Task;
 use volet_proto::v1;
@@ -22,10 +23,17 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 impl Agent {
     /// The round that was begun before a restart. What rounds before it left is put in order.
-    pub(super) fn unfinished(&mut self) -> Result<Option<Participation<DirStorage>>, AgentError> {
+    pub(super) fn unfinished(&mut self) -> Result<Option<Part>, AgentError> {
+        if let Some(terms) = self.state.find(state::REPORT)? {
+            let terms = v1::Terms::decode(terms.as_slice()).ok().and_then(|terms| Terms::try_from(terms).ok());
+            match terms {
+                Some(terms) => return Ok(Some(Part::Report(terms))),
+                None => self.state.remove(state::REPORT)?,
+            }
+        }
         let resumed = Participation::resume(self.state.inner(state::ROUND)?, self.identity.clone());
         match resumed {
-            Ok(Some(participation)) => return Ok(Some(participation)),
+            Ok(Some(participation)) => return Ok(Some(Part::Masks(participation))),
             Ok(None) => {}
             Err(error @ ParticipationError::Io(_)) => return Err(error.into()),
             Err(_) => self.clear()?,
@@ -45,7 +53,7 @@ impl Agent {
         &mut self,
         signed: &v1::SignedTask,
         offered: v1::Terms,
-    ) -> Result<Option<Participation<DirStorage>>, AgentError> {
+    ) -> Result<Option<Part>, AgentError> {
         if self.learner.is_none() {
             return Ok(None);
         }
@@ -53,7 +61,7 @@ impl Agent {
         if [any, this].iter().any(|id| self.journal.refuses(Kind::Task, id, now())) {
             return Ok(None);
         }
-        let (terms, demands) = match self.permits(signed, offered) {
+        let (terms, demands, buffered) = match self.permits(signed, offered) {
             Ok(permitted) => permitted,
             // It has taken part, and the round still gathers others.
             Err(Objection::Round) => return Ok(None),
@@ -65,9 +73,13 @@ impl Agent {
             self.ready = Some((self.active.release, update));
         }
         self.state.put(state::TASK, &signed.encode_to_vec())?;
+        if buffered {
+            self.state.put(state::REPORT, &v1::Terms::from(terms).encode_to_vec())?;
+            return Ok(Some(Part::Report(terms)));
+        }
         let folder = self.state.inner(state::ROUND)?;
         match Participation::begin(folder, terms, &demands, self.authority, self.identity.clone()) {
-            Ok(begun) => Ok(Some(begun)),
+            Ok(begun) => Ok(Some(Part::Masks(begun))),
             Err(ParticipationError::Round(refusal)) => {
                 self.refuse(Kind::Task, &this, refusal.to_string())?;
                 Ok(None)
@@ -77,25 +89,31 @@ impl Agent {
     }
 
     /// Goes on with a round to its end.
-    pub(super) async fn go_on(
-        &mut self,
-        mut participation: Participation<DirStorage>,
-        again: bool,
-    ) -> Result<Step, AgentError> {
-        let (round, terms) = (participation.round(), v1::Terms::from(*participation.terms()));
+    pub(super) async fn go_on(&mut self, mut part: Part, again: bool) -> Result<Step, AgentError> {
+        let terms = match &part {
+            Part::Masks(participation) => *participation.terms(),
+            Part::Report(terms) => *terms,
+        };
+        let (round, terms) = (terms.round(), v1::Terms::from(terms));
         (self.tell)(&Event::TakesPart { round, again });
         let signed = self.task().ok();
-        let done = self.take_part(&mut participation).await;
+        let done = match &mut part {
+            Part::Masks(participation) => self.take_part(participation).await,
+            Part::Report(terms) => self.report(terms).await,
+        };
         match done {
             Err(error) if goes_on(&error) => return Err(error),
             _ => {}
         }
         // The folder is given back before the ledger forgets: a restart in between finds nothing to go on with, and
         // forgets.
-        match participation.remove() {
-            Err(error @ ParticipationError::Io(_)) => return Err(error.into()),
-            Err(_) => self.clear()?,
-            Ok(_) => {}
+        match part {
+            Part::Report(_) => self.state.remove(state::REPORT)?,
+            Part::Masks(participation) => match participation.remove() {
+                Err(error @ ParticipationError::Io(_)) => return Err(error.into()),
+                Err(_) => self.clear()?,
+                Ok(_) => {}
+            },
         }
         self.unfinished()?;
         self.state.remove(state::TASK)?;
@@ -125,18 +143,8 @@ impl Agent {
     }
 
     async fn take_part(&mut self, participation: &mut Participation<DirStorage>) -> Result<(), AgentError> {
-        let round = participation.round();
-        let task = Task::verify(&self.task()?, &self.team)?;
-        let (mechanism, reservation) = (task.mechanism()?, task.reservation(participation.terms())?);
-        let update = match self.ready.take() {
-            Some((_, update)) => update,
-            None if self.is_sealed(&reservation) => Vec::new(),
-            None => self.learn(round).await?,
-        };
-        let ledger = match &mut self.ledger {
-            Ok(ledger) => ledger,
-            Err(error) => return Err(AgentError::Spent(error.to_string())),
-        };
+        let (mechanism, reservation, update) = self.prepare(participation.terms()).await?;
+        let ledger = self.ledger.as_mut().map_err(|error| AgentError::Spent(error.to_string()))?;
         let mask = |shared: Shared, delivery: &v1::ShareDelivery| -> Result<(Masked, v1::MaskedVector), AgentError> {
             match ledger.reserve(reservation, day(now()))? {
                 Grant::Reserved(reserved) => {
@@ -150,6 +158,33 @@ impl Agent {
             }
         };
         self.link.take_part(participation, mask).await
+    }
+
+    /// Says the one message of a buffered round.
+    async fn report(&mut self, terms: &Terms) -> Result<(), AgentError> {
+        let (mechanism, reservation, update) = self.prepare(terms).await?;
+        let ledger = self.ledger.as_mut().map_err(|error| AgentError::Spent(error.to_string()))?;
+        let report: v1::SplitReport = match ledger.reserve(reservation, day(now()))? {
+            Grant::Reserved(reserved) => {
+                let (helper, demands) = (self.helper.ok_or(Refusal::Helper)?, ledger.explain().policy.demands);
+                let noised = mechanism.privatise(&update, reserved)?;
+                split::report(terms, &demands, &self.identity, &helper, noised)?.seal(ledger)?
+            }
+            Grant::Released(release) => sealed(&release).ok_or(Refusal::OtherRound)?,
+        };
+        Ok(self.link.say(terms.round(), ToServer::Split(report)).await?)
+    }
+
+    /// What a round's update is made with, and from.
+    async fn prepare(&mut self, terms: &Terms) -> Result<(Mechanism, budget::Terms, Vec<f32>), AgentError> {
+        let task = Task::verify(&self.task()?, &self.team)?;
+        let (mechanism, reservation) = (task.mechanism()?, task.reservation(terms)?);
+        let update = match self.ready.take() {
+            Some((_, update)) => update,
+            None if self.is_sealed(&reservation) => Vec::new(),
+            None => self.learn(terms.round()).await?,
+        };
+        Ok((mechanism, reservation, update))
     }
 
     /// The task of the round that goes on.
@@ -171,7 +206,7 @@ impl Agent {
     }
 
     /// Whether the owner allows this round, and what the owner demands of it.
-    fn permits(&self, signed: &v1::SignedTask, offered: v1::Terms) -> Result<(Terms, Demands), Objection> {
+    fn permits(&self, signed: &v1::SignedTask, offered: v1::Terms) -> Result<(Terms, Demands, bool), Objection> {
         let ledger = self.ledger.as_ref().map_err(Objection::task)?;
         let task = Task::verify(signed, &self.team).map_err(Objection::task)?;
         let terms = Terms::try_from(offered).map_err(Objection::task)?;
@@ -185,6 +220,9 @@ impl Agent {
             let (asked, have) = (task.parameters, self.parameters);
             return Err(Objection::Task(format!("the task trains {asked} values, and this camera's model has {have}")));
         }
+        if task.buffered && self.helper.is_none() {
+            return Err(Objection::Task("its rounds are buffered, and camera.toml names no helper".to_owned()));
+        }
         let demands = ledger.explain().policy.demands;
         demands.check(&terms).map_err(Objection::task)?;
         let colluding = terms.risk().corrupt(terms.minimum().get() as usize);
@@ -192,7 +230,7 @@ impl Agent {
             return Err(Objection::task(Refusal::Colluding { terms: colluding, noise: task.corrupt }));
         }
         match ledger.allows(&reservation, day(now())) {
-            Ok(()) => Ok((terms, demands)),
+            Ok(()) => Ok((terms, demands, task.buffered)),
             Err(BudgetError::Refused(budget::Refusal::Forgotten(_) | budget::Refusal::PayloadLost(_))) => {
                 Err(Objection::Round)
             }
@@ -216,6 +254,14 @@ impl Agent {
         let folder = self.state.path(state::ROUND);
         std::fs::remove_dir_all(&folder).map_err(at(&folder))
     }
+}
+
+/// A part in a round, begun and not done.
+pub(super) enum Part {
+    /// Under masks that the round's sites agree on.
+    Masks(Participation<DirStorage>),
+    /// One report, under a split mask.
+    Report(Terms),
 }
 
 /// Why a round is not begun.

@@ -26,6 +26,8 @@ pub(super) const RELEASE: &str = "release";
 pub(super) const ACTIVE: &str = "active";
 /// The task of the round that goes on, as it was signed.
 pub(super) const TASK: &str = "task";
+/// The terms of the buffered round that a report is made for.
+pub(super) const REPORT: &str = "report";
 /// What the agent remembers of what it did.
 pub(super) const JOURNAL: &str = "journal.json";
 /// Folders of the ledger, its counter, and the round that goes on.

@@ -342,12 +342,16 @@ impl<R: Rounds> Thread<R> {
         if self.shards.contains_key(&shard) {
             return Ok(());
         }
+        let plan = self.rounds.plan(shard, present, now)?;
+        let same = |old: &Plan| (old.terms, old.kind, old.most) == (plan.terms, plan.kind, plan.most);
         let round = match Round::resume(self.rounds.place(shard)?, now)? {
-            Some(round) => round,
-            None => {
-                let plan = self.rounds.plan(shard, present, now)?;
+            // The team has decided otherwise before anyone came.
+            Some(round) if round.sites() == 0 && round.steps() == 0 && !same(round.plan()) => {
+                round.remove()?;
                 Round::begin(self.rounds.place(shard)?, plan, now)?
             }
+            Some(round) => round,
+            None => Round::begin(self.rounds.place(shard)?, plan, now)?,
         };
         // Whether the register was told of them before the process was killed is not known.
         let unjoined = round.members().collect();
@@ -541,8 +545,8 @@ impl<R: Rounds> Thread<R> {
 impl<J: Journal> Driven<J> {
     /// What a listener hears; `None` while it has to wait.
     fn heard(&mut self, listener: &Listener) -> Option<Heard> {
-        let (steps, over) = (self.round.steps(), self.round.outcome().is_some());
-        if steps <= listener.steps && !over {
+        let steps = self.round.steps();
+        if steps <= listener.steps {
             return None;
         }
         let message = self.round.message_for(&listener.from);
@@ -554,7 +558,8 @@ impl<J: Journal> Driven<J> {
                 _ => encode(),
             }
         });
-        Some(Heard { steps, message, over })
+        // The round is over when its release is there, or known not to come.
+        Some(Heard { steps, message, over: false })
     }
 }
 

@@ -289,6 +289,13 @@ impl<S: Serving> Service<S> {
         Ok(longest)
     }
 
+    /// Waits for the end of a round whose shard has ended; whether it has come.
+    async fn ended(&self, round: RoundId) -> bool {
+        let mut live = self.coordinator.live();
+        let ended = live.wait_for(|live| live.round.is_none_or(|present| present.number != round.number()));
+        timeout(self.limits.hear, ended).await.is_ok()
+    }
+
     /// Another replica's address, if that is where the site's shard is driven.
     async fn elsewhere(&self, asker: Asker, round: RoundId, newcomer: bool) -> Result<String, Busy> {
         let Asker { site, forwarded } = asker;
@@ -394,7 +401,7 @@ impl<S: Serving> Aggregation for Service<S> {
         let heard = match timeout(self.limits.hear, self.coordinator.hear(site, id, steps)).await {
             Ok(Err(Busy::Elsewhere)) => match self.elsewhere(asker, id, false).await {
                 Ok(address) => return self.peers.hear(&address, site, v1::HearRequest { round, steps }).await,
-                Err(Busy::Over) => Heard { steps, message: None, over: true },
+                Err(Busy::Over) => Heard { steps, message: None, over: self.ended(id).await },
                 Err(busy) => return Err(self.refuse(busy)),
             },
             Ok(heard) => heard.map_err(|busy| self.refuse(busy))?,

@@ -154,6 +154,7 @@ fn releases(book: &Book) -> io::Result<Vec<ReleaseState>> {
 
 fn round(book: &Book, live: &Live) -> io::Result<Option<RoundState>> {
     let Some(present) = book.register().present()? else { return Ok(None) };
+    let buffered = book.checked().config.helper.is_some();
     let shards = book.register().shards(present.number)?.into_iter().map(|shard| {
         let mut state = ShardState {
             shard: shard.shard,
@@ -178,7 +179,10 @@ fn round(book: &Book, live: &Live) -> io::Result<Option<RoundState>> {
                 Err(failure) => state.failure = Some(failure),
             }
         } else if let Some(here) = here {
-            state.step = STEPS.get(here.steps as usize).map(|step| (*step).to_owned());
+            // In a buffered round what follows the reports is the helper's answer.
+            let last = STEPS.len() - 1;
+            let step = if buffered && here.steps > 0 { last } else { here.steps as usize };
+            state.step = STEPS.get(step).map(|step| (*step).to_owned());
             (state.step_ends, state.sites) = (Some(here.due.0), Some(here.sites as u64));
             (state.waiting_for, state.dropped) = (Some(here.waiting_for as u64), Some(here.dropped as u64));
         }

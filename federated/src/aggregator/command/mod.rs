@@ -2,6 +2,7 @@
 //! offer: `volet-aggregator` does.
 
 mod doctor;
+mod helper;
 mod serve;
 mod watch;
 
@@ -69,6 +70,12 @@ pub enum Command {
         #[command(subcommand)]
         make: Option<Make>,
     },
+    /// The independent helper of buffered rounds: to be run by somebody else, in a folder of its own.
+    Helper {
+        /// What to do.
+        #[command(subcommand)]
+        what: Help,
+    },
     /// Shows what goes on, as the dashboard does.
     Watch {
         /// Once, and not every second.
@@ -81,6 +88,26 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// What a helper does.
+#[derive(Debug, Subcommand)]
+#[allow(missing_docs)]
+pub enum Help {
+    /// Makes a helper in the folder, and says what goes into config.toml and camera.toml.
+    Init {
+        /// The aggregator's camera.toml.
+        #[arg(long, value_name = "FILE")]
+        camera: PathBuf,
+        /// A token of the aggregator's `enroll`.
+        #[arg(long)]
+        token: String,
+        /// No masks of fewer reports are opened, whatever the aggregator says.
+        #[arg(long, value_name = "N")]
+        minimum: u32,
+    },
+    /// Opens the sum of each round's masks, until it is stopped.
+    Serve,
 }
 
 /// A release that no round made.
@@ -145,6 +172,10 @@ pub fn run(Cli { dir, command }: Cli) -> anyhow::Result<()> {
             let new = Setup::open(&dir)?.book.sign(&learned).with_context(|| format!("{}", file.display()))?;
             println!("release {new} is {}", file.display());
         }
+        Command::Helper { what: Help::Init { camera, token, minimum } } => {
+            helper::init(&dir, &camera, &token, minimum)?;
+        }
+        Command::Helper { what: Help::Serve } => helper::serve(&dir)?,
         Command::Watch { once } => watch::watch(&dir, once)?,
         Command::Doctor { json } => {
             anyhow::ensure!(doctor::doctor(&dir, json)?, "something is not in order");
