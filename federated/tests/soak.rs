@@ -30,7 +30,7 @@ use volet_federated::client::{ClientError, Credentials, Link};
 use volet_federated::participation::{Participation, ParticipationError};
 use volet_federated::secagg::{Demands, Identity, Refusal, Shared, Terms};
 use volet_federated::signing::SigningKey;
-use volet_federated::storage::{DirError, DirStorage};
+use volet_federated::storage::DirStorage;
 use volet_federated::{ClipNorm, CohortSize, NoiseMultiplier, Rho, RoundId};
 use volet_proto::v1;
 
@@ -82,14 +82,7 @@ impl Device {
     }
 
     fn folder(&self, name: &str) -> DirStorage {
-        for _ in 0..10_000 {
-            match DirStorage::open(&self.folder.join(name)) {
-                // A server that is just being started holds copies of this process's files for a moment.
-                Err(DirError::InUse { .. }) => std::thread::yield_now(),
-                opened => return opened.unwrap(),
-            }
-        }
-        panic!("{} is locked for good", self.folder.display())
+        DirStorage::open(&self.folder.join(name)).unwrap()
     }
 
     fn create_ledger(&self) {

@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Storage;
 
@@ -17,6 +18,10 @@ pub enum DirError {
     #[error("{} cannot be used: give this process a folder it may write, on a disk with room", path.display())]
     Io { path: PathBuf, source: io::Error },
 }
+
+/// How long a lock is waited for, in milliseconds: a program that this process is just starting holds copies of all its files
+/// until it runs.
+const PATIENCE: [u64; 6] = [1, 3, 10, 30, 100, 200];
 
 /// A folder that this process alone uses while the value lives. Files are readable by the process's user only.
 #[derive(Debug)]
@@ -44,10 +49,16 @@ impl DirStorage {
         }
         let dir = File::open(path).map_err(io)?;
         let lock = create(&path.join("lock")).map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), dir, written: None, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(DirError::InUse { path: path.to_owned() }),
-            Err(TryLockError::Error(error)) => Err(io(error)),
+        let mut patience = PATIENCE.into_iter();
+        loop {
+            match (lock.try_lock(), patience.next()) {
+                (Ok(()), _) => return Ok(Self { path: path.to_owned(), dir, written: None, _lock: lock }),
+                (Err(TryLockError::WouldBlock), Some(milliseconds)) => {
+                    std::thread::sleep(Duration::from_millis(milliseconds));
+                }
+                (Err(TryLockError::WouldBlock), None) => return Err(DirError::InUse { path: path.to_owned() }),
+                (Err(TryLockError::Error(error)), _) => return Err(io(error)),
+            }
         }
     }
 
