@@ -33,6 +33,9 @@ pub(crate) enum Command {
     /// Learn together: an aggregator and some cameras as processes on this machine, with synthetic pictures.
     #[cfg(unix)]
     Demo(DemoArgs),
+    /// Judge what was learned by annotated pictures, as an aggregator's `[evaluate]` does.
+    #[cfg(unix)]
+    Judge(JudgeArgs),
     /// The camera's commands, as `volet-edge` has them.
     #[command(hide = true)]
     Camera(volet_edge::cli::Cli),
@@ -228,6 +231,21 @@ pub(crate) enum ModelsCommand {
         #[arg(long)]
         licence: Option<String>,
     },
+}
+
+/// What is judged, and by what.
+#[cfg(unix)]
+#[derive(Debug, Args)]
+pub(crate) struct JudgeArgs {
+    /// A folder of pictures and one COCO file, `annotations.json`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pictures: PathBuf,
+    /// What was learned: values of 4 bytes, little-endian; nothing, if not given.
+    #[arg(long, value_name = "FILE", env = "VOLET_LEARNED")]
+    pub(crate) learned: Option<PathBuf>,
+    /// Manifest of the model that it is added to; the built-in one where not given.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
 }
 
 #[cfg(unix)]

@@ -7,6 +7,8 @@ mod demo;
 mod detect;
 #[cfg(unix)]
 mod fleet;
+#[cfg(unix)]
+mod judge;
 mod models;
 mod picture;
 mod privacy;
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         Some(cli::Command::Synth(args)) => synth::run(&args),
         Some(cli::Command::Models(args)) => models::run(&args),
         Some(cli::Command::Privacy(args)) => privacy::run(&args),
+        #[cfg(unix)]
+        Some(cli::Command::Judge(args)) => judge::run(&args),
         #[cfg(unix)]
         Some(cli::Command::Demo(args)) => fleet::run(&args),
         Some(cli::Command::Camera(cli)) => volet_edge::cli::run(&cli),

@@ -13,7 +13,7 @@ use volet_edge::agent::{Epsilons, PolicyFile, Status, make_owner, status};
 use volet_edge::models::{Model, builtin};
 use volet_federated::NoiseMultiplier;
 use volet_federated::accounting::{Delta, Epsilon, Rounds, zcdp};
-use volet_federated::aggregator::{Book, Config, Setup};
+use volet_federated::aggregator::{Book, Config, Evaluate, Setup};
 use volet_synthetic::{Dataset, seed_of, still};
 
 use crate::cli::DemoArgs;
@@ -48,7 +48,10 @@ impl Stage {
         let noise = noise(args.rounds)?;
         let aggregator = folder.join("aggregator");
         let (_, model) = builtin::default_files();
-        let (config, dashboard) = config(args, parameters, noise)?;
+        // Pictures that no camera has.
+        let held_out = folder.join("evaluation-pictures");
+        pictures(&held_out, u64::MAX >> 32)?;
+        let (config, dashboard) = config(args, parameters, noise, &held_out)?;
         let camera = Setup::create(&aggregator, &config, "volet-1", model)?;
         std::fs::write(folder.join("camera.toml"), toml::to_string(&camera)?)?;
         let policy = PolicyFile {
@@ -191,7 +194,7 @@ fn minimum(cameras: u32) -> u32 {
 
 /// An aggregator's configuration at a free port, for rounds that begin when all cameras are there. So few cameras can
 /// bear that some vanish only if they are not too few.
-fn config(args: &DemoArgs, parameters: u32, noise: f64) -> anyhow::Result<(String, SocketAddr)> {
+fn config(args: &DemoArgs, parameters: u32, noise: f64, held_out: &Path) -> anyhow::Result<(String, SocketAddr)> {
     let mut config = Config::read(&Config::example(parameters, "localhost"))?.config;
     // Both are open until both are known.
     let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
@@ -200,6 +203,9 @@ fn config(args: &DemoArgs, parameters: u32, noise: f64) -> anyhow::Result<(Strin
     (config.task.clip_norm, config.task.noise_multiplier) = (CLIP, noise);
     (config.task.minimum, config.task.most, config.task.rounds) = (minimum(args.cameras), args.cameras, args.rounds);
     (config.patience.gather_s, config.patience.step_s, config.patience.check_in_s) = (120, 120, 1);
+    let program = [std::env::current_exe()?.as_path(), Path::new("judge"), Path::new("--pictures"), held_out]
+        .map(|part| part.to_string_lossy().into_owned());
+    config.evaluate = Some(Evaluate { command: program.to_vec(), within_s: 120, at_least: None });
     for dropout in [200, 100, 0] {
         config.task.dropout_per_mille = dropout;
         if config.clone().check().is_ok() {
