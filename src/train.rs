@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use volet_models::net::{Architecture, Weights, read_model};
 use volet_models::train::{How, Recipe, SampleSource, detect, train};
-use volet_models::{LabelledBox, Sample};
 use volet_models::{BBox, ObjectClass};
+use volet_models::{LabelledBox, Sample};
 use volet_synthetic::Generator;
 
 use crate::cli::TrainArgs;

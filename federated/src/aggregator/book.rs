@@ -254,7 +254,9 @@ impl Book {
             let outcome = if ended.failure.is_none() { "released" } else { "failed" };
             metrics::counter!("volet_rounds_total", "outcome" => outcome).increment(1);
         } else if register.present()?.is_some_and(|now| now.number == present.number) {
-            return Err(io::Error::other("a release was made while the round ended: its sums go on top of that one"));
+            let meanwhile =
+                "a release was made while the round ended, or a shard began: its sums are put together again";
+            return Err(io::Error::other(meanwhile));
         }
         for shard in &shards {
             let id = ShardId { round: present.number, shard: shard.shard };

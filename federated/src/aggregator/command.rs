@@ -114,6 +114,7 @@ pub fn run(Cli { dir, command }: Cli) -> anyhow::Result<()> {
 #[tokio::main]
 async fn serve(dir: &Path, until_stdin_ends: bool) -> anyhow::Result<()> {
     let Setup { checked, server, authority, book, peers } = Setup::open(dir)?;
+    let _lock = Setup::lock(dir)?;
     let address = checked.config.listen;
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("{address}"))?;
     println!("listening on {}", listener.local_addr()?);
