@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use super::{Config, Coordinator, Limits, Service, Setup};
+use super::{Config, Coordinator, Limits, Service, Setup, Shared};
 
 /// What can be typed.
 #[derive(Debug, Args)]
@@ -36,6 +36,18 @@ pub enum Command {
         /// The name that cameras call the server by.
         #[arg(long, default_value = "localhost")]
         name: String,
+        /// For several replicas: keep files in this bucket, and tables in PostgreSQL.
+        #[arg(long, value_name = "s3://BUCKET/PREFIX")]
+        objects: Option<String>,
+        /// Where PostgreSQL is, without a password: the variable VOLET_DATABASE_URL takes its place.
+        #[arg(long, value_name = "URL", requires = "objects", default_value = "")]
+        database: String,
+        /// Where the object store is, if not at AWS.
+        #[arg(long, value_name = "URL", requires = "objects")]
+        endpoint: Option<String>,
+        /// The object store's region, if it has any.
+        #[arg(long, requires = "objects")]
+        region: Option<String>,
     },
     /// Serves cameras until it is stopped; a round that was going on goes on.
     Serve {
@@ -71,10 +83,13 @@ pub enum Command {
 /// For people to read.
 pub fn run(Cli { dir, command }: Cli) -> anyhow::Result<()> {
     match command {
-        Command::Init { model, parameters, name } => {
+        Command::Init { model, parameters, name, objects, database, endpoint, region } => {
             let file = std::fs::read(&model).with_context(|| format!("{}", model.display()))?;
             let stem = model.file_stem().map_or_else(|| "model".into(), |stem| stem.to_string_lossy().into_owned());
-            Setup::create(&dir, &Config::example(parameters, &name), &stem, &file)?;
+            let shared = objects.map(|objects| Shared { url: database, objects, endpoint, region });
+            let config =
+                Config::example(parameters, &name) + &shared.map(Shared::into_toml).transpose()?.unwrap_or_default();
+            Setup::create(&dir, &config, &stem, &file)?;
             println!("{} is made. Edit config.toml in it, then `serve`; print tokens with `enroll`.", dir.display());
             println!("Cameras get camera.toml and a token. Keep the other files to yourself, and a copy of them.");
         }
@@ -120,7 +135,8 @@ async fn serve(dir: &Path, until_stdin_ends: bool) -> anyhow::Result<()> {
     println!("listening on {}", listener.local_addr()?);
     let coordinator = Coordinator::start(book.clone())?;
     let again = Duration::from_secs(checked.config.patience.check_in_s);
-    let service = Service::new(coordinator.clone(), Arc::new(book), peers, Limits { again, ..Limits::default() });
+    let service =
+        Service::new(coordinator.clone(), Arc::new(book.clone()), peers, Limits { again, ..Limits::default() });
     if until_stdin_ends {
         // A server that is killed goes on where it was.
         std::thread::spawn(|| {
@@ -135,7 +151,9 @@ async fn serve(dir: &Path, until_stdin_ends: bool) -> anyhow::Result<()> {
         }
     };
     tokio::select! {
-        served = service.serve(listener, &server, &authority, stop) => Ok(served?),
+        served = service.serve(listener, &server, &authority, stop) => served?,
         () = coordinator.ended() => anyhow::bail!("the coordinator has stopped: its log says why"),
     }
+    // Other replicas need not wait for its leases to run out.
+    Ok(book.register().release(book.replica())?)
 }

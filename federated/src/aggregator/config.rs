@@ -1,5 +1,6 @@
 //! `config.toml`: what the team decides. Everything is checked before anything is served, the mechanism's sizes too.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -377,6 +378,18 @@ adaptivity = 0.001
 }
 
 impl Shared {
+    /// The end of a `config.toml` of one of several replicas.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn into_toml(self) -> Result<String, toml::ser::Error> {
+        let storage = toml::to_string(&BTreeMap::from([("storage", Storage::Postgres(self))]))?;
+        let replica = "# Each replica has its own: VOLET_REPLICA_NAME and VOLET_REPLICA_ADDRESS take their places.\n\
+                       [replica]\nname = \"\"\naddress = \"\"\n\
+                       # How long it has a shard without a sign of life.\nlease_s = 10\n";
+        Ok(format!("\n# VOLET_DATABASE_URL takes url's place, password and all.\n{storage}\n{replica}"))
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let postgres = ["postgresql://", "postgres://"].iter().any(|scheme| self.url.starts_with(scheme));
         if !self.url.is_empty() && !postgres {
@@ -556,6 +569,9 @@ mod tests {
         for address in ["", "http://a:1", "https://a", "https://a:1/b", "a:1"] {
             assert!(odd("a", address).contains("address"));
         }
+        let Storage::Postgres(shared) = config.storage else { panic!("{config:?}") };
+        let made = Config::example(1, "x") + &shared.clone().into_toml().unwrap();
+        assert_eq!(Config::read(&made).unwrap().config.storage, Storage::Postgres(shared));
         let unknown = Config::example(1, "x") + "[storage]\nkind = \"postgres\"\nobjects = \"s3://a\"\nbucket = 1\n";
         assert!(Config::read(&unknown).unwrap_err().to_string().contains("bucket"));
     }

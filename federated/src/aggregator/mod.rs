@@ -30,7 +30,7 @@ mod turns;
 
 pub use crate::camera::Camera;
 pub use book::{Book, Keys};
-pub use config::{Checked, Config, ConfigError, DELTA};
+pub use config::{Checked, Config, ConfigError, DELTA, Shared};
 pub use coordinator::{Busy, Coordinator, Finish, Heard, Live, LiveShard, Rounds};
 pub use peers::Peers;
 pub use pki::{CertificateAuthority, Certified, PkiError, site_of};
