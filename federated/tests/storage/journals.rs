@@ -91,7 +91,7 @@ pub(crate) fn a_removed_journal_is_gone(storage: &Storage) {
 }
 
 pub(crate) fn long_records_come_back(storage: &Storage) {
-    let long = |number: u8| vec![number; (number as usize + 1) * 5 << 20];
+    let long = |number: u8| vec![number; (usize::from(number) + 1) * (5 << 20)];
     let (mut journal, _) = open(storage, SHARD).unwrap();
     (0..4).for_each(|number| journal.append(&long(number)).unwrap());
     journal.append(b"").unwrap();
