@@ -30,6 +30,15 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     /// Say what learning from many sites costs in privacy, and plan for it.
     Privacy(PrivacyArgs),
+    /// Learn together: an aggregator and some cameras as processes on this machine, with synthetic pictures.
+    #[cfg(unix)]
+    Demo(DemoArgs),
+    /// The camera's commands, as `volet-edge` has them.
+    #[command(hide = true)]
+    Camera(volet_edge::cli::Cli),
+    /// The aggregator's commands, as `volet-aggregator` has them.
+    #[command(hide = true)]
+    Aggregator(volet_federated::aggregator::command::Cli),
     /// Train a detector on synthetic people.
     #[cfg(feature = "train")]
     Train(TrainArgs),
@@ -219,6 +228,26 @@ pub(crate) enum ModelsCommand {
         #[arg(long)]
         licence: Option<String>,
     },
+}
+
+#[cfg(unix)]
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// How many cameras.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(4..=64), value_name = "N")]
+    pub(crate) cameras: u32,
+    /// How many rounds.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000), value_name = "N")]
+    pub(crate) rounds: u64,
+    /// End after the rounds.
+    #[arg(long)]
+    pub(crate) exit: bool,
+    /// Print what it came to as JSON on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// A new or empty folder that stays; a temporary one where not given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

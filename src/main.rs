@@ -5,6 +5,8 @@ mod cli;
 mod curve;
 mod demo;
 mod detect;
+#[cfg(unix)]
+mod fleet;
 mod models;
 mod picture;
 mod privacy;
@@ -35,6 +37,12 @@ fn main() -> ExitCode {
         Some(cli::Command::Synth(args)) => synth::run(&args),
         Some(cli::Command::Models(args)) => models::run(&args),
         Some(cli::Command::Privacy(args)) => privacy::run(&args),
+        #[cfg(unix)]
+        Some(cli::Command::Demo(args)) => fleet::run(&args),
+        Some(cli::Command::Camera(cli)) => volet_edge::cli::run(&cli),
+        Some(cli::Command::Aggregator(cli)) => {
+            volet_federated::aggregator::command::run(cli).map(|()| ExitCode::SUCCESS)
+        }
         #[cfg(feature = "train")]
         Some(cli::Command::Train(args)) => train::run(&args),
     };

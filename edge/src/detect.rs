@@ -10,6 +10,7 @@ use volet_models::{DetectError, Detection, Detector, LoadError, Model, NetInput,
 
 use crate::frame::{Geometry, RawFrame};
 use crate::sample::{Sampler, Window};
+use crate::slot::ModelSlot;
 
 /// Finds things in single frames.
 pub trait Detect: Send {
@@ -53,8 +54,12 @@ const TILE_OVERLAP: f32 = 1.3;
 /// Frames are enlarged at most this much for the network.
 const MAX_ENLARGEMENT: u32 = 2;
 
-/// Searches frames with a network, of whatever size they are.
+/// Searches frames with a network, of whatever size they are. Each frame is searched wholly by the model that is in use
+/// when its search begins.
 pub struct NetworkSearch {
+    slot: ModelSlot,
+    /// What was in the slot when it was last looked at; not in use where it cannot be made ready.
+    seen: Arc<Model>,
     model: Arc<Model>,
     config: SearchConfig,
     sampler: Sampler,
@@ -62,9 +67,11 @@ pub struct NetworkSearch {
 }
 
 impl NetworkSearch {
-    /// A search with `model`; plans are shared with other searches that use it.
-    pub fn new(model: Arc<Model>, config: SearchConfig) -> Self {
-        Self { model, config, sampler: Sampler::new(), prepared: None }
+    /// A search with `model`, or with whatever is in a slot; plans are shared with other searches that use it.
+    pub fn new(model: impl Into<ModelSlot>, config: SearchConfig) -> Self {
+        let slot = model.into();
+        let model = slot.get();
+        Self { slot, seen: Arc::clone(&model), model, config, sampler: Sampler::new(), prepared: None }
     }
 
     /// Makes the network ready for frames of this size, so that one that can't run is known before anything is
@@ -75,6 +82,23 @@ impl NetworkSearch {
     pub fn prepare(&self, geometry: Geometry) -> Result<(), SearchError> {
         self.model.at(Some(self.input_size(Window::whole(geometry))))?;
         Ok(())
+    }
+
+    /// Takes the model that is in use now, if it can be made ready; else the one before goes on.
+    fn follow(&mut self, window: Window) {
+        let now = self.slot.get();
+        if Arc::ptr_eq(&now, &self.seen) {
+            return;
+        }
+        self.seen = Arc::clone(&now);
+        let before = std::mem::replace(&mut self.model, now);
+        match self.model.at(Some(self.input_size(window))) {
+            Ok(_) => self.prepared = None,
+            Err(error) => {
+                tracing::error!(%error, "a new model cannot be used; the one before goes on");
+                self.model = before;
+            }
+        }
     }
 
     fn min_score(&self) -> f32 {
@@ -119,6 +143,7 @@ impl NetworkSearch {
 impl Detect for NetworkSearch {
     fn detect(&mut self, frame: &RawFrame) -> Result<Vec<Detection>, SearchError> {
         let geometry = frame.geometry();
+        self.follow(Window::whole(geometry));
         let mut found = self.search(frame, Window::whole(geometry))?;
         if self.config.tiles > 1 {
             let mut cut = Vec::new();
@@ -183,5 +208,34 @@ mod tests {
             }
             assert!(seen.iter().all(|s| *s), "{w}x{h} in {n}");
         }
+    }
+
+    /// A picture with a person in it, at 96x64.
+    fn frame() -> RawFrame {
+        let geometry = Geometry::new(PixelFormat::Grey8, 96, 64).unwrap();
+        let pixels: Vec<u8> = (0..96 * 64u32).map(|i| (i % 251) as u8).collect();
+        RawFrame::new(0, std::time::Duration::ZERO, geometry, crate::frame::Color::untagged(64), pixels).unwrap()
+    }
+
+    #[test]
+    fn a_search_follows_the_model_in_use_and_keeps_the_old_one_where_the_new_one_fails() {
+        let first = Arc::new(volet_models::builtin::default_model().unwrap());
+        let slot = ModelSlot::from(&first);
+        let mut search = NetworkSearch::new(slot.clone(), SearchConfig { min_score: 0.02, ..SearchConfig::default() });
+        let score = |search: &mut NetworkSearch| -> Vec<f32> {
+            search.detect(&frame()).unwrap().iter().map(|found| found.score).collect()
+        };
+        let before = score(&mut search);
+        let n = first.trainable_len().unwrap();
+        assert!(slot.put(Arc::new(first.learned(&vec![0.1; n]).unwrap())));
+        assert_ne!(score(&mut search), before);
+        assert!(slot.put(first));
+        assert_eq!(score(&mut search), before);
+        // Settings were checked against the present manifest: a model with another is not put in place.
+        let (manifest, file) = volet_models::builtin::default_files();
+        let mut manifest = volet_models::Manifest::parse(manifest).unwrap();
+        manifest.thresholds.score = 0.9;
+        assert!(!slot.put(Arc::new(Model::new(manifest, file.to_vec()).unwrap())));
+        assert_eq!(score(&mut search), before);
     }
 }

@@ -9,8 +9,11 @@
 //! everywhere: pixels leave only inside a [`redact::Redacted`] (guarantee G1), and whatever goes wrong before that
 //! leaves a frame wholly covered (G2).
 
+#[cfg(all(unix, feature = "agent"))]
+pub mod agent;
 pub mod annotate;
 pub mod batch;
+pub mod cli;
 pub mod detect;
 pub mod frame;
 mod motion;
@@ -21,6 +24,7 @@ pub mod report;
 mod sample;
 mod scene;
 pub mod sink;
+pub mod slot;
 pub mod source;
 pub mod summary;
 pub mod track;

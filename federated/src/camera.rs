@@ -22,6 +22,9 @@ pub struct Camera {
     pub enrolment_key: String,
     /// The key that signs tasks and releases, hexadecimal.
     pub team_key: String,
+    /// The key that reports of buffered rounds are sealed to, hexadecimal: of a party that is independent of the aggregator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helper_key: Option<String>,
 }
 
 impl Camera {
@@ -39,6 +42,15 @@ impl Camera {
     /// [`CameraError`].
     pub fn team(&self) -> Result<VerifyingKey, CameraError> {
         key(&self.team_key).ok_or(CameraError("team_key"))
+    }
+
+    /// Who helps in buffered rounds, if anyone.
+    ///
+    /// # Errors
+    /// [`CameraError`].
+    pub fn helper(&self) -> Result<Option<[u8; 32]>, CameraError> {
+        let read = |hex: &String| blake3::Hash::from_hex(hex).map(<[u8; 32]>::from);
+        self.helper_key.as_ref().map(read).transpose().map_err(|_| CameraError("helper_key"))
     }
 }
 

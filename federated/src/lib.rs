@@ -27,7 +27,7 @@
 //!
 //! The types lead along this way: noise wants a reservation of the ledger, masks want noise, and masked bytes come out by
 //! being sealed into the ledger.
-//! [`participation`] drives a site's side and keeps it durable, [`round`] the server's; [`optimizer`] does with the sum what
+//! [`participation`] drives a site's side and keeps it durable, [`round`] the server's, [`helper`] the helper's; [`optimizer`] does with the sum what
 //! was asked for; [`lineage`] is what of it devices accept, and [`task`] what they are asked to do.
 //!
 //! Beside them [`accounting`]: what noisy sums cost, by four accountants, and what a target leaves to be learned.
@@ -45,6 +45,7 @@ pub mod budget;
 pub mod camera;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod helper;
 mod ids;
 pub mod lineage;
 pub mod mechanism;

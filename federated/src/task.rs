@@ -51,6 +51,8 @@ pub struct Task {
     pub minimum: CohortSize,
     /// How many rounds there are to be.
     pub rounds: u64,
+    /// Whether rounds are buffered: one report under a split mask, and a helper that opens the masks' sum.
+    pub buffered: bool,
 }
 
 impl Task {
@@ -65,6 +67,7 @@ impl Task {
             corrupt: self.corrupt,
             minimum: self.minimum.get(),
             rounds: self.rounds,
+            buffered: self.buffered,
         };
         let task = task.encode_to_vec();
         let signature = key.sign(&message(&task)).to_bytes().to_vec();
@@ -91,6 +94,7 @@ impl Task {
             corrupt: task.corrupt,
             minimum: CohortSize::new(task.minimum)?,
             rounds: task.rounds,
+            buffered: task.buffered,
         };
         task.mechanism()?;
         Ok(task)
@@ -150,6 +154,7 @@ mod tests {
             corrupt: 1,
             minimum: CohortSize::new(6).unwrap(),
             rounds: 12,
+            buffered: true,
         }
     }
 

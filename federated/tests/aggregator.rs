@@ -3,11 +3,11 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader, Cursor};
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+mod house;
 
+use std::io::Cursor;
+
+use house::{House, program, refused, said};
 use tokio::runtime::Runtime;
 use volet_federated::aggregator::Camera;
 use volet_federated::client::{ClientError, Credentials, Link};
@@ -21,50 +21,9 @@ use volet_federated::{CohortSize, RoundId};
 const SITES: u8 = 6;
 const PARAMETERS: usize = 2000;
 
-fn program(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_volet-aggregator")).arg("--dir").arg(folder).args(arguments).output().unwrap()
-}
-
-fn said(output: Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn refused(output: Output, with: &str) {
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && error.contains(with) && !error.contains("panicked"), "{error}");
-}
-
-/// Starts the server, and waits until it says that it listens.
-fn serve(folder: &Path) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_volet-aggregator"));
-    let mut child = command.arg("--dir").arg(folder).arg("serve").stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.starts_with("listening on "), "{line}");
-    child
-}
-
-/// An aggregator for six cameras, at a free port.
-fn made() -> (tempfile::TempDir, Camera) {
-    let parent = tempfile::tempdir().unwrap();
-    let (folder, model) = (parent.path().join("aggregator"), parent.path().join("model.onnx"));
-    std::fs::write(&model, b"some model").unwrap();
-    let parameters = PARAMETERS.to_string();
-    let init = ["init", "--model", model.to_str().unwrap(), "--parameters", &parameters];
-    said(program(&folder, &init));
-    refused(program(&folder, &init), "already");
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    for name in ["config.toml", "camera.toml"] {
-        let text = std::fs::read_to_string(folder.join(name)).unwrap();
-        let text = text
-            .replace("7443", &port.to_string())
-            .replace("most = 8", "most = 6")
-            .replace("rounds = 12", "rounds = 3");
-        std::fs::write(folder.join(name), text).unwrap();
-    }
-    let camera = toml::from_str(&std::fs::read_to_string(folder.join("camera.toml")).unwrap()).unwrap();
-    (parent, camera)
+/// An aggregator for six cameras.
+fn made() -> House {
+    House::new(PARAMETERS, &[("most = 8", "most = 6"), ("rounds = 12", "rounds = 3")])
 }
 
 fn key(hex: &str) -> VerifyingKey {
@@ -111,17 +70,16 @@ async fn live(camera: Camera, site: u8, token: String) -> u64 {
 
 #[test]
 fn rounds_go_on_through_kills_and_releases_can_be_fetched() {
-    let (parent, camera) = made();
-    let folder = parent.path().join("aggregator");
-    let mut server = serve(&folder);
-    let tokens = said(program(&folder, &["enroll", "--count", "6"]));
+    let house = made();
+    let camera = house.camera.clone();
+    let mut server = house.serve();
+    let tokens = house.tokens(6);
     let runtime = Runtime::new().unwrap();
     let mut cameras = tokio::task::JoinSet::new();
-    for (site, token) in (0..SITES).zip(tokens.lines()) {
-        cameras.spawn_on(live(camera.clone(), site, token.to_owned()), runtime.handle());
+    for (site, token) in (0..SITES).zip(&tokens) {
+        cameras.spawn_on(live(camera.clone(), site, token.clone()), runtime.handle());
     }
     // Killed whenever its log has grown, whatever it is doing then: about every second message.
-    let rounds = folder.join("rounds");
     let (mut grown, mut finished, mut kills) = (0, 0, 0);
     while finished < SITES && kills < 8 {
         // Cameras may be done before the server was killed that often.
@@ -129,13 +87,11 @@ fn rounds_go_on_through_kills_and_releases_can_be_fetched() {
             assert_eq!(rounds.unwrap(), 3);
             finished += 1;
         }
-        let logs = std::fs::read_dir(&rounds).into_iter().flatten().flatten();
-        let length = logs.filter_map(|shard| shard.path().join("log").metadata().ok()).map(|log| log.len()).sum();
+        let length = house.journals();
         if length > grown + 20_000 || length < grown {
             grown = length;
-            server.kill().unwrap();
-            server.wait().unwrap();
-            server = serve(&folder);
+            server.kill();
+            server = house.serve();
             kills += 1;
         }
         std::thread::yield_now();
@@ -150,7 +106,7 @@ fn rounds_go_on_through_kills_and_releases_can_be_fetched() {
         let own = SigningKey::from([1; 32]);
         let first = Release::first(*blake3::hash(b"some model").as_bytes(), "model".to_owned(), 10);
         let stranger = Link::new(camera.aggregator.clone(), &camera.authority, None).unwrap();
-        let (own, _): (Credentials, _) = stranger.enrol(tokens.lines().next().unwrap(), &own).await.unwrap();
+        let (own, _): (Credentials, _) = stranger.enrol(&tokens[0], &own).await.unwrap();
         let link = Link::new(camera.aggregator.clone(), &camera.authority, Some(&own)).unwrap();
         let told = link.check_in(Some(0)).await.unwrap();
         let (latest, _) = Release::verify(told.release.as_ref().unwrap(), &team).unwrap();
@@ -167,24 +123,22 @@ fn rounds_go_on_through_kills_and_releases_can_be_fetched() {
         let mut device = Lineage::of(told.release.as_ref().unwrap(), team).unwrap();
         assert_eq!(device.accept(told.release.as_ref().unwrap()), Ok(Accepted::Known));
     });
-    let rounds = said(program(&folder, &["rounds", "--json"]));
+    let rounds = said(house.program(&["rounds", "--json"]));
     let rounds: serde_json::Value = serde_json::from_str(&rounds).unwrap();
     assert!(rounds.as_array().unwrap().iter().all(|round| round["contributors"] == 6 && round["failure"].is_null()));
     assert_eq!(rounds.as_array().unwrap().len(), 3);
-    assert_eq!(said(program(&folder, &["models"])).lines().count(), 4);
+    assert_eq!(said(house.program(&["models"])).lines().count(), 4);
     let site = VerifyingKey::from(&SigningKey::from([1; 32])).to_bytes();
     let site = blake3::Hash::from_bytes(site).to_string();
-    said(program(&folder, &["enroll", "--strike", &site]));
-    refused(program(&folder, &["enroll", "--strike", &site]), "enrolled");
-    server.kill().unwrap();
-    server.wait().unwrap();
+    said(house.program(&["enroll", "--strike", &site]));
+    refused(house.program(&["enroll", "--strike", &site]), "enrolled");
 }
 
 #[test]
 fn bad_folders_and_files_are_refused_in_words() {
-    let (parent, _) = made();
-    let folder = parent.path().join("aggregator");
-    refused(program(&parent.path().join("nowhere"), &["serve"]), "init");
+    let house = made();
+    let folder = house.folder();
+    refused(program(&house.beside("nowhere"), &["serve"]), "init");
     let config = std::fs::read_to_string(folder.join("config.toml")).unwrap();
     for (from, to, with) in [
         ("minimum = 6", "minimum = 60", "most"),
@@ -194,11 +148,11 @@ fn bad_folders_and_files_are_refused_in_words() {
     ] {
         assert!(config.contains(from), "{config}");
         std::fs::write(folder.join("config.toml"), config.replace(from, to)).unwrap();
-        refused(program(&folder, &["serve"]), with);
+        refused(house.program(&["serve"]), with);
     }
     std::fs::write(folder.join("config.toml"), &config).unwrap();
     std::fs::write(folder.join("team.key"), "no key").unwrap();
-    refused(program(&folder, &["rounds"]), "team.key");
-    let missing = program(parent.path(), &["init", "--model", "/nowhere/model.onnx", "--parameters", "5"]);
+    refused(house.program(&["rounds"]), "team.key");
+    let missing = program(&house.beside("another"), &["init", "--model", "/nowhere/model.onnx", "--parameters", "5"]);
     refused(missing, "/nowhere/model.onnx");
 }

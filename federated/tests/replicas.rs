@@ -120,8 +120,10 @@ impl Replicas {
     /// Starts a replica, and waits until it says that it listens.
     fn start(&mut self, replica: usize) {
         let mut child = self.command(replica).arg("serve").stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let (mut line, mut told) = (String::new(), BufReader::new(child.stdout.take().unwrap()));
+        told.read_line(&mut line).unwrap();
+        // It may have more to say.
+        std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
         self.running[replica] = Some(child);
         assert!(line.starts_with("listening on "), "{line}");
     }

@@ -24,6 +24,11 @@ pub fn default_model() -> Result<Model, ManifestError> {
     model(BUILT_IN[0])
 }
 
+/// Manifest (TOML) and file of the detector that is used where none is named.
+pub fn default_files() -> (&'static str, &'static [u8]) {
+    BUILT_IN[0]
+}
+
 /// Every built-in detector.
 pub fn all() -> impl Iterator<Item = Result<Model, ManifestError>> {
     BUILT_IN.into_iter().map(model)

@@ -1,10 +1,7 @@
 //! One input of a batch: open it, run it through the pipeline, finish or throw away its output.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-
-use volet_models::Model;
 
 use super::{BatchOptions, Event, Input};
 use crate::annotate::{AnnotateError, FrameRecord, MediaRecord};
@@ -12,13 +9,14 @@ use crate::detect::{Detect, NetworkSearch};
 use crate::frame::FramePool;
 use crate::pipeline::{self, PipelineError, Stream};
 use crate::sink::{self, Sink};
+use crate::slot::ModelSlot;
 use crate::source::{self, MediaKind, Next, Rate, Source, SourceError, StreamInfo};
 use crate::summary::{Counts, MediaSummary, Stages};
 
 /// What all inputs of a batch share.
 pub(super) struct Shop<'a> {
     pub(super) media: &'a Path,
-    pub(super) model: &'a Arc<Model>,
+    pub(super) model: &'a ModelSlot,
     pub(super) options: &'a BatchOptions,
     pub(super) stop: &'a AtomicBool,
     pub(super) pool: FramePool,
@@ -152,7 +150,7 @@ impl Shop<'_> {
         let config = &self.options.config;
         let pipeline = if still { config.pipeline.for_still() } else { config.pipeline.clone() };
         let searches = if still { 1 } else { self.options.threads.max(1) };
-        let search = || NetworkSearch::new(Arc::clone(self.model), config.search);
+        let search = || NetworkSearch::new(self.model.clone(), config.search);
         // A detector that can't run would cover every frame: that is worth stopping for.
         search().prepare(source.info().geometry)?;
         let detectors = (0..searches).map(|_| Box::new(search()) as Box<dyn Detect>).collect();

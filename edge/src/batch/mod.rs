@@ -6,7 +6,6 @@
 mod medium;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -21,6 +20,7 @@ use crate::pipeline::{PipelineConfig, PipelineError};
 use crate::plan::ConfigError;
 use crate::report::{Collector, page};
 use crate::sink::SinkOptions;
+use crate::slot::ModelSlot;
 use crate::source::{self, OpenOptions, Source, SourceError};
 use crate::summary::{ErrorSummary, MediaSummary, ModelSummary, Settings, Stages, Summary};
 use medium::Finished;
@@ -178,19 +178,20 @@ pub fn run(
     inputs: Vec<Input>,
     unreadable: Vec<SourceError>,
     out: &Path,
-    model: &Arc<Model>,
+    model: impl Into<ModelSlot>,
     options: &BatchOptions,
     stop: &AtomicBool,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<Summary, BatchError> {
-    options.config.check(model.manifest())?;
+    let model = &model.into();
+    options.config.check(model.get().manifest())?;
     let started = Instant::now();
     let media = prepare(out)?;
     let workers = rayon::ThreadPoolBuilder::new().num_threads(options.threads.max(1)).build()?;
     let mut batch = Batch {
         writer: annotate::create(&out.join("annotations"), &options.formats, options.regions.as_deref())?,
         collector: Collector::new(),
-        summary: new_summary(model, options),
+        summary: new_summary(&model.get(), options),
         stages: Stages::default(),
         tell,
     };

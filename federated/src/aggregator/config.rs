@@ -13,7 +13,7 @@ use crate::budget::LineageId;
 use crate::mechanism::{Mechanism, MechanismError};
 use crate::optimizer::{Optimizer, OptimizerError, Rule, Settings};
 use crate::round::{Kind, Patience, Plan};
-use crate::secagg::{Authority, Modulus, Parameters, Risk, Terms, TermsError, TooRisky, packed_len};
+use crate::secagg::{Authority, Modulus, Parameters, Risk, Terms, TermsError, TooRisky, packed_len, split};
 use crate::task::Task as SignableTask;
 use crate::{ClipNorm, CohortSize, IdError, NoiseMultiplier, PrivacyError, RoundId, TaskId};
 
@@ -52,6 +52,10 @@ pub enum ConfigError {
     Name(String),
     #[error("[replica]: the address is {0:?}; it must be https://host:port")]
     Address(String),
+    #[error("[helper]: a key is 64 hexadecimal digits, as `helper init` prints them")]
+    Helper,
+    #[error("[task] shards is {0}: a buffered round has one, of any size")]
+    Buffered(u32),
 }
 
 /// An aggregator's configuration.
@@ -79,6 +83,9 @@ pub struct Config {
     /// What a model has to be before it is released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluate: Option<Evaluate>,
+    /// Who helps in buffered rounds; without it sites mask for each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helper: Option<Helper>,
     /// Where tables and files are kept.
     #[serde(default)]
     pub storage: Storage,
@@ -145,6 +152,23 @@ pub struct Evaluate {
     pub within_s: u64,
     /// What is not released: a model of lower quality, or of unknown.
     pub at_least: Option<f64>,
+}
+
+/// The helper of buffered rounds, as `helper init` prints it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Helper {
+    /// The key that it is known by, hexadecimal.
+    pub identity: String,
+    /// The key that reports are sealed to, hexadecimal.
+    pub exchange: String,
+}
+
+impl Helper {
+    fn keys(&self) -> Result<split::Keys, ConfigError> {
+        let read = |hex: &str| blake3::Hash::from_hex(hex).map(<[u8; 32]>::from).map_err(|_| ConfigError::Helper);
+        Ok(split::Keys { identity: read(&self.identity)?, exchange: read(&self.exchange)? })
+    }
 }
 
 /// Where tables and files are kept.
@@ -254,6 +278,7 @@ pub struct Checked {
     minimum: CohortSize,
     modulus: Modulus,
     risk: Risk,
+    kind: Kind,
 }
 
 impl Config {
@@ -354,6 +379,11 @@ adaptivity = 0.001
         if self.evaluate.as_ref().is_some_and(|evaluate| evaluate.command.is_empty()) {
             return Err(ConfigError::Command);
         }
+        let kind = match &self.helper {
+            Some(_) if task.shards > 1 => return Err(ConfigError::Buffered(task.shards)),
+            Some(helper) => Kind::Split(helper.keys()?),
+            None => Kind::SecAgg,
+        };
         let risk =
             Risk::new(task.corrupt_per_mille, task.dropout_per_mille, task.security_bits, task.correctness_bits)?;
         let modulus = Modulus::new(task.modulus_bits)?;
@@ -362,8 +392,10 @@ adaptivity = 0.001
         let (clip, noise) = (ClipNorm::new(task.clip_norm)?, NoiseMultiplier::new(task.noise_multiplier)?);
         let mechanism = Mechanism::new(clip, noise, minimum, corrupt, task.parameters as usize, false)?;
         mechanism.fits(modulus, most)?;
-        for members in [task.minimum, task.most] {
-            Parameters::derive(members as usize, &risk)?;
+        if kind == Kind::SecAgg {
+            for members in [task.minimum, task.most] {
+                Parameters::derive(members as usize, &risk)?;
+            }
         }
         let Steps { rule, rate, momentum, memory, adaptivity } = self.optimizer;
         let rule = match rule {
@@ -373,7 +405,7 @@ adaptivity = 0.001
         };
         let settings = Settings { rule, rate, momentum, memory, adaptivity };
         Optimizer::new(settings, 0)?;
-        Ok(Checked { mechanism, settings, most, corrupt, minimum, modulus, risk, config: self })
+        Ok(Checked { mechanism, settings, most, corrupt, minimum, modulus, risk, kind, config: self })
     }
 }
 
@@ -436,7 +468,8 @@ impl Checked {
         let Task { parameters, clip_norm, noise_multiplier, rounds, .. } = self.config.task;
         let (clip, noise) = (ClipNorm::new(clip_norm)?, NoiseMultiplier::new(noise_multiplier)?);
         let (corrupt, minimum) = (self.corrupt, self.minimum);
-        Ok(SignableTask { id, lineage, parameters, clip, noise, corrupt, minimum, rounds })
+        let buffered = self.kind != Kind::SecAgg;
+        Ok(SignableTask { id, lineage, parameters, clip, noise, corrupt, minimum, rounds, buffered })
     }
 
     /// The terms of a round of this task.
@@ -457,7 +490,7 @@ impl Checked {
         // Of a round's shards the first one waits for sites: else rounds would pass while nobody is there.
         let patience = Patience { gather, insist: shard.shard == 0, step };
         let terms = self.terms(task, shard.round)?;
-        Ok(Plan { terms, authority, kind: Kind::SecAgg, most: self.most.get(), patience })
+        Ok(Plan { terms, authority, kind: self.kind, most: self.most.get(), patience })
     }
 
     /// Whether this site is asked to take part in this round: the same whenever it checks in.
@@ -537,6 +570,9 @@ mod tests {
         assert!(with(&|c| c.optimizer.rate = 0.0).starts_with("[optimizer]"));
         assert!(with(&|c| c.task.corrupt_per_mille = 900).starts_with("[task]"));
         assert!(with(&|c| c.task.shards = 0).contains("shards"));
+        let helper = Helper { identity: "00".repeat(32), exchange: "11".repeat(32) };
+        assert!(with(&|c| (c.helper, c.task.shards) = (Some(helper.clone()), 2)).contains("buffered"));
+        assert!(with(&|c| c.helper = Some(Helper { exchange: "x".to_owned(), ..helper.clone() })).contains("[helper]"));
         assert!(with(&|c| c.task.asked_per_mille = 1001).contains("asked"));
         assert!(with(&|c| c.dashboard = Some(([0, 0, 0, 0], 80).into())).contains("dashboard_open"));
         assert!(with(&|c| c.replica.lease_s = 1).contains("lease_s"));

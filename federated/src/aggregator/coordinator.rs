@@ -22,6 +22,7 @@ use tokio::sync::{oneshot, watch};
 use volet_proto::v1;
 
 use super::register::{Opened, ShardId};
+use super::state::STEPS;
 use crate::RoundId;
 use crate::round::{Journal, Outcome, Plan, Receipt, Round, RoundError, Time};
 use crate::secagg::{Rejected, ToServer};
@@ -117,6 +118,8 @@ pub struct LiveShard {
     pub sites: usize,
     /// How many more messages the present step could take.
     pub waiting_for: usize,
+    /// How many sites have been silent at a step.
+    pub dropped: usize,
 }
 
 /// A handle of the thread.
@@ -242,6 +245,8 @@ struct Driven<J> {
     unjoined: BTreeSet<[u8; 32]>,
     /// Whether the register has heard that it gathers no more.
     told: bool,
+    /// How many sites have been silent at a step.
+    dropped: usize,
     /// What a step says to all alike, encoded once.
     same: Option<(u32, Arc<Vec<u8>>)>,
 }
@@ -268,8 +273,8 @@ impl<R: Rounds> Thread<R> {
                 tracing::error!(%error, "the coordinator tries again");
                 self.look = Instant::now() + Self::LOOK;
             }
-            self.answer();
             self.tell();
+            self.answer();
             match self.inbox.recv_timeout(Self::PAUSE) {
                 // Whoever spoke while the disk was slow is heard before a step ends.
                 Ok(first) => {
@@ -337,16 +342,20 @@ impl<R: Rounds> Thread<R> {
         if self.shards.contains_key(&shard) {
             return Ok(());
         }
+        let plan = self.rounds.plan(shard, present, now)?;
+        let same = |old: &Plan| (old.terms, old.kind, old.most) == (plan.terms, plan.kind, plan.most);
         let round = match Round::resume(self.rounds.place(shard)?, now)? {
-            Some(round) => round,
-            None => {
-                let plan = self.rounds.plan(shard, present, now)?;
+            // The team has decided otherwise before anyone came.
+            Some(round) if round.sites() == 0 && round.steps() == 0 && !same(round.plan()) => {
+                round.remove()?;
                 Round::begin(self.rounds.place(shard)?, plan, now)?
             }
+            Some(round) => round,
+            None => Round::begin(self.rounds.place(shard)?, plan, now)?,
         };
         // Whether the register was told of them before the process was killed is not known.
         let unjoined = round.members().collect();
-        self.shards.insert(shard, Driven { round, unjoined, told: false, same: None });
+        self.shards.insert(shard, Driven { round, unjoined, told: false, dropped: 0, same: None });
         self.join(shard)?;
         Ok(())
     }
@@ -356,13 +365,19 @@ impl<R: Rounds> Thread<R> {
         let now = self.clock.now();
         let (mut over, mut broken, mut moved) = (Vec::new(), Vec::new(), false);
         for (&id, driven) in &mut self.shards {
-            let before = driven.round.steps();
+            let (before, silent) = (driven.round.steps(), driven.round.waiting_for());
             if let Err(error) = driven.round.tick(now) {
                 tracing::error!(%error, "a shard waits for its disk");
                 broken.push(id);
                 continue;
             }
-            moved |= driven.round.steps() != before;
+            if driven.round.steps() != before {
+                moved = true;
+                if let Some(step) = STEPS.get(before as usize).filter(|_| before > 0) {
+                    driven.dropped += silent;
+                    metrics::counter!("volet_dropouts_total", "step" => *step).increment(silent as u64);
+                }
+            }
             if driven.round.steps() > 0 && !driven.told {
                 self.rounds.gathered(id)?;
                 // Another shard may begin.
@@ -376,6 +391,8 @@ impl<R: Rounds> Thread<R> {
         }
         self.shards.retain(|id, _| !broken.contains(id));
         if moved {
+            // Whoever hears of a step may speak at once.
+            self.tell();
             self.answer();
         }
         moved = !over.is_empty();
@@ -447,9 +464,9 @@ impl<R: Rounds> Thread<R> {
             }
         };
         self.tell.send_if_modified(|told| std::mem::replace(told, present) != present);
-        let shards = self.shards.iter().map(|(&id, Driven { round, .. })| {
-            let (steps, due) = (round.steps(), round.due());
-            LiveShard { id, steps, due, sites: round.sites(), waiting_for: round.waiting_for() }
+        let shards = self.shards.iter().map(|(&id, Driven { round, dropped, .. })| {
+            let (steps, due, sites) = (round.steps(), round.due(), round.sites());
+            LiveShard { id, steps, due, sites, waiting_for: round.waiting_for(), dropped: *dropped }
         });
         let live = Live { round: self.present.map(|(opened, _)| opened), shards: shards.collect() };
         self.show.send_if_modified(|shown| {
@@ -528,8 +545,8 @@ impl<R: Rounds> Thread<R> {
 impl<J: Journal> Driven<J> {
     /// What a listener hears; `None` while it has to wait.
     fn heard(&mut self, listener: &Listener) -> Option<Heard> {
-        let (steps, over) = (self.round.steps(), self.round.outcome().is_some());
-        if steps <= listener.steps && !over {
+        let steps = self.round.steps();
+        if steps <= listener.steps {
             return None;
         }
         let message = self.round.message_for(&listener.from);
@@ -541,7 +558,8 @@ impl<J: Journal> Driven<J> {
                 _ => encode(),
             }
         });
-        Some(Heard { steps, message, over })
+        // The round is over when its release is there, or known not to come.
+        Some(Heard { steps, message, over: false })
     }
 }
 

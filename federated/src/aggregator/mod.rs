@@ -6,6 +6,7 @@
 //! * `config`, `book`: what the team decides, and what becomes of rounds;
 //! * `cluster`: what several replicas share, found by configuration and environment;
 //! * `service`, `turns`, `listen`, `peers`: calls, cut to size and passed on;
+//! * [`state`], [`web`]: what people see;
 //! * [`command`]: what people type.
 //!
 //! It never sees an update: what it decodes are sums.
@@ -25,8 +26,10 @@ mod pki;
 pub mod register;
 mod service;
 mod setup;
+pub mod state;
 pub mod store;
 mod turns;
+pub mod web;
 
 pub use crate::camera::Camera;
 pub use book::{Book, Keys};

@@ -56,7 +56,7 @@ impl Default for Limits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self {
-            at_once: 64,
+            at_once: 32,
             connections: 8192,
             calls: NonZeroU32::new(20).unwrap_or(NonZeroU32::MIN),
             piece: seconds(20),
@@ -126,6 +126,7 @@ impl<S> Clone for Service<S> {
 
 /// Bytes of a piece.
 pub(super) const PIECE: usize = 64 << 10;
+const WINDOW: u32 = 64 << 10;
 
 impl<S: Serving> Service<S> {
     /// The calls to this coordinator, with the others' that `peers` are.
@@ -176,6 +177,9 @@ impl<S: Serving> Service<S> {
             .tls_config(tls)?
             .concurrency_limit_per_connection(64)
             .max_concurrent_streams(64)
+            // What senders may send before it is taken: their messages wait with them, and not here.
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(2 * WINDOW)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_max_pending_accept_reset_streams(Some(16))
             .http2_max_header_list_size(8 << 10)
@@ -213,7 +217,14 @@ impl<S: Serving> Service<S> {
     }
 
     fn refused(&self, code: Code, reason: Reason, message: String) -> Status {
-        metrics::counter!("volet_calls_refused_total", "reason" => reason.as_str_name()).increment(1);
+        let name = match reason {
+            Reason::Rejected => "rejected",
+            Reason::Over => "over",
+            Reason::Busy => "busy",
+            Reason::Token => "token",
+            Reason::Unspecified => "other",
+        };
+        metrics::counter!("volet_calls_refused_total", "reason" => name).increment(1);
         let again_after_ms = if reason == Reason::Busy { 1000 } else { 0 };
         let detail = v1::Refused { reason: reason.into(), again_after_ms };
         Status::with_details(code, message, detail.encode_to_vec().into())
@@ -293,6 +304,13 @@ impl<S: Serving> Service<S> {
             Place::At { joined: true, replica, address } if replica != self.peers.own() => Ok(Some(address)),
             Place::At { .. } | Place::Nowhere => Ok(None),
         }
+    }
+
+    /// Waits for the end of a round whose shard has ended; whether it has come.
+    async fn ended(&self, round: RoundId) -> bool {
+        let mut live = self.coordinator.live();
+        let ended = live.wait_for(|live| live.round.is_none_or(|present| present.number != round.number()));
+        timeout(self.limits.hear, ended).await.is_ok()
     }
 
     /// Another replica's address, if that is where the site's shard is driven.
@@ -405,7 +423,7 @@ impl<S: Serving> Aggregation for Service<S> {
         let heard = match timeout(self.limits.hear, self.coordinator.hear(site, id, steps)).await {
             Ok(Err(Busy::Elsewhere | Busy::Over)) => match self.elsewhere(asker, id, false).await {
                 Ok(address) => return self.peers.hear(&address, site, v1::HearRequest { round, steps }).await,
-                Err(Busy::Over) => Heard { steps, message: None, over: true },
+                Err(Busy::Over) => Heard { steps, message: None, over: self.ended(id).await },
                 Err(busy) => return Err(self.refuse(busy)),
             },
             Ok(heard) => heard.map_err(|busy| self.refuse(busy))?,

@@ -99,6 +99,7 @@ impl Setup {
             authority: authority.certificate,
             enrolment_key: public(&enrolment),
             team_key: public(&team),
+            helper_key: None,
         };
         let first = |store: &dyn Store| Book::first(store, &team, name.to_owned(), model);
         match &config.storage {
@@ -202,7 +203,7 @@ fn hex(bytes: [u8; 32]) -> String {
 }
 
 /// Writes a file that its owner alone may read, durably at return.
-fn secret(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn secret(path: &Path, text: &str) -> io::Result<()> {
     let _ = std::fs::remove_file(path);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

@@ -74,7 +74,7 @@ pub struct ShardEnd {
 }
 
 /// How a round ended.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Ended {
     /// Its number.
     pub number: u64,
@@ -120,7 +120,7 @@ pub enum Place {
 }
 
 /// How many sites there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Sites {
     /// Enrolled, and not struck off.
     pub enrolled: u64,
@@ -160,8 +160,8 @@ pub trait Register: Send + Sync + 'static {
     /// The last `most` rounds that have ended, first to last.
     fn rounds(&self, most: u32) -> io::Result<Vec<Ended>>;
 
-    /// Notes what the team's evaluation says of a round's release.
-    fn set_quality(&self, round: u64, quality: f64) -> io::Result<()>;
+    /// How many of them sites took part in.
+    fn rounds_with_sites(&self) -> io::Result<u64>;
 
     /// The round that goes on.
     fn present(&self) -> io::Result<Option<Opened>>;

@@ -272,9 +272,9 @@ impl Register for Postgres {
         self.read(async |db| rows(db, select, &[&i64::from(most)]).await?.iter().rev().map(read).collect())
     }
 
-    fn set_quality(&self, round: u64, quality: f64) -> io::Result<()> {
-        let update = "UPDATE rounds SET quality = $2 WHERE number = $1";
-        self.change(async |db| execute(db, update, &[&signed(round), &quality]).await.map(drop))
+    fn rounds_with_sites(&self) -> io::Result<u64> {
+        let count = "SELECT count(*) FROM rounds WHERE sites > 0";
+        self.read(async |db| number(&db.query_one(count, &[]).await?, 0))
     }
 
     fn present(&self) -> io::Result<Option<Opened>> {

@@ -163,9 +163,9 @@ impl Register for Sqlite {
         Ok(rounds)
     }
 
-    fn set_quality(&self, round: u64, quality: f64) -> io::Result<()> {
-        let update = "UPDATE rounds SET quality = ?2 WHERE number = ?1";
-        self.db().execute(update, params![round, quality]).map(drop).map_err(failed)
+    fn rounds_with_sites(&self) -> io::Result<u64> {
+        let count = "SELECT count(*) FROM rounds WHERE sites > 0";
+        self.db().query_row(count, [], |row| row.get(0)).map_err(failed)
     }
 
     fn present(&self) -> io::Result<Option<Opened>> {

@@ -1,14 +1,17 @@
 //! The commands of the team that trains: make an aggregator, enrol cameras, serve rounds, show what happened. For programs to
 //! offer: `volet-aggregator` does.
 
+mod doctor;
+mod helper;
+mod serve;
+mod watch;
+
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use super::{Config, Coordinator, Limits, Service, Setup, Shared};
+use super::{Config, Setup, Shared};
 
 /// What can be typed.
 #[derive(Debug, Args)]
@@ -73,8 +76,66 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Shows the releases of the model.
-    Models,
+    /// Shows the releases of the model, or makes one.
+    Models {
+        /// What to make.
+        #[command(subcommand)]
+        make: Option<Make>,
+    },
+    /// The independent helper of buffered rounds: to be run by somebody else, in a folder of its own.
+    Helper {
+        /// What to do.
+        #[command(subcommand)]
+        what: Help,
+    },
+    /// Shows what goes on, as the dashboard does.
+    Watch {
+        /// Once, and not every second.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Looks whether everything is in order; fails where something is not.
+    Doctor {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What a helper does.
+#[derive(Debug, Subcommand)]
+#[allow(missing_docs)]
+pub enum Help {
+    /// Makes a helper in the folder, and says what goes into config.toml and camera.toml.
+    Init {
+        /// The aggregator's camera.toml.
+        #[arg(long, value_name = "FILE")]
+        camera: PathBuf,
+        /// A token of the aggregator's `enroll`.
+        #[arg(long)]
+        token: String,
+        /// No masks of fewer reports are opened, whatever the aggregator says.
+        #[arg(long, value_name = "N")]
+        minimum: u32,
+    },
+    /// Opens the sum of each round's masks, until it is stopped.
+    Serve,
+}
+
+/// A release that no round made.
+#[derive(Debug, Subcommand)]
+#[allow(missing_docs)]
+pub enum Make {
+    /// Releases the model of an earlier release again.
+    Rollback {
+        /// Its number.
+        number: u64,
+    },
+    /// Releases what was learned elsewhere.
+    Sign {
+        /// Values of 4 bytes, little-endian, to be added to the trainable parameters of the first release.
+        file: PathBuf,
+    },
 }
 
 /// Runs a command.
@@ -93,7 +154,7 @@ pub fn run(Cli { dir, command }: Cli) -> anyhow::Result<()> {
             println!("{} is made. Edit config.toml in it, then `serve`; print tokens with `enroll`.", dir.display());
             println!("Cameras get camera.toml and a token. Keep the other files to yourself, and a copy of them.");
         }
-        Command::Serve { until_stdin_ends } => serve(&dir, until_stdin_ends)?,
+        Command::Serve { until_stdin_ends } => serve::serve(&dir, until_stdin_ends)?,
         Command::Enroll { strike: Some(site), .. } => {
             let known = Setup::open(&dir)?.book.strike(site.as_bytes())?;
             anyhow::ensure!(known, "no site {site} is enrolled");
@@ -116,44 +177,32 @@ pub fn run(Cli { dir, command }: Cli) -> anyhow::Result<()> {
                 }
             }
         }
-        Command::Models => {
-            for (release, _) in Setup::open(&dir)?.book.releases()? {
-                let model = blake3::Hash::from_bytes(release.model);
-                println!("{:>6}  {model}  after {} rounds", release.number, release.rounds);
-            }
+        Command::Models { make: None } => models(&dir)?,
+        Command::Models { make: Some(Make::Rollback { number }) } => {
+            let new = Setup::open(&dir)?.book.roll_back(number)?;
+            println!("release {new} is the model of release {number} again");
+        }
+        Command::Models { make: Some(Make::Sign { file }) } => {
+            let learned = std::fs::read(&file).with_context(|| format!("{}", file.display()))?;
+            let new = Setup::open(&dir)?.book.sign(&learned).with_context(|| format!("{}", file.display()))?;
+            println!("release {new} is {}", file.display());
+        }
+        Command::Helper { what: Help::Init { camera, token, minimum } } => {
+            helper::init(&dir, &camera, &token, minimum)?;
+        }
+        Command::Helper { what: Help::Serve } => helper::serve(&dir)?,
+        Command::Watch { once } => watch::watch(&dir, once)?,
+        Command::Doctor { json } => {
+            anyhow::ensure!(doctor::doctor(&dir, json)?, "something is not in order");
         }
     }
     Ok(())
 }
 
-#[tokio::main]
-async fn serve(dir: &Path, until_stdin_ends: bool) -> anyhow::Result<()> {
-    let Setup { checked, server, authority, book, peers } = Setup::open(dir)?;
-    let _lock = Setup::lock(dir)?;
-    let address = checked.config.listen;
-    let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("{address}"))?;
-    println!("listening on {}", listener.local_addr()?);
-    let coordinator = Coordinator::start(book.clone())?;
-    let again = Duration::from_secs(checked.config.patience.check_in_s);
-    let service =
-        Service::new(coordinator.clone(), Arc::new(book.clone()), peers, Limits { again, ..Limits::default() });
-    if until_stdin_ends {
-        // A server that is killed goes on where it was.
-        std::thread::spawn(|| {
-            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-            std::process::exit(0);
-        });
+fn models(dir: &Path) -> anyhow::Result<()> {
+    for (release, _) in Setup::open(dir)?.book.releases()? {
+        let model = blake3::Hash::from_bytes(release.model);
+        println!("{:>6}  {model}  after {} rounds", release.number, release.rounds);
     }
-    let stop = async {
-        // Without a signal handler the program runs until it is killed, which it survives.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        served = service.serve(listener, &server, &authority, stop) => served?,
-        () = coordinator.ended() => anyhow::bail!("the coordinator has stopped: its log says why"),
-    }
-    // Other replicas need not wait for its leases to run out.
-    Ok(book.register().release(book.replica())?)
+    Ok(())
 }

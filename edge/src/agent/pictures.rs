@@ -1,0 +1,245 @@
+//! Learning from a folder of annotated pictures, and judging models by it: picture files and one COCO file, as Volet
+//! itself writes them.
+//!
+//! Every fifth picture, by the hash of its file, is held out: nothing is learned from it. Where a folder of its own is
+//! named for judging, all of the other is learned from.
+
+use std::path::{Component, Path, PathBuf};
+
+use serde::Deserialize;
+use volet_federated::RoundId;
+use volet_models::adapt::{Settings, adapt};
+use volet_models::evaluate::{QualityError, quality};
+use volet_models::{BBox, LabelledBox, Model, ObjectClass, Sample};
+
+use super::talents::{Judge, Learner, TalentError};
+
+/// Where a folder's COCO file may lie, and its pictures.
+const COCO: [&str; 3] = ["annotations.json", "coco.json", "annotations/coco.json"];
+const MEDIA: [&str; 3] = ["", "images", "media"];
+/// The most pictures that are learned from or judged by: what fits a small camera's memory.
+const MOST: usize = 64;
+
+/// Learns from a folder, as it is when a round begins.
+pub struct PictureLearner {
+    model: Model,
+    folder: PathBuf,
+    part: Part,
+}
+
+/// Judges by a folder, as it is when a release comes.
+pub struct PictureJudge {
+    model: Model,
+    folder: PathBuf,
+    part: Part,
+}
+
+/// Which pictures of a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All.
+    All,
+    /// All but every fifth.
+    Learned,
+    /// Every fifth.
+    HeldOut,
+}
+
+impl PictureLearner {
+    /// Learns the trainable part of `model`'s file from part of a folder.
+    pub fn new(model: Model, folder: PathBuf, part: Part) -> Self {
+        Self { model, folder, part }
+    }
+}
+
+impl PictureJudge {
+    /// Judges what is learned of `model`'s file by part of a folder.
+    pub fn new(model: Model, folder: PathBuf, part: Part) -> Self {
+        Self { model, folder, part }
+    }
+}
+
+impl Learner for PictureLearner {
+    fn update(&mut self, active: &[f32], _: RoundId) -> Result<Vec<f32>, TalentError> {
+        let samples = read(&self.folder, self.part, &self.model)?;
+        // A class that nobody labels must weigh nothing, or the network learns that there is none of it.
+        let labels = |class: usize| samples.iter().any(|sample| sample.boxes.iter().any(|b| b.class == class));
+        let weight = |class| if labels(class) { 1.0 } else { 0.0 };
+        let class_weights: Vec<f32> = (0..self.model.manifest().classes.len()).map(weight).collect();
+        if class_weights.iter().all(|weight| *weight == 0.0) {
+            return Err(failed(format!("{} holds no annotated picture to learn from", self.folder.display())));
+        }
+        let settings = Settings { class_weights, ..Settings::default() };
+        adapt(&self.model, active, &samples, &settings, &|| true).map_err(failed)
+    }
+}
+
+impl Judge for PictureJudge {
+    /// The average precision of faces; 0 for every model where there is no picture to judge by.
+    fn judge(&mut self, learned: &[f32]) -> Result<f64, TalentError> {
+        let unfit = |error: &dyn std::fmt::Display| TalentError::Unfit(error.to_string());
+        let model = self.model.learned(learned).map_err(|error| unfit(&error))?;
+        model.at(None).map_err(|error| unfit(&error))?;
+        match quality(&model, &read(&self.folder, self.part, &self.model)?) {
+            Ok(quality) => Ok(f64::from(quality.average_precision)),
+            Err(QualityError::NoSamples | QualityError::NoFaces(_)) => Ok(0.0),
+            Err(error @ (QualityError::Load(_) | QualityError::Detect(_))) => Err(unfit(&error)),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+/// Lets pass whatever can be run: for cameras that have no pictures to judge by.
+pub struct Runs(Model);
+
+impl Runs {
+    /// Judges what is learned of `model`'s file.
+    pub fn new(model: Model) -> Self {
+        Self(model)
+    }
+}
+
+impl Judge for Runs {
+    fn judge(&mut self, learned: &[f32]) -> Result<f64, TalentError> {
+        let model = self.0.learned(learned).map_err(|error| TalentError::Unfit(error.to_string()))?;
+        model.at(None).map_err(|error| TalentError::Unfit(error.to_string()))?;
+        Ok(0.0)
+    }
+}
+
+#[derive(Deserialize)]
+struct Coco {
+    images: Vec<Image>,
+    #[serde(default)]
+    annotations: Vec<Annotation>,
+    #[serde(default)]
+    categories: Vec<Category>,
+}
+
+#[derive(Deserialize)]
+struct Image {
+    id: u64,
+    file_name: String,
+}
+
+#[derive(Deserialize)]
+struct Annotation {
+    image_id: u64,
+    category_id: u64,
+    bbox: [f32; 4],
+    #[serde(default)]
+    iscrowd: u8,
+    #[serde(default)]
+    ignore: u8,
+}
+
+#[derive(Deserialize)]
+struct Category {
+    id: u64,
+    name: String,
+}
+
+/// A folder's annotated pictures, of the model's classes.
+fn read(folder: &Path, part: Part, model: &Model) -> Result<Vec<Sample>, TalentError> {
+    let file = COCO.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+    let file = file.ok_or_else(|| failed(format!("{} holds none of {}", folder.display(), COCO.join(", "))))?;
+    let at = |error: &dyn std::fmt::Display| failed(format!("{}: {error}", file.display()));
+    let text = std::fs::read(&file).map_err(|error| at(&error))?;
+    let coco: Coco = serde_json::from_slice(&text).map_err(|error| at(&error))?;
+    let classes = &model.manifest().classes;
+    let class_of = |id: u64| {
+        let name = &coco.categories.iter().find(|category| category.id == id)?.name;
+        let class: ObjectClass = name.parse().ok()?;
+        classes.iter().position(|c| *c == class)
+    };
+    let mut samples = Vec::new();
+    for image in &coco.images {
+        let Some(path) = find(folder, &image.file_name) else { continue };
+        let bytes = std::fs::read(&path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+        let held_out = blake3::hash(&bytes).as_bytes()[0].is_multiple_of(5);
+        if samples.len() >= MOST || part == Part::Learned && held_out || part == Part::HeldOut && !held_out {
+            continue;
+        }
+        // One damaged picture is no reason to learn from none.
+        let Ok(picture) = image::load_from_memory(&bytes) else {
+            tracing::warn!(path = %path.display(), "a picture cannot be read, and is left out");
+            continue;
+        };
+        let rgb = picture.into_rgb8();
+        let boxes = coco.annotations.iter().filter(|annotation| annotation.image_id == image.id);
+        let boxes = boxes.filter_map(|annotation| {
+            let [x, y, w, h] = annotation.bbox;
+            let (class, bbox) = (class_of(annotation.category_id)?, BBox::new(x, y, w, h));
+            let ignore = annotation.iscrowd != 0 || annotation.ignore != 0;
+            bbox.is_valid().then_some(LabelledBox { class, bbox, ignore })
+        });
+        let boxes = boxes.collect();
+        samples.push(Sample { width: rgb.width(), height: rgb.height(), rgb: rgb.into_raw(), boxes });
+    }
+    Ok(samples)
+}
+
+/// A picture of a folder; none for a name that leads out of it.
+fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+    let name = Path::new(name);
+    let within = name.components().all(|part| matches!(part, Component::Normal(_)));
+    MEDIA.iter().map(|media| folder.join(media).join(name)).find(|path| within && path.is_file())
+}
+
+fn failed(error: impl std::fmt::Display) -> TalentError {
+    TalentError::Failed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use volet_federated::TaskId;
+    use volet_models::builtin;
+
+    fn folder(pictures: u8) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("images")).unwrap();
+        let (mut images, mut annotations) = (Vec::new(), Vec::new());
+        for n in 0..pictures {
+            let name = format!("{n}.png");
+            let shade = |x: u32, y: u32| image::Rgb([n.wrapping_mul(7), x as u8, y as u8]);
+            image::RgbImage::from_fn(96, 64, shade).save(folder.path().join("images").join(&name)).unwrap();
+            images.push(serde_json::json!({"id": n, "file_name": name}));
+            annotations.push(serde_json::json!({"image_id": n, "category_id": 1, "bbox": [10, 10, 20, 24]}));
+        }
+        images.push(serde_json::json!({"id": 1000, "file_name": "../../etc/passwd"}));
+        let categories = [serde_json::json!({"id": 1, "name": "face"})];
+        let coco = serde_json::json!({"images": images, "annotations": annotations, "categories": categories});
+        std::fs::write(folder.path().join("annotations.json"), coco.to_string()).unwrap();
+        folder
+    }
+
+    #[test]
+    fn every_fifth_picture_is_held_out_and_the_parts_make_the_whole() {
+        let (folder, model) = (folder(60), builtin::default_model().unwrap());
+        let [all, learned, held] =
+            [Part::All, Part::Learned, Part::HeldOut].map(|part| read(folder.path(), part, &model).unwrap());
+        assert_eq!(all.len(), 60);
+        assert_eq!(learned.len() + held.len(), 60);
+        assert!((2..30).contains(&held.len()), "{}", held.len());
+        assert!(held.iter().all(|sample| !learned.contains(sample)));
+        assert_eq!(all[0].boxes[0].bbox, BBox::new(10.0, 10.0, 20.0, 24.0));
+    }
+
+    #[test]
+    fn a_folder_teaches_and_judges() {
+        let folder = folder(5);
+        let model = || builtin::default_model().unwrap();
+        let round = RoundId::new(TaskId::from_bytes([0; 16]), 1).unwrap();
+        let mut learner = PictureLearner::new(model(), folder.path().to_owned(), Part::All);
+        let zeros = vec![0.0; 38_098];
+        let update = learner.update(&zeros, round).unwrap();
+        assert!(update.len() == 38_098 && update.iter().any(|value| *value != 0.0));
+        let mut judge = PictureJudge::new(model(), folder.path().to_owned(), Part::All);
+        assert!(judge.judge(&zeros).unwrap() >= 0.0);
+        assert!(matches!(judge.judge(&[0.0; 3]), Err(TalentError::Unfit(_))));
+        let nowhere = folder.path().join("nowhere");
+        let error = PictureLearner::new(model(), nowhere, Part::All).update(&zeros, round).unwrap_err();
+        assert!(error.to_string().contains("annotations.json"), "{error}");
+    }
+}

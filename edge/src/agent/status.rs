@@ -1,0 +1,110 @@
+//! What a camera's state folder says, read while its agent works. Knows no lock and writes nothing.
+
+use std::path::Path;
+
+use prost::Message;
+use serde::Serialize;
+use volet_federated::Rho;
+use volet_federated::accounting::{Delta, zcdp};
+use volet_federated::budget::{self, explain_unverified};
+use volet_federated::camera::Camera;
+use volet_federated::lineage::Release;
+use volet_federated::signing::{SigningKey, VerifyingKey};
+use volet_proto::v1;
+
+use super::AgentError;
+use super::journal::{Journal, Refused};
+use super::state::{self, Active, StateError, at};
+
+/// A camera's state, as it is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// The camera's public key, hexadecimal.
+    pub identity: String,
+    /// Whom it calls.
+    pub aggregator: String,
+    /// The model file that everything started from, by its BLAKE3.
+    pub lineage: String,
+    /// The latest release that was accepted.
+    pub latest_release: u64,
+    /// The release in use.
+    pub release: u64,
+    /// BLAKE3 of its file.
+    pub model: String,
+    /// Rounds in which something left the camera, or may have.
+    pub rounds: usize,
+    /// What they cost; none where the ledger is damaged, which counts as spent.
+    pub budget: Option<Budget>,
+    /// When the aggregator last answered, in seconds since the epoch.
+    pub last_check_in: Option<u64>,
+    /// The latest refusals, first to last.
+    pub refusals: Vec<Refused>,
+}
+
+/// What was spent and what is left, as epsilon at one delta.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Budget {
+    /// The probability with which an epsilon may not hold.
+    pub delta: f64,
+    /// For this lineage.
+    pub spent: f64,
+    /// What the owner allows for it.
+    pub limit: f64,
+    /// What its unspent rho alone amounts to.
+    pub left: f64,
+    /// For everything that the camera has taken part in.
+    pub lifetime_spent: f64,
+}
+
+/// What the state folder of an enrolled camera says.
+///
+/// # Errors
+/// An [`AgentError`].
+pub fn status(folder: &Path, delta: Delta) -> Result<Status, AgentError> {
+    if !folder.join(state::ACTIVE).is_file() {
+        return Err(StateError::NotEnrolled(folder.to_owned()).into());
+    }
+    let read = |name: &str| {
+        let path = folder.join(name);
+        std::fs::read(&path).map_err(at(&path))
+    };
+    let damaged = |name: &str| StateError::Damaged(folder.join(name));
+    let text = |name: &str| String::from_utf8(read(name)?).map_err(|_| damaged(name));
+    let camera: Camera = toml::from_str(&text(state::CAMERA)?).map_err(|_| damaged(state::CAMERA))?;
+    let active: Active = toml::from_str(&text(state::ACTIVE)?).map_err(|_| damaged(state::ACTIVE))?;
+    let key = blake3::Hash::from_hex(text(state::KEY)?.trim()).map_err(|_| damaged(state::KEY))?;
+    let identity = VerifyingKey::from(&SigningKey::from(<[u8; 32]>::from(key))).to_bytes();
+    let release = v1::SignedRelease::decode(read(state::RELEASE)?.as_slice()).map_err(|_| damaged(state::RELEASE))?;
+    let (latest, _) = Release::verify(&release, &camera.team()?)?;
+    let journal = Journal::read(read(state::JOURNAL).ok().as_deref());
+    let statement = explain_unverified(&folder.join(state::BUDGET)).ok();
+    let budget = statement.as_ref().map(|statement| {
+        let limit = statement.policy.limits.lineage;
+        let none = budget::Account { limit, spent: Rho::ZERO, left: limit };
+        let account = statement.lineages.get(&latest.lineage).copied().unwrap_or(none);
+        Budget {
+            delta: delta.get(),
+            spent: epsilon(account.spent, delta),
+            limit: epsilon(account.limit, delta),
+            left: epsilon(account.left, delta),
+            lifetime_spent: epsilon(statement.lifetime.spent, delta),
+        }
+    });
+    let sent = |statement: budget::Statement| statement.rounds.iter().filter(|r| r.state.payload().is_some()).count();
+    Ok(Status {
+        identity: blake3::Hash::from_bytes(identity).to_string(),
+        aggregator: camera.aggregator,
+        lineage: latest.lineage.to_string(),
+        latest_release: latest.number,
+        release: active.release,
+        model: active.model,
+        rounds: statement.map_or(0, sent),
+        budget,
+        last_check_in: journal.last_check_in,
+        refusals: journal.refusals,
+    })
+}
+
+fn epsilon(rho: Rho, delta: Delta) -> f64 {
+    if rho == Rho::ZERO { 0.0 } else { zcdp::epsilon(rho, delta) }
+}

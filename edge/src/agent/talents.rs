@@ -1,0 +1,44 @@
+//! What an agent has others do for it: learn from the camera's own pictures, and judge models by them. Both see a model
+//! as the vector that is added to its trainable part.
+
+use volet_federated::RoundId;
+
+/// Why nothing was learned, or a model not judged.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // the messages say it
+#[non_exhaustive]
+pub enum TalentError {
+    #[error("this model cannot be used: {0}")]
+    Unfit(String),
+    #[error("learning or judging failed: {0}")]
+    Failed(String),
+}
+
+/// Learns from what the camera saw.
+pub trait Learner: Send + 'static {
+    /// The update that a round is given: what the model that has learned `active` should learn besides. Computed before
+    /// the round begins, and not bound by its clip norm.
+    ///
+    /// # Errors
+    /// A [`TalentError`]: the camera sits the round out.
+    fn update(&mut self, active: &[f32], round: RoundId) -> Result<Vec<f32>, TalentError>;
+}
+
+/// Judges models on frames that nothing is learned from.
+pub trait Judge: Send + 'static {
+    /// How good the model that has learned this is; more is better, and no number is worst.
+    ///
+    /// # Errors
+    /// [`TalentError::Unfit`]: the model is refused. [`TalentError::Failed`]: it is judged again later.
+    fn judge(&mut self, learned: &[f32]) -> Result<f64, TalentError>;
+}
+
+/// An agent's talents.
+pub struct Talents {
+    /// Values in the model's trainable part.
+    pub parameters: usize,
+    /// Without one the camera follows releases and takes part in no round.
+    pub learner: Option<Box<dyn Learner>>,
+    /// Judges releases before they are used.
+    pub judge: Box<dyn Judge>,
+}

@@ -1,0 +1,128 @@
+//! The camera's commands, for programs to offer: `volet-edge` does, and `volet camera`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::annotate::Format;
+use crate::batch::{self, BatchConfig, BatchError, BatchOptions, Event, Input};
+use crate::models::{Model, builtin};
+use crate::sink::SinkOptions;
+use crate::slot::ModelSlot;
+use crate::source::OpenOptions;
+
+#[cfg(all(unix, feature = "agent"))]
+mod agent;
+
+/// What can be typed.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Cli {
+    #[command(flatten)]
+    run: Option<RunArgs>,
+    #[cfg(all(unix, feature = "agent"))]
+    #[command(subcommand)]
+    command: Option<agent::Command>,
+}
+
+/// Redacting and annotating what a camera sees.
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// A camera (/dev/videoN), an rtsp:// address or a file.
+    #[arg(long)]
+    source: PathBuf,
+    /// A new or empty folder for redacted media and annotations.
+    #[arg(long)]
+    out: PathBuf,
+    /// Settings as a TOML file.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Manifest of the detector; the built-in one where not given.
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// State folder of an agent: search with the model that it has in use, and follow it while running.
+    #[cfg(all(unix, feature = "agent"))]
+    #[arg(long, value_name = "STATE", conflicts_with = "model")]
+    model_from: Option<PathBuf>,
+    /// Searches at a time.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Stop after this many frames.
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    frames: u64,
+}
+
+/// Runs what was typed.
+///
+/// # Errors
+/// For people to read.
+pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+    #[cfg(all(unix, feature = "agent"))]
+    if let Some(command) = &cli.command {
+        return agent::run(command);
+    }
+    redact(cli.run.as_ref().context("give --source and --out")?)
+}
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let model = slot(args)?;
+    let manifest = model.get();
+    let manifest = manifest.manifest();
+    let mut config = BatchConfig::for_model(manifest);
+    if let Some(path) = &args.config {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"))?;
+        config = BatchConfig::from_toml(&text, manifest).with_context(|| format!("{path:?}"))?;
+    }
+    let options = BatchOptions {
+        config,
+        formats: vec![Format::Coco],
+        regions: None,
+        keep_names: false,
+        threads: args.threads,
+        // A camera runs no other programs.
+        open: OpenOptions { ffmpeg: false, ..OpenOptions::default() },
+        sink: SinkOptions::default(),
+        max_frames: args.frames,
+    };
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })?;
+    let inputs = vec![Input::Path(args.source.clone())];
+    let tell = |event: Event<'_>| {
+        if let Event::Problem(name, message) = event {
+            eprintln!("volet-edge: {name}: {message}");
+        }
+    };
+    let summary = match batch::run(inputs, Vec::new(), &args.out, model, &options, &STOP, &tell) {
+        Ok(summary) => summary,
+        Err(BatchError::Stopped { written }) => {
+            println!("stopped; {written} outputs are whole");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(e) => return Err(e.into()),
+    };
+    println!("{} frames, {:.2} % covered", summary.totals.counts.frames, 100.0 * summary.totals.cover_rate);
+    Ok(if summary.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The model that was asked for, and whoever keeps it up to date.
+fn slot(args: &RunArgs) -> anyhow::Result<ModelSlot> {
+    #[cfg(all(unix, feature = "agent"))]
+    if let Some(folder) = &args.model_from {
+        let follower = crate::agent::Follower::new(folder).with_context(|| format!("{}", folder.display()))?;
+        let slot = follower.slot();
+        follower.start()?;
+        return Ok(slot);
+    }
+    Ok(match &args.model {
+        Some(path) => Model::open(path).with_context(|| format!("cannot use the model {path:?}"))?.into(),
+        None => builtin::default_model()?.into(),
+    })
+}

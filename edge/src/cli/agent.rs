@@ -1,0 +1,260 @@
+//! `owner`, `enrol`, `policy`, `agent`, `status`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use volet_federated::RoundId;
+use volet_federated::accounting::Delta;
+use volet_federated::signing::VerifyingKey;
+
+use crate::agent::{
+    Agent, Enrolment, Event, Judge, Learner, Part, PictureJudge, PictureLearner, PolicyFile, Runs, Status, TalentError,
+    Talents, enrol, load_active, make_owner, read_owner, set_policy, status,
+};
+use crate::models::{Manifest, builtin};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make the owner's signing key: whoever has it says what cameras may spend.
+    Owner {
+        /// The new file.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Enrol this camera with an aggregator, once.
+    Enrol(EnrolArgs),
+    /// Put another policy of the owner's in place, while the agent does not run.
+    Policy {
+        /// The camera's state folder.
+        #[arg(long, value_name = "STATE")]
+        dir: PathBuf,
+        /// The owner's key: the one that the camera was enrolled with.
+        #[arg(long, value_name = "FILE")]
+        owner_key: PathBuf,
+        /// What the owner allows from now on (docs/agent.md).
+        #[arg(long, value_name = "FILE")]
+        policy: PathBuf,
+    },
+    /// Take part in learning, within the owner's limits, and follow the team's models.
+    Agent(AgentArgs),
+    /// Say what this camera has taken part in, what it spent, and what it refused.
+    Status {
+        /// The camera's state folder.
+        #[arg(long, value_name = "STATE")]
+        dir: PathBuf,
+        /// The delta at which what was spent is stated as epsilon.
+        #[arg(long, default_value_t = 1e-6, value_name = "D")]
+        delta: f64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EnrolArgs {
+    /// The camera's state folder, to be made.
+    #[arg(long, value_name = "STATE")]
+    dir: PathBuf,
+    /// The aggregator's camera.toml.
+    #[arg(long, value_name = "FILE")]
+    camera: PathBuf,
+    /// The token, good for one camera.
+    #[arg(long)]
+    token: String,
+    /// The owner's key: signs the policy, and is not kept on the camera.
+    #[arg(long, value_name = "FILE")]
+    owner_key: PathBuf,
+    /// What the owner allows (docs/agent.md); careful defaults where not given.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Manifest of the model that the lineage starts from; the built-in one where not given.
+    #[arg(long, value_name = "MANIFEST")]
+    model: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AgentArgs {
+    /// The camera's state folder.
+    #[arg(long, value_name = "STATE")]
+    dir: PathBuf,
+    /// End after taking part in so many rounds.
+    #[arg(long, value_name = "N")]
+    rounds: Option<u64>,
+    /// Folder with annotated pictures to learn from; without it the camera takes part in no round.
+    #[arg(long, value_name = "DIR")]
+    learn: Option<PathBuf>,
+    /// Folder with annotated pictures to judge new models by; every fifth of --learn where not given.
+    #[arg(long, value_name = "DIR")]
+    held_out: Option<PathBuf>,
+    /// Take part without learning: what is sent is noise. To try out a roll-out; it costs budget as any round does.
+    #[arg(long, conflicts_with = "learn")]
+    rehearse: bool,
+    /// End when standard input does: for a program that starts this one.
+    #[arg(long, hide = true)]
+    until_stdin_ends: bool,
+}
+
+pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Owner { out } => {
+            let key = make_owner(out)?;
+            println!("{}", blake3::Hash::from_bytes(VerifyingKey::from(&key).to_bytes()));
+            eprintln!("{} is made. Keep it off the cameras, and a copy of it.", out.display());
+        }
+        Command::Enrol(args) => enrol_camera(args)?,
+        Command::Policy { dir, owner_key, policy } => {
+            let policy = read_policy(policy)?;
+            let version = set_policy(dir, &policy, &read_owner(owner_key)?)?;
+            println!("version {version} holds");
+        }
+        Command::Agent(args) => agent(args)?,
+        Command::Status { dir, delta, json } => {
+            let status = status(dir, Delta::new(*delta)?)?;
+            if *json {
+                println!("{}", serde_json::to_string_pretty(&status)?);
+            } else {
+                print(&status);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn enrol_camera(args: &EnrolArgs) -> anyhow::Result<()> {
+    let text = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+    let at = |path: &Path| format!("{}", path.display());
+    let camera = toml::from_str(&text(&args.camera)?).with_context(|| at(&args.camera))?;
+    let policy = match &args.policy {
+        Some(path) => read_policy(path)?,
+        None => PolicyFile::default(),
+    };
+    let owner = read_owner(&args.owner_key)?;
+    let (manifest, model) = match &args.model {
+        Some(path) => {
+            let (_, file) = Manifest::read(path).with_context(|| at(path))?;
+            (text(path)?, file)
+        }
+        None => {
+            let (manifest, file) = builtin::default_files();
+            (manifest.to_owned(), file.to_vec())
+        }
+    };
+    let with = Enrolment { camera, token: &args.token, owner: &owner, policy, manifest: &manifest, model: &model };
+    let identity = runtime()?.block_on(enrol(&args.dir, with))?;
+    println!("{}", blake3::Hash::from_bytes(identity));
+    eprintln!("enrolled; start the agent with `agent --dir {}`", args.dir.display());
+    Ok(())
+}
+
+fn read_policy(path: &Path) -> anyhow::Result<PolicyFile> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    PolicyFile::read(&text).with_context(|| format!("{}", path.display()))
+}
+
+fn agent(args: &AgentArgs) -> anyhow::Result<()> {
+    if args.until_stdin_ends {
+        // An agent that is killed goes on where it was.
+        std::thread::spawn(|| {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            std::process::exit(0);
+        });
+    }
+    let talents = talents(args)?;
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
+        let mut agent = Agent::open(&args.dir, talents, Box::new(tell))?;
+        eprintln!("the agent of {} is at work", args.dir.display());
+        anyhow::Ok(agent.run(args.rounds, stop()).await?)
+    });
+    // What still learns is not waited for.
+    runtime.shutdown_background();
+    done
+}
+
+fn talents(args: &AgentArgs) -> anyhow::Result<Talents> {
+    let (_, model) = load_active(&args.dir).with_context(|| format!("{}", args.dir.display()))?;
+    let parameters = model.trainable_len()?;
+    let first = || model.learned(&vec![0.0; parameters]);
+    let (learned, judged) = match &args.held_out {
+        Some(folder) => (Part::All, Some((folder, Part::All))),
+        None => (Part::Learned, args.learn.as_ref().map(|folder| (folder, Part::HeldOut))),
+    };
+    let learner: Option<Box<dyn Learner>> = match &args.learn {
+        Some(folder) => Some(Box::new(PictureLearner::new(first()?, folder.clone(), learned))),
+        None if args.rehearse => Some(Box::new(Rehearsal(parameters))),
+        None => None,
+    };
+    let judge: Box<dyn Judge> = match judged {
+        Some((folder, part)) => Box::new(PictureJudge::new(first()?, folder.clone(), part)),
+        None => Box::new(Runs::new(first()?)),
+    };
+    if learner.is_none() {
+        eprintln!("nothing to learn from (--learn): the camera follows releases and takes part in no round");
+    }
+    Ok(Talents { parameters, learner, judge })
+}
+
+/// Learns nothing.
+struct Rehearsal(usize);
+
+impl Learner for Rehearsal {
+    fn update(&mut self, _: &[f32], _: RoundId) -> Result<Vec<f32>, TalentError> {
+        Ok(vec![0.0; self.0])
+    }
+}
+
+fn tell(event: &Event) {
+    match event {
+        Event::TakesPart { round, again: false } => eprintln!("takes part in round {}", round.number()),
+        Event::TakesPart { round, again: true } => eprintln!("goes on with round {}", round.number()),
+        Event::TookPart(round) => eprintln!("took part in round {}", round.number()),
+        Event::SitsOut(round, why) => eprintln!("sits round {} out: {why}", round.number()),
+        Event::Refused(_, why) => eprintln!("refused: {why}"),
+        Event::Uses(release) => eprintln!("release {release} is in use"),
+        Event::Fails(why) => eprintln!("tries again: {why}"),
+    }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Ctrl-C or SIGTERM.
+async fn stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Without a handler the agent runs until it is killed, which it survives.
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        caught = tokio::signal::ctrl_c() => if caught.is_err() { std::future::pending().await },
+    }
+}
+
+fn print(status: &Status) {
+    let Status { identity, aggregator, lineage, latest_release, release, model, rounds, budget, .. } = status;
+    println!("camera      {identity}\naggregator  {aggregator}\nlineage     {lineage}");
+    println!("in use      release {release}, {model} (the latest is {latest_release})");
+    println!("rounds      {rounds}");
+    match budget {
+        Some(b) => println!(
+            "epsilon     {:.3} of {:.3} spent on this lineage, {:.3} on everything, at delta {:e}",
+            b.spent, b.limit, b.lifetime_spent, b.delta
+        ),
+        None => println!("epsilon     the ledger is damaged: all counts as spent"),
+    }
+    match status.last_check_in {
+        Some(at) => println!("last call   {}", utc(at)),
+        None => println!("last call   none was answered yet"),
+    }
+    for refused in &status.refusals {
+        println!("refused     {}  {}", utc(refused.at), refused.why);
+    }
+}
+
+fn utc(seconds: u64) -> String {
+    let at = i64::try_from(seconds).ok().and_then(|s| time::OffsetDateTime::from_unix_timestamp(s).ok());
+    at.map_or_else(|| seconds.to_string(), |at| at.to_string())
+}
