@@ -503,6 +503,7 @@ impl Checked {
     }
 
     /// The longest message of any shard, bytes.
+    #[cfg_attr(not(feature = "cluster"), allow(dead_code))] // what one replica knows of the others
     pub(super) fn longest(&self) -> usize {
         let vector = packed_len(self.config.task.parameters as usize, self.modulus);
         vector.max(256 * self.most.get() as usize) + 1024
