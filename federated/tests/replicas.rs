@@ -273,7 +273,7 @@ fn rounds_end_while_replicas_are_killed() {
         replicas.kill(driver);
         // The round ends without it.
         let over = format!("SELECT 1 FROM rounds WHERE number = {round} AND ended IS NOT NULL");
-        assert!(replicas.wait(&over, &gone).is_some(), "a camera has given up");
+        assert!(replicas.wait(&over, gone).is_some(), "a camera has given up");
         let by = format!("SELECT replica FROM shards WHERE round = {round} AND shard = {shard}");
         taken_over += u32::from(replicas.ask(&by) != Some(format!("replica-{driver}")));
         replicas.start(driver);
