@@ -112,6 +112,9 @@ def manifests(folder):
         if thing["kind"] == "PodDisruptionBudget":
             expect(spec["selector"]["matchLabels"].items() <= labels.items(), "PodDisruptionBudget: finds no pod")
             expect(spec["minAvailable"] < one["replicas"], "PodDisruptionBudget: nothing could ever move")
+    variables = {variable["name"] for container in pod["containers"] for variable in container["env"]}
+    for name in ("VOLET_REPLICA_NAME", "VOLET_REPLICA_ADDRESS", "VOLET_DATABASE_URL"):
+        expect(name in variables, f"the pods have no {name}")
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     for volume in volumes.values():
         if "configMap" in volume:
@@ -130,7 +133,7 @@ def manifests(folder):
         if thing["kind"] == "ConfigMap":
             config = tomllib.loads(thing["data"]["config.toml"])
             expect(config["storage"]["kind"] == "postgres", "config.toml: replicas need PostgreSQL")
-            expect("replica" not in config, "config.toml: each pod adds its own [replica]")
+            expect(not config.get("replica", {}).get("name"), "config.toml: each pod has its own name")
 
 
 if __name__ == "__main__":

@@ -227,7 +227,7 @@ impl House {
             register: register.clone(),
             tokens: Mutex::new(tokens),
             struck: Mutex::default(),
-            file: (0..300_000_u32).map(|i| (i * i) as u8).collect(),
+            file: (0..300_000_u32).map(|i| i.wrapping_mul(i) as u8).collect(),
             asked: AtomicUsize::new(0),
             kill_at: AtomicUsize::new(usize::MAX),
             kill: Notify::new(),

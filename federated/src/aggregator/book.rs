@@ -230,8 +230,12 @@ impl Book {
         } else {
             let mut sums = Vec::new();
             for shard in good() {
-                let bytes = store.get(&sum_name(ShardId { round: present.number, shard: shard.shard }))?;
-                let bytes = bytes.ok_or_else(|| io::Error::other("a shard's sum is not where it was put"))?;
+                let Some(bytes) = store.get(&sum_name(ShardId { round: present.number, shard: shard.shard }))? else {
+                    // Another replica has ended the round meanwhile, and removed it.
+                    let goes_on = register.present()?.is_some_and(|now| now.number == present.number);
+                    let lost = || io::Error::other("a shard's sum is not where it was put");
+                    return if goes_on { Err(lost()) } else { Ok(()) };
+                };
                 sums.push(borsh::from_slice(&bytes)?);
             }
             match self.learn(present.number, &sums)? {
@@ -256,7 +260,9 @@ impl Book {
             let outcome = if ended.failure.is_none() { "released" } else { "failed" };
             metrics::counter!("volet_rounds_total", "outcome" => outcome).increment(1);
         } else if register.present()?.is_some_and(|now| now.number == present.number) {
-            return Err(io::Error::other("a release was made while the round ended: its sums go on top of that one"));
+            let meanwhile =
+                "a release was made while the round ended, or a shard began: its sums are put together again";
+            return Err(io::Error::other(meanwhile));
         }
         for shard in &shards {
             let id = ShardId { round: present.number, shard: shard.shard };
@@ -290,7 +296,7 @@ impl Book {
             let bytes = store.get(&file_name(&latest.model))?;
             read_learned(&bytes.ok_or_else(|| io::Error::other("the latest release's file is lost"))?, parameters)?
         };
-        let mut optimizer = match store.get(&memory_name(latest.rounds))? {
+        let mut optimizer = match store.get(&memory_name(&latest.model))? {
             Some(memory) if latest.rounds > 0 => borsh::from_slice(&memory)?,
             _ => Optimizer::new(checked.settings, parameters).map_err(io::Error::other)?,
         };
@@ -298,8 +304,8 @@ impl Book {
             return Ok(Err(error.to_string()));
         }
         let bytes: Vec<u8> = learned.iter().flat_map(|value| value.to_le_bytes()).collect();
-        store.put(&memory_name(round), &borsh::to_vec(&optimizer)?)?;
         let hash = keep(&**store, &bytes)?;
+        store.put(&memory_name(&hash), &borsh::to_vec(&optimizer)?)?;
         let release = lineage.next(hash, latest.name.clone(), bytes.len() as u64, round);
         let signed = release.sign(&keys.team).map_err(io::Error::other)?;
         Ok(Ok((release.number, Released { signed: signed.encode_to_vec(), at: wall() }, bytes)))
@@ -438,8 +444,9 @@ fn file_name(hash: &[u8; 32]) -> String {
     format!("files/{}", blake3::Hash::from_bytes(*hash).to_hex())
 }
 
-fn memory_name(round: u64) -> String {
-    format!("optimizers/{round}")
+/// By what came of it: of two replicas that end a round, one after the other, the second's is another one.
+fn memory_name(model: &[u8; 32]) -> String {
+    format!("optimizers/{}", blake3::Hash::from_bytes(*model).to_hex())
 }
 
 fn sum_name(ShardId { round, shard }: ShardId) -> String {

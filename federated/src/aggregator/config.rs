@@ -1,9 +1,11 @@
 //! `config.toml`: what the team decides. Everything is checked before anything is served, the mechanism's sizes too.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tonic::transport::Uri;
 
 use super::register::ShardId;
 use crate::accounting::{Delta, Rounds, zcdp};
@@ -44,6 +46,12 @@ pub enum ConfigError {
     Dashboard(SocketAddr),
     #[error("[evaluate]: command names no program")]
     Command,
+    #[error("[storage]: {0}")]
+    Storage(&'static str),
+    #[error("[replica]: the name is {0:?}; it must be 1 to 63 letters, digits and hyphens")]
+    Name(String),
+    #[error("[replica]: the address is {0:?}; it must be https://host:port")]
+    Address(String),
     #[error("[helper]: a key is 64 hexadecimal digits, as `helper init` prints them")]
     Helper,
     #[error("[task] shards is {0}: a buffered round has one, of any size")]
@@ -81,6 +89,9 @@ pub struct Config {
     /// Where tables and files are kept.
     #[serde(default)]
     pub storage: Storage,
+    /// This process, where several serve.
+    #[serde(default)]
+    pub replica: Member,
 }
 
 /// What is learned, and at what price.
@@ -167,10 +178,44 @@ pub enum Storage {
     /// In the aggregator's folder: for one machine, nothing to install.
     #[default]
     Folder,
+    /// In PostgreSQL and an object store: for several replicas.
+    Postgres(Shared),
 }
 
-/// How long a replica has a shard without a sign of life.
-const LEASE_S: u64 = 10;
+/// What several replicas share.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shared {
+    /// `postgresql://user@host:port/database`; `VOLET_DATABASE_URL` takes its place.
+    #[serde(default)]
+    pub url: String,
+    /// `s3://bucket/prefix`.
+    pub objects: String,
+    /// Where the object store is, if not at AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Its region, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
+/// One of several that serve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Member {
+    /// Its name, which no other has; `VOLET_REPLICA_NAME` takes its place.
+    pub name: String,
+    /// Where the others reach it; `VOLET_REPLICA_ADDRESS` takes its place.
+    pub address: String,
+    /// How long it has a shard without a sign of life.
+    pub lease_s: u64,
+}
+
+impl Default for Member {
+    fn default() -> Self {
+        Self { name: String::new(), address: String::new(), lease_s: 10 }
+    }
+}
 
 fn ten_minutes() -> u64 {
     600
@@ -315,13 +360,18 @@ adaptivity = 0.001
         if most < minimum {
             return Err(ConfigError::Most { minimum: task.minimum, most: task.most });
         }
-        for (what, given, range) in
-            [("[task] shards", task.shards, 1..=4096), ("[task] asked_per_mille", task.asked_per_mille, 1..=1000)]
-        {
+        for (what, given, range, said) in [
+            ("[task] shards", task.shards.into(), 1..=4096, "1 to 4096"),
+            ("[task] asked_per_mille", task.asked_per_mille.into(), 1..=1000, "1 to 1000"),
+            // Leases are renewed about every second.
+            ("[replica] lease_s", self.replica.lease_s, 2..=3600, "2 to 3600"),
+        ] {
             if !range.contains(&given) {
-                let range = if what.ends_with("shards") { "1 to 4096" } else { "1 to 1000" };
-                return Err(ConfigError::Range { what, given: given.into(), range });
+                return Err(ConfigError::Range { what, given, range: said });
             }
+        }
+        if let Storage::Postgres(shared) = &self.storage {
+            shared.check()?;
         }
         if let Some(address) = self.dashboard.filter(|address| !address.ip().is_loopback() && !self.dashboard_open) {
             return Err(ConfigError::Dashboard(address));
@@ -356,6 +406,56 @@ adaptivity = 0.001
         let settings = Settings { rule, rate, momentum, memory, adaptivity };
         Optimizer::new(settings, 0)?;
         Ok(Checked { mechanism, settings, most, corrupt, minimum, modulus, risk, kind, config: self })
+    }
+}
+
+impl Shared {
+    /// The end of a `config.toml` of one of several replicas.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn into_toml(self) -> Result<String, toml::ser::Error> {
+        let storage = toml::to_string(&BTreeMap::from([("storage", Storage::Postgres(self))]))?;
+        let replica = "# Each replica has its own: VOLET_REPLICA_NAME and VOLET_REPLICA_ADDRESS take their places.\n\
+                       [replica]\nname = \"\"\naddress = \"\"\n\
+                       # How long it has a shard without a sign of life.\nlease_s = 10\n";
+        Ok(format!("\n# VOLET_DATABASE_URL takes url's place, password and all.\n{storage}\n{replica}"))
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let postgres = ["postgresql://", "postgres://"].iter().any(|scheme| self.url.starts_with(scheme));
+        if !self.url.is_empty() && !postgres {
+            return Err(ConfigError::Storage("url is no postgresql://user@host:port/database"));
+        }
+        if self.objects.strip_prefix("s3://").is_none_or(|bucket| bucket.is_empty() || bucket.starts_with('/')) {
+            return Err(ConfigError::Storage("objects is no s3://bucket/prefix"));
+        }
+        let Some(endpoint) = &self.endpoint else { return Ok(()) };
+        let uri = endpoint.parse::<Uri>().map_err(|_| ConfigError::Storage("endpoint is no https://host:port"))?;
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let here = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+        match uri.scheme_str() {
+            Some("https") => Ok(()),
+            Some("http") if here => Ok(()),
+            Some("http") => Err(ConfigError::Storage("endpoint is http on another machine: use https")),
+            _ => Err(ConfigError::Storage("endpoint is no https://host:port")),
+        }
+    }
+}
+
+impl Member {
+    /// Whether there may be such a one.
+    ///
+    /// # Errors
+    /// [`ConfigError::Name`], [`ConfigError::Address`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let letters = self.name.bytes().all(|letter| letter.is_ascii_alphanumeric() || letter == b'-');
+        if self.name.is_empty() || self.name.len() > 63 || !letters {
+            return Err(ConfigError::Name(self.name.clone()));
+        }
+        let uri = self.address.parse::<Uri>().ok();
+        let whole = |uri: Uri| uri.scheme_str() == Some("https") && uri.port().is_some() && uri.path() == "/";
+        if uri.is_some_and(whole) { Ok(()) } else { Err(ConfigError::Address(self.address.clone())) }
     }
 }
 
@@ -403,6 +503,7 @@ impl Checked {
     }
 
     /// The longest message of any shard, bytes.
+    #[cfg_attr(not(feature = "cluster"), allow(dead_code))] // what one replica knows of the others
     pub(super) fn longest(&self) -> usize {
         let vector = packed_len(self.config.task.parameters as usize, self.modulus);
         vector.max(256 * self.most.get() as usize) + 1024
@@ -410,7 +511,7 @@ impl Checked {
 
     /// How long a replica has a shard without a sign of life.
     pub(super) fn lease(&self) -> Duration {
-        Duration::from_secs(LEASE_S)
+        Duration::from_secs(self.config.replica.lease_s)
     }
 
     /// The cost of so many rounds in epsilon, at [`DELTA`].
@@ -475,7 +576,40 @@ mod tests {
         assert!(with(&|c| c.helper = Some(Helper { exchange: "x".to_owned(), ..helper.clone() })).contains("[helper]"));
         assert!(with(&|c| c.task.asked_per_mille = 1001).contains("asked"));
         assert!(with(&|c| c.dashboard = Some(([0, 0, 0, 0], 80).into())).contains("dashboard_open"));
+        assert!(with(&|c| c.replica.lease_s = 1).contains("lease_s"));
+        let shared = |url: &str, objects: &str, endpoint: Option<&str>| {
+            let (url, objects, endpoint) = (url.to_owned(), objects.to_owned(), endpoint.map(ToOwned::to_owned));
+            let shared = Shared { url, objects, endpoint, region: None };
+            with(&|c| c.storage = Storage::Postgres(shared.clone()))
+        };
+        assert!(shared("mysql://db/volet", "s3://volet", None).contains("postgresql"));
+        assert!(shared("", "s3:///prefix", None).contains("s3://bucket"));
+        assert!(shared("", "s3://volet", Some("http://s3.example.org")).contains("https"));
+        assert!(shared("", "s3://volet", Some("nonsense")).contains("endpoint"));
         let unknown = Config::example(1, "x") + "\nfrobnicate = 1\n";
         assert!(Config::read(&unknown).unwrap_err().to_string().contains("frobnicate"));
+    }
+
+    #[test]
+    fn replicas_are_named_and_found() {
+        let text = "[storage]\nkind = \"postgres\"\nobjects = \"s3://volet/a\"\nendpoint = \"http://127.0.0.1:9000\"\n\
+                    [replica]\nname = \"volet-0\"\naddress = \"https://volet-0.example.org:7443\"\n";
+        let config = Config::read(&(Config::example(1, "x") + text)).unwrap().config;
+        assert!(matches!(&config.storage, Storage::Postgres(shared) if shared.objects == "s3://volet/a"));
+        config.replica.check().unwrap();
+        assert_eq!(config.replica.lease_s, 10);
+        let odd = |name: &str, address: &str| {
+            Member { name: name.to_owned(), address: address.to_owned(), lease_s: 10 }.check().unwrap_err().to_string()
+        };
+        assert!(odd("", "https://a:1").contains("name"));
+        assert!(odd("a/b", "https://a:1").contains("name"));
+        for address in ["", "http://a:1", "https://a", "https://a:1/b", "a:1"] {
+            assert!(odd("a", address).contains("address"));
+        }
+        let Storage::Postgres(shared) = config.storage else { panic!("{config:?}") };
+        let made = Config::example(1, "x") + &shared.clone().into_toml().unwrap();
+        assert_eq!(Config::read(&made).unwrap().config.storage, Storage::Postgres(shared));
+        let unknown = Config::example(1, "x") + "[storage]\nkind = \"postgres\"\nobjects = \"s3://a\"\nbucket = 1\n";
+        assert!(Config::read(&unknown).unwrap_err().to_string().contains("bucket"));
     }
 }

@@ -206,7 +206,7 @@ impl Coordinator {
     /// Waits until more than `steps` steps of the site's shard have ended.
     ///
     /// # Errors
-    /// [`Busy::Later`], [`Busy::Elsewhere`].
+    /// [`Busy::Later`], [`Busy::Elsewhere`]; [`Busy::Over`] where this replica knows of no such round.
     pub async fn hear(&self, from: [u8; 32], round: RoundId, steps: u32) -> Result<Heard, Busy> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Hear(Listener { from, round, steps, reply }))?;
@@ -528,7 +528,7 @@ impl<R: Rounds> Thread<R> {
             let heard = match self.goes_on(listener.round) {
                 // Nobody knows yet.
                 Err(Busy::Later) => None,
-                Err(_) => Some(Ok(Heard { steps: listener.steps, message: None, over: true })),
+                Err(busy) => Some(Err(busy)),
                 Ok(()) => match self.shard_of(&listener.from).and_then(|shard| self.shards.get_mut(&shard)) {
                     None => Some(Err(Busy::Elsewhere)),
                     Some(driven) => driven.heard(&listener).map(Ok),

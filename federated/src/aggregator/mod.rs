@@ -4,13 +4,18 @@
 //! * [`register`], [`store`]: tables and files, on one machine or shared by several replicas;
 //! * `coordinator`: one thread that drives shards of a round; the clock is read here and nowhere below;
 //! * `config`, `book`: what the team decides, and what becomes of rounds;
+//! * `cluster`: what several replicas share, found by configuration and environment;
 //! * `service`, `turns`, `listen`, `peers`: calls, cut to size and passed on;
 //! * [`state`], [`web`]: what people see;
 //! * [`command`]: what people type.
 //!
 //! It never sees an update: what it decodes are sums.
 
+#[cfg(feature = "cluster")]
+mod background;
 mod book;
+#[cfg(feature = "cluster")]
+mod cluster;
 pub mod command;
 mod config;
 mod coordinator;
@@ -28,7 +33,7 @@ pub mod web;
 
 pub use crate::camera::Camera;
 pub use book::{Book, Keys};
-pub use config::{Checked, Config, ConfigError, DELTA, Evaluate};
+pub use config::{Checked, Config, ConfigError, DELTA, Evaluate, Shared};
 pub use coordinator::{Busy, Coordinator, Finish, Heard, Live, LiveShard, Rounds};
 pub use peers::Peers;
 pub use pki::{CertificateAuthority, Certified, PkiError, site_of};

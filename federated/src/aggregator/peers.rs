@@ -65,6 +65,11 @@ impl Peers {
         Some(Self { inner: Arc::new(Inner { own: own.to_owned(), longest, certificate, tls, channels }) })
     }
 
+    /// Whether there may be any.
+    pub(super) fn exist(&self) -> bool {
+        !self.inner.certificate.is_empty()
+    }
+
     pub(super) fn own(&self) -> &str {
         &self.inner.own
     }

@@ -279,7 +279,11 @@ impl<S: Serving> Service<S> {
 
     /// The longest message that any shard takes now.
     async fn longest(&self, asker: Asker, round: RoundId) -> Result<usize, Status> {
-        let here = self.coordinator.longest(round).map_err(|busy| self.refuse(busy))?;
+        let here = match self.coordinator.longest(round) {
+            // Another replica may have opened it: whoever asks the register knows.
+            Err(Busy::Over) if self.peers.exist() => 0,
+            here => here.map_err(|busy| self.refuse(busy))?,
+        };
         let longest = here.max(self.peers.longest());
         if longest == 0 {
             // No shard takes any: the round ends, or the next shard is about to begin.
@@ -287,6 +291,19 @@ impl<S: Serving> Service<S> {
             return Err(self.refuse(busy));
         }
         Ok(longest)
+    }
+
+    /// Another replica's address, if a site that says that it takes part has said so there: it joins one shard.
+    async fn joined(&self, asker: Asker, round: RoundId) -> Result<Option<String>, Busy> {
+        if !self.peers.exist() || asker.forwarded {
+            return Ok(None);
+        }
+        let (site, serving) = (asker.site.to_bytes(), self.serving.clone());
+        match blocking(move || serving.find(round.number(), &site)).await.map_err(|_| Busy::Later)? {
+            Place::Over => Err(Busy::Over),
+            Place::At { joined: true, replica, address } if replica != self.peers.own() => Ok(Some(address)),
+            Place::At { .. } | Place::Nowhere => Ok(None),
+        }
     }
 
     /// Waits for the end of a round whose shard has ended; whether it has come.
@@ -373,12 +390,17 @@ impl<S: Serving> Aggregation for Service<S> {
         let message = message.map_err(|_| Status::invalid_argument("the message cannot be read"))?;
         let kind = kind(&message);
         let newcomer = ["advertisement", "report"].contains(&kind);
-        let said = match self.coordinator.say(site, round, message).await {
-            Err(Busy::Elsewhere) => match self.elsewhere(asker, round, newcomer).await {
-                Ok(address) => return self.peers.say(&address, site, round, bytes).await,
-                Err(busy) => Err(busy),
+        let joined = if newcomer { self.joined(asker, round).await } else { Ok(None) };
+        let said = match joined {
+            Ok(None) => match self.coordinator.say(site, round, message).await {
+                Err(Busy::Elsewhere | Busy::Over) => self.elsewhere(asker, round, newcomer).await.map(Some),
+                said => said.map(|()| None),
             },
-            said => said,
+            joined => joined,
+        };
+        let said = match said {
+            Ok(Some(address)) => return self.peers.say(&address, site, round, bytes).await,
+            said => said.map(drop),
         };
         let outcome = if said.is_ok() { "taken" } else { "refused" };
         metrics::counter!("volet_messages_total", "kind" => kind, "outcome" => outcome).increment(1);
@@ -399,7 +421,7 @@ impl<S: Serving> Aggregation for Service<S> {
         let id = round.clone().and_then(|round| RoundId::try_from(round).ok());
         let id = id.ok_or_else(|| Status::invalid_argument("no round is named"))?;
         let heard = match timeout(self.limits.hear, self.coordinator.hear(site, id, steps)).await {
-            Ok(Err(Busy::Elsewhere)) => match self.elsewhere(asker, id, false).await {
+            Ok(Err(Busy::Elsewhere | Busy::Over)) => match self.elsewhere(asker, id, false).await {
                 Ok(address) => return self.peers.hear(&address, site, v1::HearRequest { round, steps }).await,
                 Err(Busy::Over) => Heard { steps, message: None, over: self.ended(id).await },
                 Err(busy) => return Err(self.refuse(busy)),

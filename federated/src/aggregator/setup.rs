@@ -3,7 +3,7 @@
 //! `config.toml` is for the team to edit; `camera.toml` goes onto cameras and holds no secret; the other files are keys, for
 //! their owner's eyes. `config.toml` is written last: where it is missing, nothing was finished, and making begins again.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ use super::book::{Book, Keys};
 use super::config::{Checked, Config, ConfigError, Storage};
 use super::peers::Peers;
 use super::pki::{CertificateAuthority, Certified, PkiError};
-use super::register::{Replica, Sqlite};
-use super::store::{Folder, put};
+use super::register::{Register, Replica, Sqlite};
+use super::store::{Folder, Store, put};
 use crate::TaskId;
 use crate::camera::Camera;
 use crate::signing::{SigningKey, VerifyingKey};
@@ -36,6 +36,12 @@ pub enum SetupError {
     Pki(#[from] PkiError),
     #[error("the operating system gives no random bytes")]
     Entropy,
+    #[error("the storage that replicas share: {0}")]
+    Shared(io::Error),
+    #[error("this program was built without the feature \"cluster\", which [storage] kind = \"postgres\" needs")]
+    Alone,
+    #[error("{} is served already by another process: stop that one first", .0.display())]
+    Served(PathBuf),
 }
 
 /// An aggregator's folder, opened.
@@ -95,11 +101,19 @@ impl Setup {
             team_key: public(&team),
             helper_key: None,
         };
-        let book = folder.join("book.sqlite");
-        let store = Folder::open(folder).map_err(at(folder))?;
-        let first = Book::first(&store, &team, name.to_owned(), model).map_err(at(folder))?;
-        let _ = std::fs::remove_file(&book);
-        Sqlite::create(&book, &first).map_err(at(&book))?;
+        let first = |store: &dyn Store| Book::first(store, &team, name.to_owned(), model);
+        match &config.storage {
+            Storage::Folder => {
+                let book = folder.join("book.sqlite");
+                let store = Folder::open(folder).map_err(at(folder))?;
+                let _ = std::fs::remove_file(&book);
+                Sqlite::create(&book, &first(&store).map_err(at(folder))?).map_err(at(&book))?;
+            }
+            #[cfg(feature = "cluster")]
+            Storage::Postgres(shared) => super::cluster::create(shared, TaskId::from_bytes(task), first)?,
+            #[cfg(not(feature = "cluster"))]
+            Storage::Postgres(_) => return Err(SetupError::Alone),
+        }
         let whom = toml::to_string(&camera).map_err(|_| SetupError::Damaged(folder.join("camera.toml")))?;
         for (name, text) in [("camera.toml", whom.as_str()), ("config.toml", text)] {
             let path = folder.join(name);
@@ -133,19 +147,43 @@ impl Setup {
         let task = read("task.id")?.trim().parse::<TaskId>();
         let task = task.map_err(|_| SetupError::Damaged(folder.join("task.id")))?;
         let server = Certified { certificate: read("server.pem")?, key: read("server.key")? };
-        let (register, store, replica) = match checked.config.storage {
+        let authority = read("authority.pem")?;
+        let (register, store, replica, peers): (Box<dyn Register>, Box<dyn Store>, _, _) = match &checked.config.storage
+        {
             Storage::Folder => {
                 let path = folder.join("book.sqlite");
                 let register = Sqlite::open(&path).map_err(at(&path))?;
                 let store = Folder::open(folder).map_err(at(folder))?;
                 let replica = Replica { name: "here".to_owned(), address: String::new(), lease: checked.lease() };
-                (Box::new(register), Box::new(store), replica)
+                (Box::new(register), Box::new(store), replica, Peers::none())
             }
+            #[cfg(feature = "cluster")]
+            Storage::Postgres(shared) => {
+                let (register, store, replica) = super::cluster::open(shared, &checked, task)?;
+                let name = checked.config.names.first().map_or("localhost", String::as_str);
+                let peers = Peers::new(&replica.name, &server, &authority, name, checked.longest());
+                let peers = peers.ok_or_else(|| SetupError::Damaged(folder.join("server.pem")))?;
+                (Box::new(register), Box::new(store), replica, peers)
+            }
+            #[cfg(not(feature = "cluster"))]
+            Storage::Postgres(_) => return Err(SetupError::Alone),
         };
-        let authority = read("authority.pem")?;
-        let peers = Peers::none();
         let book = Book::new(register, store, keys, checked.clone(), task, replica);
         Ok(Self { checked, server, authority, book, peers })
+    }
+
+    /// Keeps other processes from serving out of this folder, as long as the file is open.
+    ///
+    /// # Errors
+    /// [`SetupError::Served`], [`SetupError::Io`].
+    pub fn lock(folder: &Path) -> Result<File, SetupError> {
+        let path = folder.join("serve.lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(SetupError::Served(folder.to_owned())),
+            Err(TryLockError::Error(error)) => Err(at(&path)(error)),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use volet_federated::aggregator::command;
 /// Sums what cameras have learned, without seeing what any of them has.
 #[derive(Parser)]
 #[command(version)]
-struct Cli {
+struct Program {
     #[command(flatten)]
     cli: command::Cli,
 }
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("VOLET_LOG"))
         .with_writer(std::io::stderr)
         .init();
-    match command::run(Cli::parse().cli) {
+    match command::run(Program::parse().cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("volet-aggregator: {error:#}");

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use super::{Config, Setup};
+use super::{Config, Setup, Shared};
 
 /// What can be typed.
 #[derive(Debug, Args)]
@@ -39,6 +39,18 @@ pub enum Command {
         /// The name that cameras call the server by.
         #[arg(long, default_value = "localhost")]
         name: String,
+        /// For several replicas: keep files in this bucket, and tables in PostgreSQL.
+        #[arg(long, value_name = "s3://BUCKET/PREFIX")]
+        objects: Option<String>,
+        /// Where PostgreSQL is, without a password: the variable VOLET_DATABASE_URL takes its place.
+        #[arg(long, value_name = "URL", requires = "objects", default_value = "")]
+        database: String,
+        /// Where the object store is, if not at AWS.
+        #[arg(long, value_name = "URL", requires = "objects")]
+        endpoint: Option<String>,
+        /// The object store's region, if it has any.
+        #[arg(long, requires = "objects")]
+        region: Option<String>,
     },
     /// Serves cameras until it is stopped; a round that was going on goes on.
     Serve {
@@ -132,10 +144,13 @@ pub enum Make {
 /// For people to read.
 pub fn run(Cli { dir, command }: Cli) -> anyhow::Result<()> {
     match command {
-        Command::Init { model, parameters, name } => {
+        Command::Init { model, parameters, name, objects, database, endpoint, region } => {
             let file = std::fs::read(&model).with_context(|| format!("{}", model.display()))?;
             let stem = model.file_stem().map_or_else(|| "model".into(), |stem| stem.to_string_lossy().into_owned());
-            Setup::create(&dir, &Config::example(parameters, &name), &stem, &file)?;
+            let shared = objects.map(|objects| Shared { url: database, objects, endpoint, region });
+            let config =
+                Config::example(parameters, &name) + &shared.map(Shared::into_toml).transpose()?.unwrap_or_default();
+            Setup::create(&dir, &config, &stem, &file)?;
             println!("{} is made. Edit config.toml in it, then `serve`; print tokens with `enroll`.", dir.display());
             println!("Cameras get camera.toml and a token. Keep the other files to yourself, and a copy of them.");
         }

@@ -22,6 +22,7 @@ pub(super) fn serve(dir: &Path, until_stdin_ends: bool) -> anyhow::Result<()> {
 async fn run(dir: &Path, until_stdin_ends: bool) -> anyhow::Result<()> {
     let metrics = count()?;
     let Setup { checked, server, authority, book, peers } = Setup::open(dir)?;
+    let _lock = Setup::lock(dir)?;
     let config = &checked.config;
     let bind = async |address| TcpListener::bind(address).await.with_context(|| format!("{address}"));
     let listener = bind(config.listen).await?;

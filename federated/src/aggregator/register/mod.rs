@@ -5,11 +5,17 @@
 //! renewed is anybody's. That two replicas drive one shard at a time can still happen, where clocks or networks stop; that
 //! does no harm, since the shard's journal takes each record from one of them alone.
 
+#[cfg(feature = "cluster")]
+mod connection;
+#[cfg(feature = "cluster")]
+mod postgres;
 mod sqlite;
 
 use std::io;
 use std::time::Duration;
 
+#[cfg(feature = "cluster")]
+pub use postgres::Postgres;
 pub use sqlite::Sqlite;
 
 use crate::round::Time;
@@ -166,7 +172,8 @@ pub trait Register: Send + Sync + 'static {
     /// A round's shards.
     fn shards(&self, round: u64) -> io::Result<Vec<Shard>>;
 
-    /// Begins the round's next shard, on lease to this replica; none while another gathers, or there are `most`.
+    /// Begins the round's next shard, on lease to this replica; none while another gathers, there are `most`, or the round has
+    /// ended.
     fn begin(&self, round: u64, most: u32, replica: &Replica) -> io::Result<Option<ShardId>>;
 
     /// Renews this replica's leases and takes over up to `most` that have run out: all shards that it drives now.
@@ -187,7 +194,7 @@ pub trait Register: Send + Sync + 'static {
     /// A shard has ended. What was said first holds.
     fn end_shard(&self, shard: ShardId, end: &ShardEnd) -> io::Result<()>;
 
-    /// A round has ended, with this release or none; `false`, and nothing is changed, where it had ended before or there is a
-    /// release of that number.
+    /// A round has ended, with this release or none; `false`, and nothing is changed, where it had ended before, a shard of it
+    /// has not ended, or there is a release of that number.
     fn end_round(&self, ended: &Ended, release: Option<(u64, &Released)>) -> io::Result<bool>;
 }

@@ -206,7 +206,8 @@ impl Register for Sqlite {
         self.change(|db| {
             let count = "SELECT count(*), coalesce(max(gathers), 0) FROM shards WHERE round = ?1";
             let (shard, gathers): (u32, bool) = db.query_row(count, [round], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            if gathers || shard >= most {
+            let goes_on = present(db)?.is_some_and(|present| present.number == round);
+            if gathers || shard >= most || !goes_on {
                 return Ok(None);
             }
             let insert = "INSERT INTO shards (round, shard, replica, address, gathers) VALUES (?1, ?2, ?3, ?4, 1)";
@@ -273,7 +274,8 @@ impl Register for Sqlite {
         let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let Ended { number, ended, shards, sites, contributors, failure, quality } = ended;
         let update = "UPDATE rounds SET ended = ?2, shards = ?3, sites = ?4, contributors = ?5, failure = ?6, quality = ?7 \
-                      WHERE number = ?1 AND ended IS NULL";
+                      WHERE number = ?1 AND ended IS NULL \
+                          AND NOT EXISTS (SELECT 1 FROM shards WHERE round = ?1 AND sites IS NULL)";
         let values = params![number, ended, shards, sites, contributors, failure, quality];
         let mut first = transaction.execute(update, values).map_err(failed)? == 1;
         if let Some((number, new)) = release {

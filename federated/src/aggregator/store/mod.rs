@@ -2,11 +2,19 @@
 //! journals of shards.
 
 mod folder;
+#[cfg(feature = "cluster")]
+mod objects;
+#[cfg(feature = "cluster")]
+mod segments;
 
 use std::io;
 
 pub use folder::Folder;
 pub(super) use folder::put;
+#[cfg(feature = "cluster")]
+pub use objects::{Bucket, Objects};
+#[cfg(feature = "cluster")]
+pub use segments::Segments;
 
 use super::register::ShardId;
 use crate::round::{Journal, Log};
@@ -37,16 +45,21 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// Where a shard's journal lies.
-#[derive(Debug)]
 pub enum Place {
     /// In a folder.
     Folder(DirStorage),
+    /// In an object store.
+    #[cfg(feature = "cluster")]
+    Objects(segments::At),
 }
 
 /// A shard's journal.
 pub enum ShardJournal {
     /// In a folder.
     Folder(Log<DirStorage>),
+    /// In an object store.
+    #[cfg(feature = "cluster")]
+    Objects(Segments),
 }
 
 impl Journal for ShardJournal {
@@ -55,24 +68,32 @@ impl Journal for ShardJournal {
     fn open(place: Place, each: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<Self> {
         match place {
             Place::Folder(folder) => Log::open(folder, each).map(Self::Folder),
+            #[cfg(feature = "cluster")]
+            Place::Objects(at) => Segments::open(at, each).map(Self::Objects),
         }
     }
 
     fn append(&mut self, record: &[u8]) -> io::Result<()> {
         match self {
             Self::Folder(log) => log.append(record),
+            #[cfg(feature = "cluster")]
+            Self::Objects(segments) => segments.append(record),
         }
     }
 
     fn sync(&mut self) -> io::Result<()> {
         match self {
             Self::Folder(log) => log.sync(),
+            #[cfg(feature = "cluster")]
+            Self::Objects(segments) => segments.sync(),
         }
     }
 
     fn remove(self) -> io::Result<()> {
         match self {
             Self::Folder(log) => log.remove(),
+            #[cfg(feature = "cluster")]
+            Self::Objects(segments) => segments.remove(),
         }
     }
 }
