@@ -71,6 +71,10 @@ impl Serving for Desk {
         self.book.find(round, site)
     }
 
+    fn renew(&self, site: &VerifyingKey) -> io::Result<v1::EnrolReply> {
+        self.book.renew(site)
+    }
+
     fn piece(&self, blake3: &[u8; 32], offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
         self.book.piece(blake3, offset, length)
     }
@@ -445,9 +449,9 @@ fn what_cannot_be_is_refused_in_words() {
     let folder = &enrolled(&aggregator, &["a"])[0];
     let dir = folder.to_str().unwrap();
     // Its lock is what another process finds.
-    let mut first = agent(folder, 1);
     let mut check_ins = aggregator.desk.check_ins.subscribe();
     let now = *check_ins.borrow();
+    let mut first = agent(folder, 1);
     aggregator.runtime.block_on(async { check_ins.wait_for(|count| *count > now).await.map(drop) }).unwrap();
     refused(program(&["agent", "--rehearse", "--dir", dir]), "in use by another process");
     assert!(said(program(&["status", "--dir", dir])).contains("release 0"));

@@ -75,6 +75,8 @@ pub struct Credentials {
 pub struct Link {
     channel: Channel,
     tries: usize,
+    address: String,
+    authority: String,
 }
 
 /// The longest message from the aggregator, bytes: a roster of the largest cohort.
@@ -95,12 +97,20 @@ impl Link {
                 pem("PRIVATE KEY", &pkcs8(&own.key)),
             ));
         }
-        let endpoint = Endpoint::from_shared(address)?
+        let endpoint = Endpoint::from_shared(address.clone())?
             .tls_config(tls)?
             .connect_timeout(Duration::from_secs(10))
             .http2_keep_alive_interval(Duration::from_secs(30))
             .timeout(Duration::from_secs(120));
-        Ok(Self { channel: endpoint.connect_lazy(), tries: 12 })
+        Ok(Self { channel: endpoint.connect_lazy(), tries: 12, address, authority: authority.to_owned() })
+    }
+
+    /// A link to the same aggregator that shows this certificate.
+    ///
+    /// # Errors
+    /// [`ClientError::Connection`].
+    pub fn with(&self, own: &Credentials) -> Result<Self, ClientError> {
+        Ok(Self { tries: self.tries, ..Self::new(self.address.clone(), &self.authority, Some(own))? })
     }
 
     /// The same, where a call is made again at most so many times: 12, in some minutes, if nothing else is said.
@@ -121,9 +131,18 @@ impl Link {
         // A token is good for once: asked twice by the same key, the aggregator answers the same.
         let reply =
             self.again(|| async { EnrolmentClient::new(self.channel.clone()).enrol(request.clone()).await }).await?;
-        let v1::EnrolReply { certificate, enrolment } = reply.into_inner();
+        let v1::EnrolReply { certificate, enrolment, .. } = reply.into_inner();
         let enrolment = enrolment.try_into().map_err(|_| ClientError::Answer("the enrolment is no signature"))?;
         Ok((Credentials { certificate, key: *key }, enrolment))
+    }
+
+    /// A new certificate (DER) for the key that this link shows one for, and how many days it is good for.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`].
+    pub async fn renew(&self) -> Result<(Vec<u8>, u32), ClientError> {
+        let reply = self.again(|| async { self.calls().renew(v1::RenewRequest {}).await }).await?.into_inner();
+        Ok((reply.certificate, reply.days))
     }
 
     /// Asks what there is to do. `release` is the latest that this site has; a site that has none is told of the latest.

@@ -35,6 +35,8 @@ pub enum HelperError {
 struct Answer {
     batch: [u8; 32],
     opened: Vec<[u8; 32]>,
+    /// How many reports were opened in all, these included: a log that has lost some is found out.
+    all: u64,
     packed: Vec<u8>,
 }
 
@@ -82,6 +84,10 @@ impl<S: Storage, J: Storage> DurableHelper<S, J> {
         // The answer is written first: what it opened may not be in the log yet.
         let missing = last.iter().flat_map(|last| &last.opened).any(|hash| !known.contains(hash));
         known.extend(last.iter().flat_map(|last| &last.opened).copied());
+        // Whoever forgets what it has opened opens it twice.
+        if last.as_ref().map_or(0, |last| last.all) != known.len() as u64 {
+            return Err(HelperError::Damaged);
+        }
         let helper = split::Helper::new(secret, authority, minimum, known);
         let mut own = Self { helper, answers, opened, last, failed: false };
         if missing {
@@ -110,7 +116,8 @@ impl<S: Storage, J: Storage> DurableHelper<S, J> {
         let before = self.helper.opened().clone();
         let sum = self.helper.sum(batch)?;
         let opened = self.helper.opened().difference(&before).copied().collect();
-        let answer = Answer { batch: name, opened, packed: sum.packed.clone() };
+        let all = self.helper.opened().len() as u64;
+        let answer = Answer { batch: name, opened, all, packed: sum.packed.clone() };
         let kept = borsh::to_vec(&answer).and_then(|bytes| put(&mut self.answers, ANSWER, &bytes));
         self.last = Some(answer);
         if let Err(error) = kept.and_then(|()| self.log()) {
@@ -174,6 +181,11 @@ mod tests {
             let next = batch(2, 0..3, &again);
             assert!(again.sum(&next).is_ok());
             assert!(matches!(again.sum(&first), Err(HelperError::Refused(Refusal::Opened(0)))));
+            // Its log is lost, and only the last answer says what was opened.
+            let (answers, minimum) = (again.answers, CohortSize::new(2).unwrap());
+            let authority = Authority((&authority()).into());
+            let forgetful = InMemory::open([9; 32], authority, minimum, answers, MemoryStorage::default());
+            assert!(matches!(forgetful, Err(HelperError::Damaged)));
         }
     }
 }

@@ -90,6 +90,11 @@ impl Optimizer {
         Ok(Self { settings, mean: vec![0.0; parameters], squares: vec![first; squares] })
     }
 
+    /// What it works by.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Moves the model by one round's mean update. On an error nothing has moved.
     ///
     /// # Errors

@@ -56,9 +56,10 @@ async fn live(camera: Camera, site: u8, token: String) {
     let reply = EnrolmentClient::new(channel(&camera, None)).enrol(request).await.unwrap().into_inner();
     let mut calls = AggregationClient::new(channel(&camera, Some((&reply.certificate, &key))));
     let told = loop {
-        let told = calls.check_in(then::CheckInRequest { release: 0 }).await.unwrap().into_inner();
-        if told.round.is_some() {
-            break told;
+        match calls.check_in(then::CheckInRequest { release: 0 }).await.map(tonic::Response::into_inner) {
+            Ok(told) if told.round.is_some() => break told,
+            Err(status) if status.code() != tonic::Code::Unavailable => panic!("{status}"),
+            _ => {}
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
@@ -75,7 +76,11 @@ async fn live(camera: Camera, site: u8, token: String) {
         let mut pieces: Vec<then::SayPiece> =
             bytes.chunks(64 << 10).map(|data| then::SayPiece { round: None, data: data.to_vec() }).collect();
         pieces[0].round = Some(round.clone());
-        calls.say(tokio_stream::iter(pieces)).await.unwrap();
+        // Told to come back, it does.
+        while let Err(status) = calls.say(tokio_stream::iter(pieces.clone())).await {
+            assert_eq!(status.code(), tonic::Code::Unavailable, "{status}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let Some(state) = site.take() else { return };
         let message = loop {
             let request = then::HearRequest { round: Some(round.clone()), steps };

@@ -165,8 +165,12 @@ impl Serving for Desk {
         if *user.get_or_insert(site.to_bytes()) != site.to_bytes() {
             return Ok(None);
         }
+        self.renew(site).map(Some)
+    }
+
+    fn renew(&self, site: &VerifyingKey) -> io::Result<v1::EnrolReply> {
         let certificate = self.authority.site(site, 30).map_err(io::Error::other)?;
-        Ok(Some(v1::EnrolReply { certificate, enrolment: enrol(&team(), site).to_vec() }))
+        Ok(v1::EnrolReply { certificate, enrolment: enrol(&team(), site).to_vec(), days: 30 })
     }
 
     fn task(&self) -> io::Result<v1::SignedTask> {
@@ -432,6 +436,11 @@ fn strangers_and_nonsense_are_refused() {
         let (first, _) = nobody.enrol("token-3", &camera(3)).await.unwrap();
         assert!(site.link(Some(&first)).check_in(Some(0)).await.is_ok());
         assert!(nobody.enrol("token-3", &camera(3)).await.is_ok());
+        let (certificate, days) = site.link(Some(&first)).renew().await.unwrap();
+        assert!(days == 30 && certificate != first.certificate);
+        let renewed = Credentials { certificate, key: camera(3) };
+        assert!(site.link(None).with(&renewed).unwrap().check_in(Some(0)).await.is_ok());
+        assert_eq!(refused(nobody.renew().await.map(drop)), Code::Unauthenticated);
         assert_eq!(refused(nobody.enrol("token-3", &camera(4)).await.map(drop)), Code::PermissionDenied);
         assert_eq!(refused(nobody.enrol("guessed", &camera(4)).await.map(drop)), Code::PermissionDenied);
 

@@ -202,7 +202,7 @@ fn config(args: &DemoArgs, parameters: u32, noise: f64, held_out: &Path) -> anyh
     (config.listen, config.dashboard) = (listen, Some(dashboard));
     (config.task.clip_norm, config.task.noise_multiplier) = (CLIP, noise);
     (config.task.minimum, config.task.most, config.task.rounds) = (minimum(args.cameras), args.cameras, args.rounds);
-    (config.patience.gather_s, config.patience.step_s, config.patience.check_in_s) = (120, 120, 1);
+    (config.patience.gather_s, config.patience.step_s, config.patience.check_in_s) = (600, 120, 1);
     let program = [std::env::current_exe()?.as_path(), Path::new("judge"), Path::new("--pictures"), held_out]
         .map(|part| part.to_string_lossy().into_owned());
     config.evaluate = Some(Evaluate { command: program.to_vec(), within_s: 120, at_least: None });

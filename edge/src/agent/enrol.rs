@@ -71,6 +71,21 @@ pub async fn enrol(folder: &Path, with: Enrolment<'_>) -> Result<[u8; 32], Agent
     Ok(VerifyingKey::from(&key).to_bytes())
 }
 
+/// Has an enrolled camera certified anew, by another token, where its certificate has ended: same key, same ledger.
+///
+/// # Errors
+/// An [`AgentError`]; the same may be tried again.
+pub async fn certify(folder: &Path, token: &str) -> Result<(), AgentError> {
+    let mut state = State::enrolled(folder)?;
+    let camera = state.text(state::CAMERA)?;
+    let camera: Camera = toml::from_str(&camera).map_err(|_| StateError::Damaged(state.path(state::CAMERA)))?;
+    let key = SigningKey::from(*Zeroizing::new(state.hex(state::KEY)?));
+    let stranger = Link::new(camera.aggregator.clone(), &camera.authority, None)?;
+    let (own, enrolment) = stranger.enrol(token, &key).await?;
+    state.put(state::CERTIFICATE, &own.certificate)?;
+    Ok(state.put(state::ENROLMENT, &enrolment)?)
+}
+
 /// Says which model is in use, from now on.
 pub(super) fn put_active(state: &mut State, active: &Active) -> Result<(), StateError> {
     let text = toml::to_string(active).map_err(|_| StateError::Damaged(state.path(state::ACTIVE)))?;

@@ -33,6 +33,8 @@ pub struct Refused {
 pub struct Journal {
     /// When the aggregator last answered, in seconds since the epoch.
     pub last_check_in: Option<u64>,
+    /// When the certificate is to be renewed, in seconds since the epoch.
+    pub renew_at: Option<u64>,
     /// The latest refusals, first to last.
     pub refusals: Vec<Refused>,
 }

@@ -40,7 +40,7 @@ use volet_federated::storage::DirStorage;
 use volet_federated::task::TaskError;
 use volet_proto::v1;
 
-pub use enrol::{Enrolment, enrol, set_policy};
+pub use enrol::{Enrolment, certify, enrol, set_policy};
 pub use follow::{Follower, LoadActiveError, load_active};
 pub use journal::{Journal, Kind, Refused};
 pub use pictures::{Part, PictureJudge, PictureLearner, Runs};
@@ -95,6 +95,7 @@ impl AgentError {
         match self {
             Self::Client(ClientError::Disk(_)) => false,
             Self::Client(error) => !matches!(error, ClientError::Connection(_)),
+            Self::Talent(TalentError::Lost) => false,
             Self::Talent(_) => true,
             _ => false,
         }
@@ -254,6 +255,7 @@ impl Agent {
         let told = self.link.check_in(Some(self.lineage.latest().number)).await?;
         self.journal.last_check_in = Some(now());
         self.write_journal()?;
+        self.renew().await?;
         self.follow(told.release).await?;
         if more
             && let (Some(task), Some(terms)) = (told.task, told.round)
@@ -262,6 +264,27 @@ impl Agent {
             return self.go_on(begun, false).await;
         }
         Ok(Step::Idle(Duration::from_millis(told.again_after_ms.into()).clamp(SHORTEST, LONGEST)))
+    }
+
+    /// Has the certificate renewed when a third of its time is over; an aggregator that cannot is asked again another day.
+    async fn renew(&mut self) -> Result<(), AgentError> {
+        if self.journal.renew_at.is_some_and(|at| now() < at) {
+            return Ok(());
+        }
+        let days = match self.link.renew().await {
+            Ok((certificate, days)) => {
+                self.state.put(state::CERTIFICATE, &certificate)?;
+                let key = SigningKey::from(*zeroize::Zeroizing::new(self.state.hex(state::KEY)?));
+                self.link = self.link.with(&Credentials { certificate, key })?;
+                u64::from(days) / 3
+            }
+            Err(error) => {
+                (self.tell)(&Event::Fails(format!("the certificate is not renewed yet: {error}")));
+                1
+            }
+        };
+        self.journal.renew_at = Some(now() + days.max(1) * 86_400);
+        self.write_journal()
     }
 
     /// Refuses something, and remembers it.
@@ -299,14 +322,12 @@ async fn off<T: Send + 'static, R: Send + 'static>(
     talent: &mut Option<T>,
     work: impl FnOnce(&mut T) -> Result<R, TalentError> + Send + 'static,
 ) -> Result<R, TalentError> {
-    let Some(mut own) = talent.take() else {
-        return Err(TalentError::Failed("it ended unexpectedly; start the agent again".to_owned()));
-    };
+    let Some(mut own) = talent.take() else { return Err(TalentError::Lost) };
     let done = tokio::task::spawn_blocking(move || {
         let done = work(&mut own);
         (own, done)
     });
-    let (own, done) = done.await.map_err(|error| TalentError::Failed(error.to_string()))?;
+    let (own, done) = done.await.map_err(|_| TalentError::Lost)?;
     *talent = Some(own);
     done
 }

@@ -285,7 +285,8 @@ fn goes_on(error: &AgentError) -> bool {
         AgentError::Client(error) => error.passes(),
         AgentError::Budget(error) => !matches!(error, BudgetError::Refused(_) | BudgetError::Exhausted(_)),
         AgentError::Participation(error) => matches!(error, ParticipationError::Io(_) | ParticipationError::Failed),
-        AgentError::Talent(_) => true,
+        // Whatever needs an update has sealed none, and nothing of it has left.
+        AgentError::Talent(_) => false,
         _ => false,
     }
 }

@@ -12,6 +12,8 @@ pub enum TalentError {
     Unfit(String),
     #[error("learning or judging failed: {0}")]
     Failed(String),
+    #[error("learning or judging ended unexpectedly; start the agent again")]
+    Lost,
 }
 
 /// Learns from what the camera saw.

@@ -11,7 +11,7 @@ use volet_federated::signing::VerifyingKey;
 
 use crate::agent::{
     Agent, Enrolment, Event, Judge, Learner, Part, PictureJudge, PictureLearner, PolicyFile, Runs, Status, TalentError,
-    Talents, enrol, load_active, make_owner, read_owner, set_policy, status,
+    Talents, certify, enrol, load_active, make_owner, read_owner, set_policy, status,
 };
 use crate::models::{Manifest, builtin};
 
@@ -25,6 +25,15 @@ pub(super) enum Command {
     },
     /// Enrol this camera with an aggregator, once.
     Enrol(EnrolArgs),
+    /// Have this camera certified anew where its certificate has ended; its key and its ledger stay.
+    Certify {
+        /// The camera's state folder.
+        #[arg(long, value_name = "STATE")]
+        dir: PathBuf,
+        /// A token of the aggregator's.
+        #[arg(long)]
+        token: String,
+    },
     /// Put another policy of the owner's in place, while the agent does not run.
     Policy {
         /// The camera's state folder.
@@ -105,6 +114,10 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
             eprintln!("{} is made. Keep it off the cameras, and a copy of it.", out.display());
         }
         Command::Enrol(args) => enrol_camera(args)?,
+        Command::Certify { dir, token } => {
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(certify(dir, token))?;
+            println!("certified");
+        }
         Command::Policy { dir, owner_key, policy } => {
             let policy = read_policy(policy)?;
             let version = set_policy(dir, &policy, &read_owner(owner_key)?)?;

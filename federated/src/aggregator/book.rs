@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use prost::Message;
 use volet_proto::v1;
 
-use super::config::Checked;
+use super::config::{Checked, Storage};
 use super::coordinator::{Finish, Rounds, wall};
 use super::evaluate::evaluate;
 use super::pki::CertificateAuthority;
@@ -202,6 +202,12 @@ impl Book {
         Lineage::of(&signed, (&self.inner.keys.team).into()).map_err(io::Error::other)
     }
 
+    /// Whether a round's time to gather sites is not over. Where it was opened by a clock that was ahead, it is.
+    fn gathers(&self, present: &Opened, now: Time) -> bool {
+        let most = self.inner.checked.config.patience.gather_s.saturating_mul(1000);
+        now < present.gather_until && present.gather_until <= now.after(most)
+    }
+
     fn terms_of(&self, round: u64) -> io::Result<Terms> {
         self.inner.checked.terms(self.inner.task, round).map_err(io::Error::other)
     }
@@ -240,7 +246,9 @@ impl Book {
             }
             match self.learn(present.number, &sums)? {
                 Ok((number, released, learned)) => {
-                    ended.quality = checked.config.evaluate.as_ref().and_then(|how| evaluate(how, &learned));
+                    if let Some(how) = &checked.config.evaluate {
+                        ended.quality = evaluate(how, &learned)?;
+                    }
                     let least = checked.config.evaluate.as_ref().and_then(|how| how.at_least);
                     match (least, ended.quality) {
                         (Some(least), quality) if quality.is_none_or(|quality| quality < least) => {
@@ -296,9 +304,12 @@ impl Book {
             let bytes = store.get(&file_name(&latest.model))?;
             read_learned(&bytes.ok_or_else(|| io::Error::other("the latest release's file is lost"))?, parameters)?
         };
-        let mut optimizer = match store.get(&memory_name(&latest.model))? {
-            Some(memory) if latest.rounds > 0 => borsh::from_slice(&memory)?,
-            _ => Optimizer::new(checked.settings, parameters).map_err(io::Error::other)?,
+        let memory = store.get(&memory_name(&latest.model))?.filter(|_| latest.rounds > 0);
+        let memory: Option<Optimizer> = memory.map(|memory| borsh::from_slice(&memory)).transpose()?;
+        // What was remembered under other settings says little under these.
+        let mut optimizer = match memory.filter(|memory| *memory.settings() == checked.settings) {
+            Some(memory) => memory,
+            None => Optimizer::new(checked.settings, parameters).map_err(io::Error::other)?,
         };
         if let Err(error) = optimizer.step(&mut learned, &update) {
             return Ok(Err(error.to_string()));
@@ -326,7 +337,9 @@ impl Rounds for Book {
     }
 
     fn plan(&mut self, shard: ShardId, present: &Opened, now: Time) -> io::Result<Plan> {
-        let gather = present.gather_until.0.saturating_sub(now.0);
+        // No longer than that, should the clock have been wrong when the round was opened.
+        let most = self.inner.checked.config.patience.gather_s.saturating_mul(1000);
+        let gather = present.gather_until.0.saturating_sub(now.0).min(most);
         let authority = Authority((&self.inner.keys.enrolment).into());
         let plan = self.inner.checked.plan(self.inner.task, shard, authority, gather);
         plan.map_err(io::Error::other)
@@ -335,7 +348,7 @@ impl Rounds for Book {
     fn begin(&mut self, present: &Opened, now: Time) -> io::Result<Option<ShardId>> {
         let shards = self.inner.checked.config.task.shards;
         // The first one waits for sites however long that takes.
-        let most = if now < present.gather_until { shards } else { 1 };
+        let most = if self.gathers(present, now) { shards } else { 1 };
         self.register().begin(present.number, most, &self.inner.replica)
     }
 
@@ -366,9 +379,13 @@ impl Rounds for Book {
         self.register().end_shard(shard, &ShardEnd { sites, contributors })
     }
 
+    fn alone(&self) -> bool {
+        self.inner.checked.config.storage == Storage::Folder
+    }
+
     fn finish(&mut self, present: &Opened, now: Time) -> io::Result<Option<Finish>> {
         let shards = self.register().shards(present.number)?;
-        let all = shards.len() >= self.inner.checked.config.task.shards as usize || now >= present.gather_until;
+        let all = shards.len() >= self.inner.checked.config.task.shards as usize || !self.gathers(present, now);
         if shards.is_empty() || !all || shards.iter().any(|shard| shard.end.is_none()) {
             return Ok(None);
         }
@@ -390,10 +407,7 @@ impl Serving for Book {
         if !self.register().redeem(&token_hash(token), &site.to_bytes(), wall())? {
             return Ok(None);
         }
-        let keys = &self.inner.keys;
-        let certificate = keys.authority.site(site, self.inner.checked.config.certificate_days);
-        let enrolment = enrol(&keys.enrolment, site).to_vec();
-        Ok(Some(v1::EnrolReply { certificate: certificate.map_err(io::Error::other)?, enrolment }))
+        self.renew(site).map(Some)
     }
 
     fn task(&self) -> io::Result<v1::SignedTask> {
@@ -415,7 +429,7 @@ impl Serving for Book {
     fn gathering(&self) -> io::Result<Option<Terms>> {
         let Some(present) = self.register().present()? else { return Ok(None) };
         let shards = self.register().shards(present.number)?;
-        let more = shards.len() < self.inner.checked.config.task.shards as usize && wall() < present.gather_until;
+        let more = shards.len() < self.inner.checked.config.task.shards as usize && self.gathers(&present, wall());
         let gathers = more || shards.is_empty() || shards.iter().any(|shard| shard.gathers);
         if gathers { self.terms_of(present.number).map(Some) } else { Ok(None) }
     }
@@ -424,8 +438,19 @@ impl Serving for Book {
         self.register().find(round, site)
     }
 
-    fn asked(&self, site: &[u8; 32], terms: &Terms) -> bool {
-        self.inner.checked.asks(site, terms)
+    fn offered(&self, site: &[u8; 32]) -> io::Result<Option<Terms>> {
+        if self.inner.checked.helps(site) {
+            // Also one that gathers no more: the helper may have been away.
+            let present = self.register().present()?;
+            return present.map(|present| self.terms_of(present.number)).transpose();
+        }
+        Ok(self.gathering()?.filter(|terms| self.inner.checked.asks(site, terms)))
+    }
+
+    fn renew(&self, site: &VerifyingKey) -> io::Result<v1::EnrolReply> {
+        let (keys, days) = (&self.inner.keys, self.inner.checked.config.certificate_days);
+        let certificate = keys.authority.site(site, days).map_err(io::Error::other)?;
+        Ok(v1::EnrolReply { certificate, enrolment: enrol(&keys.enrolment, site).to_vec(), days })
     }
 
     fn piece(&self, blake3: &[u8; 32], offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {

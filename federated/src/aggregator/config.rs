@@ -502,6 +502,11 @@ impl Checked {
         u64::from(u16::from_le_bytes([*low, *high])) * 1000 < u64::from(self.config.task.asked_per_mille) << 16
     }
 
+    /// Whether this is the helper of buffered rounds.
+    pub(super) fn helps(&self, site: &[u8; 32]) -> bool {
+        matches!(self.kind, Kind::Split(keys) if keys.identity == *site)
+    }
+
     /// The longest message of any shard, bytes.
     #[cfg_attr(not(feature = "cluster"), allow(dead_code))] // what one replica knows of the others
     pub(super) fn longest(&self) -> usize {

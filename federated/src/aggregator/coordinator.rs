@@ -61,6 +61,11 @@ pub trait Rounds: Send + 'static {
     /// the shard's journal was removed.
     fn ended(&mut self, shard: ShardId, plan: &Plan, sites: u32, outcome: &Outcome) -> io::Result<()>;
 
+    /// Whether no other replica can drive the same shards.
+    fn alone(&self) -> bool {
+        true
+    }
+
     /// What finishes the round, once all of its shards have ended and no other may begin.
     fn finish(&mut self, present: &Opened, now: Time) -> io::Result<Option<Finish>>;
 
@@ -271,17 +276,16 @@ impl<R: Rounds> Thread<R> {
                     return;
                 }
                 tracing::error!(%error, "the coordinator tries again");
-                self.look = Instant::now() + Self::LOOK;
             }
             self.tell();
             self.answer();
             match self.inbox.recv_timeout(Self::PAUSE) {
-                // Whoever spoke while the disk was slow is heard before a step ends.
+                // Whoever spoke while the disk was slow is heard before a step ends; and steps end, however many speak.
                 Ok(first) => {
-                    let mut next = Some(first);
+                    let (mut next, until) = (Some(first), Instant::now() + Self::PAUSE);
                     while let Some(first) = next {
                         self.serve(first);
-                        next = self.inbox.try_recv().ok();
+                        next = if Instant::now() < until { self.inbox.try_recv().ok() } else { None };
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -296,14 +300,19 @@ impl<R: Rounds> Thread<R> {
             if self.finishing.as_ref().is_some_and(JoinHandle::is_finished)
                 && let Some(finished) = self.finishing.take()
             {
+                self.look = Instant::now() + Self::LOOK;
                 finished.join().map_err(|_| io::Error::other("the round's end panicked"))??;
                 self.look = Instant::now();
             }
             if Instant::now() >= self.look {
                 self.look = Instant::now() + Self::LOOK;
-                self.look()?;
+                let looked = self.look();
+                if looked.is_err() {
+                    self.tick();
+                }
+                looked?;
             }
-            if !self.tick()? {
+            if !self.tick() {
                 return Ok(());
             }
         }
@@ -346,7 +355,9 @@ impl<R: Rounds> Thread<R> {
         let same = |old: &Plan| (old.terms, old.kind, old.most) == (plan.terms, plan.kind, plan.most);
         let round = match Round::resume(self.rounds.place(shard)?, now)? {
             // The team has decided otherwise before anyone came.
-            Some(round) if round.sites() == 0 && round.steps() == 0 && !same(round.plan()) => {
+            Some(round)
+                if self.rounds.alone() && round.sites() + round.steps() as usize == 0 && !same(round.plan()) =>
+            {
                 round.remove()?;
                 Round::begin(self.rounds.place(shard)?, plan, now)?
             }
@@ -361,7 +372,7 @@ impl<R: Rounds> Thread<R> {
     }
 
     /// Ends steps and shards whose time has come; whether there is more to do at once.
-    fn tick(&mut self) -> Result<bool, RoundError> {
+    fn tick(&mut self) -> bool {
         let now = self.clock.now();
         let (mut over, mut broken, mut moved) = (Vec::new(), Vec::new(), false);
         for (&id, driven) in &mut self.shards {
@@ -378,15 +389,20 @@ impl<R: Rounds> Thread<R> {
                     metrics::counter!("volet_dropouts_total", "step" => *step).increment(silent as u64);
                 }
             }
+            // What fails here is tried again, and the other shards go on.
             if driven.round.steps() > 0 && !driven.told {
-                self.rounds.gathered(id)?;
-                // Another shard may begin.
-                (driven.told, self.look) = (true, Instant::now());
+                match self.rounds.gathered(id) {
+                    // Another shard may begin.
+                    Ok(()) => (driven.told, self.look) = (true, Instant::now()),
+                    Err(error) => tracing::error!(%error, "the register does not answer"),
+                }
             }
             if let Some(outcome) = driven.round.outcome() {
                 let sites = u32::try_from(driven.round.sites()).unwrap_or(u32::MAX);
-                self.rounds.ended(id, driven.round.plan(), sites, outcome)?;
-                over.push(id);
+                match self.rounds.ended(id, driven.round.plan(), sites, outcome) {
+                    Ok(()) => over.push(id),
+                    Err(error) => tracing::error!(%error, "a shard's sum cannot be kept yet"),
+                }
             }
         }
         self.shards.retain(|id, _| !broken.contains(id));
@@ -397,12 +413,14 @@ impl<R: Rounds> Thread<R> {
         }
         moved = !over.is_empty();
         for id in over {
-            if let Some(driven) = self.shards.remove(&id) {
-                driven.round.remove()?;
+            let removed = self.shards.remove(&id).map(|driven| driven.round.remove());
+            if let Some(Err(error)) = removed {
+                // The round's end removes what is left.
+                tracing::warn!(%error, "a shard's journal cannot be removed yet");
             }
             self.look = Instant::now();
         }
-        Ok(moved)
+        moved
     }
 
     /// Answers the first call and all that have come meanwhile: one sync for all of them.
@@ -412,21 +430,23 @@ impl<R: Rounds> Thread<R> {
         for command in std::iter::once(first).chain(more) {
             match command {
                 Command::Say { from, round, message, reply } => match self.take(from, round, message) {
-                    Ok(shard) => {
-                        touched.insert(shard);
+                    Ok((shard, receipt)) => {
+                        let unjoined = |driven: &Driven<_>| !driven.unjoined.is_empty();
+                        if receipt == Receipt::Taken || self.shards.get(&shard).is_some_and(unjoined) {
+                            touched.insert(shard);
+                        }
                         said.push((shard, reply));
                     }
                     Err(busy) => drop(reply.send(Err(busy))),
                 },
-                Command::Hear(listener) => drop(self.listeners.insert(listener.from, listener)),
+                Command::Hear(listener) => self.listen(listener),
             }
         }
-        let durable: BTreeSet<ShardId> = touched.into_iter().filter(|&shard| self.commit(shard)).collect();
+        let failed: BTreeSet<ShardId> = touched.into_iter().filter(|&shard| !self.commit(shard)).collect();
         for (shard, reply) in said {
             // Who has gone asks again.
-            let _ = reply.send(if durable.contains(&shard) { Ok(()) } else { Err(Busy::Later) });
+            let _ = reply.send(if failed.contains(&shard) { Err(Busy::Later) } else { Ok(()) });
         }
-        self.answer();
     }
 
     fn commit(&mut self, shard: ShardId) -> bool {
@@ -476,7 +496,7 @@ impl<R: Rounds> Thread<R> {
         });
     }
 
-    fn take(&mut self, from: [u8; 32], id: RoundId, message: v1::SiteMessage) -> Result<ShardId, Busy> {
+    fn take(&mut self, from: [u8; 32], id: RoundId, message: v1::SiteMessage) -> Result<(ShardId, Receipt), Busy> {
         self.goes_on(id)?;
         let shard = self.shard_of(&from).or_else(|| self.gathering(&message)).ok_or(Busy::Elsewhere)?;
         let driven = self.shards.get_mut(&shard).ok_or(Busy::Later)?;
@@ -485,7 +505,7 @@ impl<R: Rounds> Thread<R> {
                 if receipt == Receipt::Taken && driven.round.steps() == 0 {
                     driven.unjoined.insert(from);
                 }
-                Ok(shard)
+                Ok((shard, receipt))
             }
             // Full, with the next one to begin in a moment.
             Ok(Err(Rejected::Full)) => Err(Busy::Later),
@@ -521,23 +541,29 @@ impl<R: Rounds> Thread<R> {
 
     /// Answers those whose shard has moved on, and forgets those who have gone.
     fn answer(&mut self) {
-        for (from, listener) in std::mem::take(&mut self.listeners) {
-            if listener.reply.is_closed() {
-                continue;
-            }
-            let heard = match self.goes_on(listener.round) {
-                // Nobody knows yet.
-                Err(Busy::Later) => None,
-                Err(busy) => Some(Err(busy)),
-                Ok(()) => match self.shard_of(&listener.from).and_then(|shard| self.shards.get_mut(&shard)) {
-                    None => Some(Err(Busy::Elsewhere)),
-                    Some(driven) => driven.heard(&listener).map(Ok),
-                },
-            };
-            match heard {
-                Some(heard) => drop(listener.reply.send(heard)),
-                None => drop(self.listeners.insert(from, listener)),
-            }
+        for (_, listener) in std::mem::take(&mut self.listeners) {
+            self.listen(listener);
+        }
+    }
+
+    /// Answers one, or lets it wait.
+    fn listen(&mut self, listener: Listener) {
+        if listener.reply.is_closed() {
+            return;
+        }
+        let heard = match self.goes_on(listener.round) {
+            // Nobody knows yet.
+            Err(Busy::Later) => None,
+            Err(_) => Some(Ok(Heard { steps: listener.steps, message: None, over: true })),
+            Ok(()) => match self.shard_of(&listener.from).and_then(|shard| self.shards.get_mut(&shard)) {
+                None => Some(Err(Busy::Elsewhere)),
+                Some(driven) => driven.heard(&listener).map(Ok),
+            },
+        };
+        match heard {
+            Some(heard) => drop(listener.reply.send(heard)),
+            // Who asks again asks instead.
+            None => drop(self.listeners.insert(listener.from, listener)),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use governor::{DefaultKeyedRateLimiter, Quota};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota};
 use prost::Message;
 use tokio::time::timeout;
 use tokio_stream::Stream;
@@ -42,6 +42,8 @@ pub struct Limits {
     pub connections: usize,
     /// So many calls per second of one site, ten times as many at once.
     pub calls: NonZeroU32,
+    /// So many enrolments per second of all strangers together, ten times as many at once.
+    pub enrolments: NonZeroU32,
     /// How long a sender may take for one piece, and a receiver to take one.
     pub piece: Duration,
     /// How long a sender may take for a message.
@@ -59,6 +61,7 @@ impl Default for Limits {
             at_once: 32,
             connections: 8192,
             calls: NonZeroU32::new(20).unwrap_or(NonZeroU32::MIN),
+            enrolments: NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN),
             piece: seconds(20),
             message: seconds(240),
             hear: seconds(25),
@@ -91,10 +94,13 @@ pub trait Serving: Send + Sync + 'static {
     /// Up to `length` bytes of a released file from `offset` on; `None` if there is no such file.
     fn piece(&self, blake3: &[u8; 32], offset: u64, length: usize) -> io::Result<Option<Vec<u8>>>;
 
-    /// Whether this site is asked to take part in this round.
-    fn asked(&self, _site: &[u8; 32], _terms: &Terms) -> bool {
-        true
+    /// The terms of the round that this site is asked to take part in.
+    fn offered(&self, _site: &[u8; 32]) -> io::Result<Option<Terms>> {
+        self.gathering()
     }
+
+    /// A new certificate for an enrolled site.
+    fn renew(&self, site: &VerifyingKey) -> io::Result<v1::EnrolReply>;
 }
 
 /// The calls of an aggregator.
@@ -107,6 +113,7 @@ pub struct Service<S> {
     fetching: Turns,
     begun: Beginnings,
     rates: Arc<DefaultKeyedRateLimiter<[u8; 32]>>,
+    strangers: Arc<DefaultDirectRateLimiter>,
 }
 
 impl<S> Clone for Service<S> {
@@ -120,6 +127,7 @@ impl<S> Clone for Service<S> {
             fetching: self.fetching.clone(),
             begun: self.begun.clone(),
             rates: self.rates.clone(),
+            strangers: self.strangers.clone(),
         }
     }
 }
@@ -127,6 +135,8 @@ impl<S> Clone for Service<S> {
 /// Bytes of a piece.
 pub(super) const PIECE: usize = 64 << 10;
 const WINDOW: u32 = 64 << 10;
+/// Bytes per second of a sender that others wait for.
+const SLOWEST: usize = 1 << 10;
 
 impl<S: Serving> Service<S> {
     /// The calls to this coordinator, with the others' that `peers` are.
@@ -135,7 +145,10 @@ impl<S: Serving> Service<S> {
         let burst = limits.calls.saturating_mul(NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN));
         let rates = Arc::new(DefaultKeyedRateLimiter::keyed(Quota::per_second(limits.calls).allow_burst(burst)));
         let begun = Beginnings::new(limits.at_once, limits.message);
-        Self { coordinator, serving, peers, limits, saying: turns(), fetching: turns(), begun, rates }
+        let ten = NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN);
+        let strangers = Quota::per_second(limits.enrolments).allow_burst(limits.enrolments.saturating_mul(ten));
+        let strangers = Arc::new(DefaultDirectRateLimiter::direct(strangers));
+        Self { coordinator, serving, peers, limits, saying: turns(), fetching: turns(), begun, rates, strangers }
     }
 
     /// Answers calls over TLS until `stop`, or until the coordinator has ended; sites show certificates of the authority whose
@@ -252,8 +265,12 @@ impl<S: Serving> Service<S> {
                 return Err(Status::invalid_argument("the first piece goes on with a message, and does not say which"));
             }
         };
-        let mut data = first.data;
+        let (mut data, start) = (first.data, Instant::now());
         loop {
+            // Who sends next to nothing keeps others waiting.
+            if start.elapsed() > self.limits.piece && bytes.len() < SLOWEST * start.elapsed().as_secs() as usize {
+                return Err(Status::deadline_exceeded("the message comes too slowly"));
+            }
             if data.is_empty() || bytes.len() + data.len() > longest {
                 return Err(Status::out_of_range(
                     "the message is longer than any may be now, or comes in empty pieces",
@@ -343,6 +360,9 @@ type Pieces<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 #[tonic::async_trait]
 impl<S: Serving> Enrolment for Service<S> {
     async fn enrol(&self, request: Request<v1::EnrolRequest>) -> Result<Response<v1::EnrolReply>, Status> {
+        if self.strangers.check().is_err() {
+            return Err(self.refuse(Busy::Later));
+        }
         let v1::EnrolRequest { token, key, signature } = request.into_inner();
         let key = <[u8; 32]>::try_from(key).ok().and_then(|key| VerifyingKey::from_bytes(&key));
         let key = key.filter(|key| asks_to_be_enrolled(key, &token, &signature));
@@ -366,7 +386,7 @@ impl<S: Serving> Aggregation for Service<S> {
         let (have, serving) = (request.into_inner().release, self.serving.clone());
         let again_after_ms = u32::try_from(self.limits.again.as_millis()).unwrap_or(u32::MAX);
         let reply = blocking(move || {
-            let terms = serving.gathering()?.filter(|terms| serving.asked(&site, terms));
+            let terms = serving.offered(&site)?;
             let (number, release) = serving.release()?;
             Ok(v1::CheckInReply {
                 task: Some(serving.task()?),
@@ -382,7 +402,9 @@ impl<S: Serving> Aggregation for Service<S> {
         let _time = Timed::new("say");
         let asker = self.site(&request).await?;
         let site = asker.site.to_bytes();
-        let _turn = self.saying.take(site).await.ok_or_else(|| self.refuse(Busy::Later))?;
+        // Not until the caller gives up: it would begin again at the end of the queue.
+        let turn = timeout(self.limits.hear, self.saying.take(site)).await.ok().flatten();
+        let _turn = turn.ok_or_else(|| self.refuse(Busy::Later))?;
         let assembled = timeout(self.limits.message, self.assemble(asker, request.into_inner())).await;
         let (round, bytes) = assembled.map_err(|_| Status::deadline_exceeded("the message took too long"))??;
         metrics::counter!("volet_message_bytes_total").increment(bytes.len() as u64);
@@ -405,6 +427,11 @@ impl<S: Serving> Aggregation for Service<S> {
         let outcome = if said.is_ok() { "taken" } else { "refused" };
         metrics::counter!("volet_messages_total", "kind" => kind, "outcome" => outcome).increment(1);
         said.map(|()| Response::new(v1::SayReply {})).map_err(|busy| self.refuse(busy))
+    }
+
+    async fn renew(&self, request: Request<v1::RenewRequest>) -> Result<Response<v1::EnrolReply>, Status> {
+        let (site, serving) = (self.site(&request).await?.site, self.serving.clone());
+        Ok(Response::new(blocking(move || serving.renew(&site)).await?))
     }
 
     async fn held(&self, request: Request<v1::HeldRequest>) -> Result<Response<v1::HeldReply>, Status> {

@@ -1,7 +1,7 @@
 //! The page, its state and the metrics: plain HTTP, read only, for this machine's own eyes unless the team says otherwise.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -11,7 +11,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::book::Book;
 use super::coordinator::Live;
@@ -42,6 +42,7 @@ pub struct Web {
     book: Book,
     live: watch::Receiver<Live>,
     metrics: PrometheusHandle,
+    /// One reads, and the others wait for what it finds.
     last: Arc<Mutex<Option<(Instant, State)>>>,
 }
 
@@ -75,27 +76,21 @@ impl Web {
         }
     }
 
-    fn state(&self) -> io::Result<State> {
-        // One reads, and the others wait for what it finds.
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+    async fn look(&self) -> Result<State, Response> {
+        let mut last = self.last.lock().await;
         if let Some((_, state)) = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
             return Ok(state.clone());
         }
-        let state = State::of(&self.book, &self.live.borrow().clone())?;
-        *last = Some((Instant::now(), state.clone()));
-        Ok(state)
-    }
-
-    async fn look(&self) -> Result<State, Response> {
-        let web = self.clone();
-        let failed = || (StatusCode::SERVICE_UNAVAILABLE, "the register does not answer").into_response();
-        match tokio::task::spawn_blocking(move || web.state()).await {
-            Ok(Ok(state)) => Ok(state),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the register does not answer");
-                Err(failed())
+        let (book, live) = (self.book.clone(), self.live.borrow().clone());
+        match tokio::task::spawn_blocking(move || State::of(&book, &live)).await {
+            Ok(Ok(state)) => {
+                *last = Some((Instant::now(), state.clone()));
+                Ok(state)
             }
-            Err(_) => Err(failed()),
+            failed => {
+                tracing::warn!(?failed, "the register does not answer");
+                Err((StatusCode::SERVICE_UNAVAILABLE, "the register does not answer").into_response())
+            }
         }
     }
 }

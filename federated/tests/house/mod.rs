@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use volet_federated::aggregator::Camera;
 
@@ -47,7 +48,7 @@ impl House {
         std::fs::write(&model, b"some model").unwrap();
         let parameters = parameters.to_string();
         said(program(&folder, &["init", "--model", model.to_str().unwrap(), "--parameters", &parameters]));
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let listen = ("127.0.0.1:7443", &*format!("127.0.0.1:{port}"));
         let dashboard = ("127.0.0.1:7444", "127.0.0.1:0");
         let changes: Vec<_> = [listen, dashboard].into_iter().chain(changes.iter().copied()).collect();
@@ -112,6 +113,19 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A port that no outgoing connection is given while the server that had it is down.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = 12_000 + (std::process::id() % 15_000) as u16;
+    loop {
+        // Each one once: tests of one process look at the same time.
+        let port = start + NEXT.fetch_add(1, Ordering::Relaxed) % 4000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 

@@ -98,10 +98,9 @@ async fn answer(kept: Kept, mut helper: Helper) -> anyhow::Result<()> {
             }
             Err(error) => return Err(error.into()),
         };
-        let gathers = told.round.and_then(|terms| Terms::try_from(terms).ok()).map(|terms| terms.round());
-        // One that had gathered before this program was started follows the last one.
-        let next = after.and_then(|last| RoundId::new(last.task(), last.number() + 1).ok());
-        let Some(round) = gathers.filter(|round| Some(*round) != after).or(next) else {
+        // The helper is told of the round that goes on, whether or not it gathers reports.
+        let present = told.round.and_then(|terms| Terms::try_from(terms).ok()).map(|terms| terms.round());
+        let Some(round) = present.filter(|round| Some(*round) != after) else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };

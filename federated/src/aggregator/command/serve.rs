@@ -36,7 +36,7 @@ async fn run(dir: &Path, until_stdin_ends: bool) -> anyhow::Result<()> {
     }
     let coordinator = Coordinator::start(book.clone())?;
     let again = Duration::from_secs(config.patience.check_in_s);
-    let limits = Limits { again, ..Limits::default() };
+    let limits = Limits { again, connections: connections(), ..Limits::default() };
     let service = Service::new(coordinator.clone(), Arc::new(book.clone()), peers, limits);
     let web = async {
         match dashboard {
@@ -59,6 +59,13 @@ async fn run(dir: &Path, until_stdin_ends: bool) -> anyhow::Result<()> {
     // Other replicas need not wait for this one's leases to run out.
     book.register().release(book.replica())?;
     served
+}
+
+/// As many connections as this process may have open files, and some for files.
+fn connections() -> usize {
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+    let files = usize::try_from(files).unwrap_or(usize::MAX);
+    Limits::default().connections.min(files / 4 * 3)
 }
 
 /// Until the program is told to stop. Without a signal handler it runs until it is killed, which it survives.
