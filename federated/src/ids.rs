@@ -23,23 +23,18 @@ pub enum IdError {
     Cohort(u32),
 }
 
-/// A site: one household, be it one camera or a hub that sums its cameras. It is the BLAKE3 hash of the
-/// certificate (DER) that the site was enrolled with, written as 64 hexadecimal digits.
+/// A site: one household, be it one camera or a hub that sums its cameras. It is the Ed25519 key that its certificates are
+/// for, written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SiteId([u8; 32]);
 
 impl SiteId {
-    /// The site that a certificate belongs to. The certificate's own validity is not looked at.
-    pub fn of_certificate(der: &[u8]) -> Self {
-        Self(*blake3::hash(der).as_bytes())
+    /// A site from its key.
+    pub const fn from_bytes(key: [u8; 32]) -> Self {
+        Self(key)
     }
 
-    /// A site from its fingerprint.
-    pub const fn from_bytes(fingerprint: [u8; 32]) -> Self {
-        Self(fingerprint)
-    }
-
-    /// The fingerprint.
+    /// The key.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -63,7 +58,7 @@ impl FromStr for SiteId {
     fn from_str(s: &str) -> Result<Self, IdError> {
         let hash = blake3::Hash::from_hex(s);
         hash.map(|h| Self(*h.as_bytes())).map_err(|_| IdError::NotHex {
-            what: "a site's fingerprint",
+            what: "a site's key",
             digits: 64,
             given: s.to_owned(),
         })
@@ -218,13 +213,6 @@ mod tests {
             prop_assert!(text.len() == 64 || text.parse::<SiteId>().is_err());
             prop_assert!(text.len() == 32 || text.parse::<TaskId>().is_err());
         }
-    }
-
-    #[test]
-    fn a_site_is_its_certificates_hash() {
-        // BLAKE3 of no bytes, from the reference implementation's test vectors.
-        let expected = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
-        assert_eq!(SiteId::of_certificate(b"").to_string(), expected);
     }
 
     #[test]

@@ -554,7 +554,8 @@ impl<R: Rounds> Thread<R> {
         let heard = match self.goes_on(listener.round) {
             // Nobody knows yet.
             Err(Busy::Later) => None,
-            Err(_) => Some(Ok(Heard { steps: listener.steps, message: None, over: true })),
+            // Another replica may know of it.
+            Err(busy) => Some(Err(busy)),
             Ok(()) => match self.shard_of(&listener.from).and_then(|shard| self.shards.get_mut(&shard)) {
                 None => Some(Err(Busy::Elsewhere)),
                 Some(driven) => driven.heard(&listener).map(Ok),
