@@ -58,7 +58,7 @@ impl Default for Limits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self {
-            at_once: 32,
+            at_once: 16,
             connections: 8192,
             calls: NonZeroU32::new(20).unwrap_or(NonZeroU32::MIN),
             enrolments: NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN),
