@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use volet_federated::aggregator::Setup;
+use volet_federated::aggregator::{DELTA, Setup};
 
 use crate::cli::DemoArgs;
 use report::Report;
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         stage.noise,
         args.rounds,
         stage.epsilon(args.rounds)?,
-        stage::DELTA
+        DELTA
     );
     eprintln!("(so few cameras learn nothing through so much noise: what they show is the protocol, and that a camera");
     eprintln!("keeps its old model where the new one is worse; `volet privacy plan` says what takes how many)");

@@ -1,15 +1,17 @@
 //! The few operations on files that ledgers and logs are made of, small enough that tests can cut the power between any two
 //! of them. Knows nothing of records.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
+use std::rc::Rc;
 
 #[cfg(unix)]
 mod dir;
 #[cfg(unix)]
-pub(crate) use dir::read_file;
-#[cfg(unix)]
 pub use dir::{DirError, DirStorage};
+#[cfg(unix)]
+pub(crate) use dir::{read_file, sync_parent};
 
 /// A folder of files that one ledger or log has to itself. Nothing is durable before its sync has returned; names are ASCII
 /// letters, digits, `-` and `.`.
@@ -121,5 +123,44 @@ impl Storage for MemoryStorage {
 
     fn list(&self) -> io::Result<Vec<String>> {
         Ok(self.files.keys().cloned().collect())
+    }
+}
+
+/// One storage in several hands, one after the other: a simulated device's disk, which outlives its process.
+impl<S: Storage> Storage for Rc<RefCell<S>> {
+    fn read(&self, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        self.borrow().read(name, limit)
+    }
+
+    fn read_at(&self, name: &str, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        self.borrow().read_at(name, offset, bytes)
+    }
+
+    fn write(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.borrow_mut().write(name, offset, bytes)
+    }
+
+    fn truncate(&mut self, name: &str, length: u64) -> io::Result<()> {
+        self.borrow_mut().truncate(name, length)
+    }
+
+    fn sync(&mut self, name: &str) -> io::Result<()> {
+        self.borrow_mut().sync(name)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.borrow_mut().rename(from, to)
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        self.borrow_mut().remove(name)
+    }
+
+    fn sync_dir(&mut self) -> io::Result<()> {
+        self.borrow_mut().sync_dir()
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.borrow().list()
     }
 }

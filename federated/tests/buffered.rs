@@ -24,7 +24,7 @@ fn helper(house: &House) -> (Child, BufReader<std::process::ChildStdout>) {
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     lines.read_line(&mut line).unwrap();
-    assert!(line.starts_with("helping "), "{line}");
+    assert!(line.starts_with("helping as "), "{line}");
     (child, lines)
 }
 

@@ -3,7 +3,6 @@
 #![no_main]
 
 use std::cell::RefCell;
-use std::io;
 use std::rc::Rc;
 
 use volet_federated::participation::Participation;
@@ -12,39 +11,7 @@ use volet_federated::secagg::{Identity, enrol};
 use volet_federated::signing::SigningKey;
 use volet_federated::storage::{MemoryStorage, Storage};
 
-/// A disk that outlives whoever writes to it.
-#[derive(Clone, Default)]
-struct Disk(Rc<RefCell<MemoryStorage>>);
-
-impl Storage for Disk {
-    fn read(&self, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
-        self.0.borrow().read(name, limit)
-    }
-    fn read_at(&self, name: &str, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
-        self.0.borrow().read_at(name, offset, bytes)
-    }
-    fn write(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.borrow_mut().write(name, offset, bytes)
-    }
-    fn truncate(&mut self, name: &str, length: u64) -> io::Result<()> {
-        self.0.borrow_mut().truncate(name, length)
-    }
-    fn sync(&mut self, name: &str) -> io::Result<()> {
-        self.0.borrow_mut().sync(name)
-    }
-    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.0.borrow_mut().rename(from, to)
-    }
-    fn remove(&mut self, name: &str) -> io::Result<()> {
-        self.0.borrow_mut().remove(name)
-    }
-    fn sync_dir(&mut self) -> io::Result<()> {
-        self.0.borrow_mut().sync_dir()
-    }
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.0.borrow().list()
-    }
-}
+type Disk = Rc<RefCell<MemoryStorage>>;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((framed, mut bytes)) = data.split_first() else { return };

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::stage::{DELTA, Stage};
+use volet_federated::aggregator::DELTA;
+
+use super::stage::Stage;
 
 #[derive(Serialize)]
 pub(super) struct Report {

@@ -13,13 +13,11 @@ use volet_edge::agent::{Epsilons, PolicyFile, Status, make_owner, status};
 use volet_edge::models::{Model, builtin};
 use volet_federated::NoiseMultiplier;
 use volet_federated::accounting::{Delta, Epsilon, Rounds, zcdp};
-use volet_federated::aggregator::{Book, Config, Evaluate, Setup};
+use volet_federated::aggregator::{Book, Config, DELTA, Evaluate, Setup};
 use volet_synthetic::{Dataset, seed_of, still};
 
 use crate::cli::DemoArgs;
 
-/// The probability with which epsilon may not hold.
-pub(super) const DELTA: f64 = 1e-6;
 /// The epsilon of all rounds together.
 const EPSILON: f64 = 8.0;
 /// What one update may move the model by: some times what a few pictures teach.

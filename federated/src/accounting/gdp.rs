@@ -28,8 +28,12 @@ impl Mu {
     /// The root of the rounds over z (Dong, Roth and Su 2022, Corollary 3.3), rounded up. A sampling rate is
     /// ignored: everybody takes part.
     pub fn of_rounds(mechanism: Mechanism, rounds: Rounds) -> Self {
+        Self::of(mechanism.noise(), rounds)
+    }
+
+    fn of(noise: NoiseMultiplier, rounds: Rounds) -> Self {
         // Within the range by the bounds of both.
-        Self(rounds.real().sqrt() / mechanism.noise().get() * (1.0 + 4.0 * f64::EPSILON))
+        Self(rounds.real().sqrt() / noise.get() * (1.0 + 4.0 * f64::EPSILON))
     }
 
     /// The mu.
@@ -59,8 +63,17 @@ pub fn noise(epsilon: Epsilon, at: Delta, rounds: Rounds) -> Result<NoiseMultipl
     // Less privacy than this mu gives cannot be asked for: its mean loss is above the largest epsilon.
     let too_much = least_real(1e4, |mu| mu > 0.0 && delta(mu, epsilon.get()) > at.get());
     let mu = f64::from_bits(too_much.to_bits() - 1);
-    let z = rounds.real().sqrt() / mu * (1.0 + 8.0 * f64::EPSILON);
-    NoiseMultiplier::new(z).map_err(|_| AccountingError::NoBudget { rounds: rounds.get() })
+    let z = rounds.real().sqrt() / mu;
+    // What the curve is raised by for its rounding is not the same everywhere, so that a mu a little smaller may be
+    // told a larger epsilon. The noise goes up until what is told of it is the target.
+    for steps in (3..30).map(|doubling| f64::from(1 << doubling)) {
+        let noise = NoiseMultiplier::new(z * (1.0 + steps * f64::EPSILON))
+            .map_err(|_| AccountingError::NoBudget { rounds: rounds.get() })?;
+        if Mu::of(noise, rounds).epsilon(at) <= epsilon.get() {
+            return Ok(noise);
+        }
+    }
+    Err(AccountingError::NoBudget { rounds: rounds.get() })
 }
 
 /// `P(N > a) - e^epsilon P(N > b)` with `a = epsilon/mu - mu/2` and `b = a + mu`, raised by its own rounding.

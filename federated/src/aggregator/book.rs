@@ -13,7 +13,7 @@ use super::config::{Checked, Storage};
 use super::coordinator::{Finish, Rounds, wall};
 use super::evaluate::evaluate;
 use super::pki::CertificateAuthority;
-use super::register::{Ended, Opened, Place, Register, Released, Replica, ShardEnd, ShardId, Sites};
+use super::register::{Ended, Opened, Place, Register, Released, Replica, Shard, ShardEnd, ShardId, Sites};
 use super::service::Serving;
 use super::store::{self, ShardJournal, Store};
 use crate::TaskId;
@@ -214,60 +214,38 @@ impl Book {
 
     /// What becomes of a round whose shards have ended.
     fn finish(&self, present: &Opened) -> io::Result<()> {
-        let Inner { register, store, checked, .. } = &*self.inner;
+        let Inner { register, store, .. } = &*self.inner;
         let shards = register.shards(present.number)?;
         let ends = || shards.iter().filter_map(|shard| shard.end.as_ref());
-        let sites = ends().map(|end| end.sites).sum();
-        let good = || shards.iter().filter(|shard| matches!(&shard.end, Some(end) if end.contributors.is_ok()));
         let contributors: u32 = ends().filter_map(|end| end.contributors.as_ref().ok()).sum();
         let mut ended = Ended {
             number: present.number,
             ended: wall().0,
             shards: u32::try_from(shards.len()).unwrap_or(u32::MAX),
-            sites,
+            sites: ends().map(|end| end.sites).sum(),
             contributors: (contributors > 0).then_some(contributors),
             failure: None,
             quality: None,
         };
-        let mut release = None;
-        if good().count() == 0 {
+        let Some(sums) = self.sums(present, &shards)? else { return Ok(()) };
+        let candidate = if sums.is_empty() {
             let why = ends().find_map(|end| end.contributors.clone().err());
-            ended.failure = Some(why.unwrap_or_else(|| "no shard began".to_owned()));
+            Err(why.unwrap_or_else(|| "no shard began".to_owned()))
         } else {
-            let mut sums = Vec::new();
-            for shard in good() {
-                let Some(bytes) = store.get(&sum_name(ShardId { round: present.number, shard: shard.shard }))? else {
-                    // Another replica has ended the round meanwhile, and removed it.
-                    let goes_on = register.present()?.is_some_and(|now| now.number == present.number);
-                    let lost = || io::Error::other("a shard's sum is not where it was put");
-                    return if goes_on { Err(lost()) } else { Ok(()) };
-                };
-                sums.push(borsh::from_slice(&bytes)?);
-            }
-            match self.learn(present.number, &sums)? {
-                Ok((number, released, learned)) => {
-                    if let Some(how) = &checked.config.evaluate {
-                        ended.quality = evaluate(how, &learned)?;
-                    }
-                    let least = checked.config.evaluate.as_ref().and_then(|how| how.at_least);
-                    match (least, ended.quality) {
-                        (Some(least), quality) if quality.is_none_or(|quality| quality < least) => {
-                            let quality = quality.map_or_else(|| "unknown".to_owned(), |quality| quality.to_string());
-                            ended.failure = Some(format!("its quality is {quality}, and [evaluate] asks for {least}"));
-                        }
-                        _ => release = Some((number, released)),
-                    }
-                }
-                Err(failure) => ended.failure = Some(failure),
-            }
-        }
-        let release = release.as_ref().map(|(number, released)| (*number, released));
+            self.learn(present.number, &sums)?
+        };
+        let judged = match candidate {
+            Ok(candidate) => self.judge(candidate, &mut ended)?,
+            Err(failure) => Err(failure),
+        };
+        ended.failure = judged.as_ref().err().cloned();
+        let release = judged.as_ref().ok().map(|Candidate { number, released, .. }| (*number, released));
         if register.end_round(&ended, release)? {
             let Ended { number, sites, contributors, failure, .. } = &ended;
             tracing::info!(round = number, sites, contributors, failure, "a round has ended");
             let outcome = if ended.failure.is_none() { "released" } else { "failed" };
             metrics::counter!("volet_rounds_total", "outcome" => outcome).increment(1);
-        } else if register.present()?.is_some_and(|now| now.number == present.number) {
+        } else if self.goes_on(present)? {
             let meanwhile =
                 "a release was made while the round ended, or a shard began: its sums are put together again";
             return Err(io::Error::other(meanwhile));
@@ -280,10 +258,41 @@ impl Book {
         Ok(())
     }
 
+    /// The sums of a round's shards that have any; `None` where another replica has ended the round meanwhile.
+    fn sums(&self, present: &Opened, shards: &[Shard]) -> io::Result<Option<Vec<Sum>>> {
+        let mut sums = Vec::new();
+        for shard in shards.iter().filter(|shard| matches!(&shard.end, Some(end) if end.contributors.is_ok())) {
+            match self.inner.store.get(&sum_name(ShardId { round: present.number, shard: shard.shard }))? {
+                Some(bytes) => sums.push(borsh::from_slice(&bytes)?),
+                None if self.goes_on(present)? => {
+                    return Err(io::Error::other("a shard's sum is not where it was put"));
+                }
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(sums))
+    }
+
+    fn goes_on(&self, round: &Opened) -> io::Result<bool> {
+        Ok(self.register().present()?.is_some_and(|present| present.number == round.number))
+    }
+
+    /// What the team's own evaluation says of a candidate; the inner error is why it is not released.
+    fn judge(&self, candidate: Candidate, ended: &mut Ended) -> io::Result<Result<Candidate, String>> {
+        let Some(how) = &self.inner.checked.config.evaluate else { return Ok(Ok(candidate)) };
+        ended.quality = evaluate(how, &candidate.learned)?;
+        match (how.at_least, ended.quality) {
+            (Some(least), quality) if quality.is_none_or(|quality| quality < least) => {
+                let quality = quality.map_or_else(|| "unknown".to_owned(), |quality| quality.to_string());
+                Ok(Err(format!("its quality is {quality}, and [evaluate] asks for {least}")))
+            }
+            _ => Ok(Ok(candidate)),
+        }
+    }
+
     /// What a round's sums make of the model: the new release, signed, its files durable. The outer error is the disk's, and
     /// will be tried again; the inner one is the sums', for good.
-    #[allow(clippy::type_complexity)]
-    fn learn(&self, round: u64, sums: &[Sum]) -> io::Result<Result<(u64, Released, Vec<u8>), String>> {
+    fn learn(&self, round: u64, sums: &[Sum]) -> io::Result<Result<Candidate, String>> {
         let Inner { store, keys, checked, .. } = &*self.inner;
         let parameters = checked.config.task.parameters as usize;
         let mut update = vec![0.0; parameters];
@@ -319,8 +328,17 @@ impl Book {
         store.put(&memory_name(&hash), &borsh::to_vec(&optimizer)?)?;
         let release = lineage.next(hash, latest.name.clone(), bytes.len() as u64, round);
         let signed = release.sign(&keys.team).map_err(io::Error::other)?;
-        Ok(Ok((release.number, Released { signed: signed.encode_to_vec(), at: wall() }, bytes)))
+        let released = Released { signed: signed.encode_to_vec(), at: wall() };
+        Ok(Ok(Candidate { number: release.number, released, learned: bytes }))
     }
+}
+
+/// A release that is not in the register yet.
+struct Candidate {
+    number: u64,
+    released: Released,
+    /// Its file.
+    learned: Vec<u8>,
 }
 
 impl Rounds for Book {

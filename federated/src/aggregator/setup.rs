@@ -198,7 +198,7 @@ fn random_key() -> Result<SigningKey, SetupError> {
 }
 
 /// 64 hexadecimal digits.
-fn hex(bytes: [u8; 32]) -> String {
+pub(super) fn hex(bytes: [u8; 32]) -> String {
     blake3::Hash::from_bytes(bytes).to_string()
 }
 

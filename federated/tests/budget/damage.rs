@@ -1,6 +1,8 @@
 //! Whatever is done to the files, nothing is refunded and nothing is computed twice.
 
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 
 use volet_federated::budget::{
     BudgetError, Damage, Day, DeviceSecret, FileCounter, Ledger, Mark, MonotonicCounter, Refusal, RollbackProtection,
@@ -35,47 +37,15 @@ impl MonotonicCounter for At {
 }
 
 /// A storage that outlives its ledger.
-#[derive(Clone, Default)]
-struct Kept(std::rc::Rc<std::cell::RefCell<MemoryStorage>>);
+type Kept = Rc<RefCell<MemoryStorage>>;
 
-impl Kept {
-    fn with(files: &MemoryStorage) -> Self {
-        Self(std::rc::Rc::new(files.clone().into()))
-    }
-
-    fn files(&self) -> MemoryStorage {
-        self.0.borrow().clone()
-    }
+fn with(files: &MemoryStorage) -> Kept {
+    Rc::new(RefCell::new(files.clone()))
 }
 
-impl Storage for Kept {
-    fn read(&self, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
-        self.0.borrow().read(name, limit)
-    }
-    fn read_at(&self, name: &str, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
-        self.0.borrow().read_at(name, offset, bytes)
-    }
-    fn write(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.borrow_mut().write(name, offset, bytes)
-    }
-    fn truncate(&mut self, name: &str, length: u64) -> io::Result<()> {
-        self.0.borrow_mut().truncate(name, length)
-    }
-    fn sync(&mut self, name: &str) -> io::Result<()> {
-        self.0.borrow_mut().sync(name)
-    }
-    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.0.borrow_mut().rename(from, to)
-    }
-    fn remove(&mut self, name: &str) -> io::Result<()> {
-        self.0.borrow_mut().remove(name)
-    }
-    fn sync_dir(&mut self) -> io::Result<()> {
-        self.0.borrow_mut().sync_dir()
-    }
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.0.borrow().list()
-    }
+/// What lies there now.
+fn there(kept: &Kept) -> MemoryStorage {
+    kept.borrow().clone()
 }
 
 /// The files after each of the seven records of two rounds and another policy. Round 1 is forgotten, round 2 sealed.
@@ -84,17 +54,17 @@ fn history() -> Vec<MemoryStorage> {
     let wide = limits("1", "1", "1", "1");
     let create = Ledger::create(kept.clone(), At(0), &secret(), &(&owner()).into(), signed(1, wide));
     let mut ledger = create.unwrap();
-    let mut history = vec![kept.files()];
+    let mut history = vec![there(&kept)];
     for number in [1, 2] {
         let reservation = reserved(ledger.reserve(terms(number, "0.1"), Day(1)).unwrap());
-        history.push(kept.files());
+        history.push(there(&kept));
         ledger.seal(reservation, vec![number as u8; 30]).unwrap();
-        history.push(kept.files());
+        history.push(there(&kept));
     }
     ledger.forget(round(1, 1)).unwrap();
-    history.push(kept.files());
+    history.push(there(&kept));
     ledger.set_policy(signed(2, wide)).unwrap();
-    history.push(kept.files());
+    history.push(there(&kept));
     history
 }
 
@@ -110,7 +80,7 @@ fn with_log(files: &MemoryStorage, log: &[u8]) -> MemoryStorage {
 }
 
 fn open(files: &MemoryStorage, count: u64) -> Result<Ledger<Kept, At>, BudgetError> {
-    Ledger::open(Kept::with(files), At(count), &secret())
+    Ledger::open(with(files), At(count), &secret())
 }
 
 fn damage(files: &MemoryStorage, count: u64) -> Damage {
@@ -174,7 +144,7 @@ fn a_record_of_another_past_does_not_continue_this_one() {
         for number in [number, 3] {
             reserved(ledger.reserve(terms(number, "0.1"), Day(1)).unwrap());
         }
-        kept.files()
+        there(&kept)
     };
     let (ours, other) = (past(1), past(2));
     // Records of the same kind are of the same length.
@@ -213,17 +183,17 @@ fn a_counter_in_a_file_notices_one_rollback_and_says_that_it_misses_both() {
     let made = Ledger::create(ledger.clone(), FileCounter::new(counter.clone()), &secret(), &(&owner()).into(), policy);
     let mut device = made.unwrap();
     assert_eq!(device.explain().trust, Trust::Verified(RollbackProtection::File));
-    let before = (ledger.files(), counter.files());
+    let before = (there(&ledger), there(&counter));
     let reservation = reserved(device.reserve(terms(1, "0.1"), Day(1)).unwrap());
     device.seal(reservation, vec![1]).unwrap();
 
-    let after = (ledger.files(), counter.files());
-    *ledger.0.borrow_mut() = before.0.clone();
+    let after = (there(&ledger), there(&counter));
+    *ledger.borrow_mut() = before.0.clone();
     assert!(matches!(start(), Err(BudgetError::Exhausted(Damage::Lost { .. }))));
-    *ledger.0.borrow_mut() = after.0;
-    *counter.0.borrow_mut() = before.1.clone();
+    *ledger.borrow_mut() = after.0;
+    *counter.borrow_mut() = before.1.clone();
     assert!(matches!(start(), Err(BudgetError::Exhausted(Damage::Counter { .. }))));
-    *ledger.0.borrow_mut() = before.0;
+    *ledger.borrow_mut() = before.0;
     assert_eq!(start().unwrap().explain().lifetime.spent, rho("0"));
 }
 
@@ -237,16 +207,16 @@ fn a_counter_that_keeps_hashes_notices_a_replaced_record() {
         let policy = signed(1, limits("1", "1", "1", "1"));
         let key = VerifyingKey::from(&owner());
         let mut ledger = Ledger::create(kept.clone(), counter.clone(), &secret(), &key, policy).unwrap();
-        let before = kept.files();
+        let before = there(&kept);
         counter.machine.borrow_mut().off = true;
         assert!(ledger.reserve(terms(1, "0.1"), Day(1)).is_err());
-        let uncounted = kept.files();
+        let uncounted = there(&kept);
         counter.machine.borrow_mut().off = false;
         assert!(matches!(ledger.reserve(terms(1, "0.1"), Day(1)), Err(BudgetError::Reopen)));
 
-        let mut other = Ledger::open(Kept::with(&before), counter.clone(), &secret()).unwrap();
+        let mut other = Ledger::open(with(&before), counter.clone(), &secret()).unwrap();
         reserved(other.reserve(terms(2, "0.2"), Day(1)).unwrap());
-        let opened = Ledger::open(Kept::with(&uncounted), counter.clone(), &secret());
+        let opened = Ledger::open(with(&uncounted), counter.clone(), &secret());
         match opened {
             Err(BudgetError::Exhausted(Damage::Replaced { number: 2 })) => assert!(anchor),
             Ok(ledger) => assert!(!anchor && ledger.explain().trust == Trust::Verified(RollbackProtection::Counter)),
@@ -259,7 +229,7 @@ fn a_counter_that_keeps_hashes_notices_a_replaced_record() {
 fn another_secret_opens_nothing() {
     let history = history();
     let (files, count) = (history.last().unwrap(), history.len() as u64);
-    let opened = Ledger::open(Kept::with(files), At(count), &DeviceSecret::from_bytes([8; 32]));
+    let opened = Ledger::open(with(files), At(count), &DeviceSecret::from_bytes([8; 32]));
     assert!(matches!(opened, Err(BudgetError::Exhausted(Damage::WrongSecret))));
 }
 
@@ -268,7 +238,7 @@ fn a_ledger_is_made_once() {
     let history = history();
     let create = |files: &MemoryStorage, count| {
         let policy = signed(1, limits("1", "1", "1", "1"));
-        Ledger::create(Kept::with(files), At(count), &secret(), &(&owner()).into(), policy)
+        Ledger::create(with(files), At(count), &secret(), &(&owner()).into(), policy)
     };
     let files = history.last().unwrap();
     assert!(matches!(create(files, 0), Err(BudgetError::Exists)));
@@ -312,12 +282,12 @@ fn what_was_never_acknowledged_is_cut_off_or_kept_but_never_more() {
     let history = history();
     let (files, count) = (history.last().unwrap(), history.len() as u64);
     for tail in [vec![0; 1], vec![0xff; 200], vec![0; 17 << 10]] {
-        let torn = Kept::with(&with_log(files, &[log(files), tail].concat()));
+        let torn = with(&with_log(files, &[log(files), tail].concat()));
         let mut ledger = Ledger::open(torn.clone(), At(count), &secret()).unwrap();
         assert_eq!(ledger.explain().lifetime.spent, rho("0.2"));
-        assert_eq!(log(&torn.files()), log(files));
+        assert_eq!(log(&there(&torn)), log(files));
         reserved(ledger.reserve(terms(3, "0.1"), Day(1)).unwrap());
-        assert_eq!(open(&torn.files(), count + 1).unwrap().explain().lifetime.spent, rho("0.3"));
+        assert_eq!(open(&there(&torn), count + 1).unwrap().explain().lifetime.spent, rho("0.3"));
     }
     let endless = with_log(files, &[log(files), vec![0; 18 << 10]].concat());
     assert!(matches!(damage(&endless, count), Damage::Tail { .. }));
@@ -330,7 +300,7 @@ fn strays_of_a_power_cut_are_removed() {
     let mut strays = files.clone();
     strays.write("payload-of-nothing", 0, &[1]).unwrap();
     strays.write("ledger.new", 0, &[1]).unwrap();
-    let kept = Kept::with(&strays);
+    let kept = with(&strays);
     Ledger::open(kept.clone(), At(count), &secret()).unwrap();
     let names: Vec<String> = kept.list().unwrap().into_iter().filter(|name| name.starts_with("payload-")).collect();
     assert_eq!(names.len(), 1);

@@ -47,6 +47,14 @@ proptest! {
         prop_assert!(gdp::Mu::of_rounds(gaussian(z * (1.0 - 1e-8)), rounds(t)).epsilon(delta(d)) > e);
     }
 
+    /// Here the curve passes from one formula to another, whose roundings are not raised alike.
+    #[test]
+    fn noise_meets_its_target_where_formulas_meet(d in 0.059_f64..0.060, t in 1u64..10) {
+        let e = 0.014_659_101_665_315_64;
+        let z = gdp::noise(epsilon(e), delta(d), rounds(t)).unwrap().get();
+        prop_assert!(gdp::Mu::of_rounds(gaussian(z), rounds(t)).epsilon(delta(d)) <= e);
+    }
+
     /// One sum with rho is as two with half of it, in the ledger's integers and in mu.
     #[test]
     fn costs_add_up(z in scales(0.5, 1e3), a in 1u64..1000, b in 1u64..1000) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use crate::aggregator::setup::{hex, secret};
 use crate::camera::Camera;
 use crate::client::{Credentials, Link};
 use crate::helper::{DurableHelper, HelperError};
@@ -43,7 +44,6 @@ pub(super) fn init(dir: &Path, camera: &Path, token: &str, minimum: u32) -> anyh
         let stranger = Link::new(camera.aggregator.clone(), &camera.authority, None)?;
         stranger.enrol(token, &identity).await
     })?;
-    let hex = |bytes: [u8; 32]| blake3::Hash::from_bytes(bytes).to_string();
     let kept = Kept {
         camera,
         identity: hex(identity.into()),
@@ -52,7 +52,7 @@ pub(super) fn init(dir: &Path, camera: &Path, token: &str, minimum: u32) -> anyh
         minimum,
     };
     std::fs::create_dir_all(dir)?;
-    crate::aggregator::setup::secret(&file, &toml::to_string(&kept)?)?;
+    secret(&file, &toml::to_string(&kept)?)?;
     let public = helper(dir, &kept)?.public();
     println!("# for the aggregator's config.toml");
     println!("[helper]");
@@ -87,7 +87,7 @@ fn key(hex: &str) -> anyhow::Result<[u8; 32]> {
 async fn answer(kept: Kept, mut helper: Helper) -> anyhow::Result<()> {
     let own = Credentials { certificate: kept.certificate, key: SigningKey::from(key(&kept.identity)?) };
     let link = Link::new(kept.camera.aggregator, &kept.camera.authority, Some(&own))?;
-    println!("helping {}", VerifyingKey::from(&own.key).to_bytes().map(|byte| format!("{byte:02x}")).concat());
+    println!("helping as {}", hex(VerifyingKey::from(&own.key).to_bytes()));
     let mut after: Option<RoundId> = None;
     loop {
         let told = match link.check_in(Some(u64::MAX)).await {

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 
 use super::{Ended, Opened, Place, Register, Released, Replica, Shard, ShardEnd, ShardId, Sites};
 use crate::round::Time;
+use crate::storage::sync_parent;
 
 /// The version of the tables.
 const FORMAT: i64 = 2;
@@ -55,8 +56,7 @@ impl Sqlite {
         transaction.commit().map_err(failed)?;
         drop(db);
         std::fs::rename(new, path)?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+        sync_parent(path)
     }
 
     /// Opens a register.

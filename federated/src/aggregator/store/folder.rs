@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Place, Store};
 use crate::aggregator::register::ShardId;
-use crate::storage::DirStorage;
+use crate::storage::{DirStorage, sync_parent};
 
 /// A folder's files.
 #[derive(Clone, Debug)]
@@ -85,9 +85,4 @@ pub(in crate::aggregator) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     std::fs::rename(new, path)?;
     sync_parent(path)
-}
-
-fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
