@@ -55,6 +55,8 @@ mod privacy;
 pub mod round;
 pub mod secagg;
 pub mod signing;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod storage;
 pub mod task;
 

@@ -1,0 +1,58 @@
+//! A fleet in one process: what a task would teach, and what it would cost, before anyone rolls it out.
+//!
+//! Updates go through the same clipping, noise, optimizer and accounting as those of real sites. Masks cancel in a sum,
+//! so that they are left out where there are many sites; noise is drawn once per sum, exactly in distribution. All that is
+//! random follows from a seed: here nobody has anything to hide.
+//!
+//! Knows vectors of numbers; a [`Fleet`] knows what they teach.
+
+use serde::{Deserialize, Serialize};
+
+/// Whose updates are simulated. Asked from several threads at once.
+pub trait Fleet: Sync {
+    /// How many sites there are.
+    fn sites(&self) -> u32;
+
+    /// How many values an update has.
+    fn parameters(&self) -> usize;
+
+    /// What an honest site's update is in a round, when `learned` is what the latest release has learned. The same
+    /// arguments give the same update.
+    ///
+    /// # Errors
+    /// The site has none: it takes part with zeros.
+    fn update(&self, site: u32, round: u32, learned: &[f32]) -> Result<Vec<f32>, FleetError>;
+
+    /// What a malicious site wants to teach instead, before it boosts it. A fleet without a poison of its own turns the
+    /// honest update round.
+    ///
+    /// # Errors
+    /// As [`Fleet::update`].
+    fn poison(&self, site: u32, round: u32, learned: &[f32]) -> Result<Vec<f32>, FleetError> {
+        let mut update = self.update(site, round, learned)?;
+        update.iter_mut().for_each(|value| *value = -*value);
+        Ok(update)
+    }
+
+    /// How good what was learned is, where nobody learned.
+    ///
+    /// # Errors
+    /// It cannot be told, which ends the simulation.
+    fn quality(&self, learned: &[f32]) -> Result<Quality, FleetError>;
+}
+
+/// Why a fleet cannot answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct FleetError(pub String);
+
+/// How good a model is on what nobody learned from; more is better.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// The one number that counts, such as recall at one false positive per picture.
+    pub value: f64,
+    /// The same for each site that was held out.
+    pub per_site: Vec<f64>,
+    /// The same where attackers want the model blind, if the fleet knows such a place.
+    pub blind_spot: Option<f64>,
+}
