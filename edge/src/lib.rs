@@ -16,6 +16,7 @@ pub mod batch;
 pub mod cli;
 pub mod detect;
 pub mod frame;
+pub mod learn;
 mod motion;
 pub mod pipeline;
 pub mod plan;

@@ -1,0 +1,7 @@
+//! Learning from what the camera saw: lessons, whose labels no stranger drew.
+//!
+//! Pixels stay on the device here: nothing of this module can be handed to the release gate or the transport.
+
+mod lesson;
+
+pub use lesson::{Label, Lesson, Source};
