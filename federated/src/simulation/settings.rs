@@ -151,9 +151,11 @@ impl Settings {
     pub fn check(&self) -> Result<(), SettingsError> {
         let share = |v: f64| (0.0..1.0).contains(&v);
         let attack = self.attack.clone().unwrap_or_default();
+        let target = self.target_quantile.unwrap_or(0.5);
         for (field, given, good, range) in [
             ("rounds", self.rounds.into(), (1..=1_000_000).contains(&self.rounds), "1 to 1000000"),
             ("shard", self.shard.into(), (64..=512).contains(&self.shard), "64 to 512"),
+            ("target_quantile", target, target > 0.0 && target < 1.0, "above 0 and below 1"),
             ("dropout", self.dropout, share(self.dropout), "from 0 to below 1"),
             ("stragglers", self.stragglers, share(self.stragglers), "from 0 to below 1"),
             (
