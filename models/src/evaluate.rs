@@ -55,6 +55,15 @@ pub fn quality(model: &Model, samples: &[Sample]) -> Result<Quality, QualityErro
 /// # Errors
 /// No stills, a damaged one, a model that cannot be run.
 pub fn quality_by_class(model: &Model, samples: &[Sample]) -> Result<Vec<Quality>, QualityError> {
+    quality_at(model, samples, None)
+}
+
+/// As [`quality_by_class`], where stills are searched at this size, which the network must take; `None`: at the
+/// manifest's.
+///
+/// # Errors
+/// As [`quality_by_class`].
+pub fn quality_at(model: &Model, samples: &[Sample], size: Option<(u32, u32)>) -> Result<Vec<Quality>, QualityError> {
     let classes = &model.manifest().classes;
     if samples.is_empty() {
         return Err(QualityError::NoSamples);
@@ -62,13 +71,14 @@ pub fn quality_by_class(model: &Model, samples: &[Sample]) -> Result<Vec<Quality
     for (index, sample) in samples.iter().enumerate() {
         sample.check(index, classes.len())?;
     }
-    let found = samples.iter().map(|s| search(model, s)).collect::<Result<Vec<_>, _>>()?;
+    let found = samples.iter().map(|s| search(model, s, size)).collect::<Result<Vec<_>, _>>()?;
     Ok(by_class(classes, samples, &found))
 }
 
 /// What `model` finds in a still with scores of at least [`FLOOR`], in pixels of the still.
-fn search(model: &Model, still: &Sample) -> Result<Vec<Detection>, QualityError> {
-    let detector = model.at(Some(model.manifest().input.size_for(still.width, still.height)))?;
+fn search(model: &Model, still: &Sample, size: Option<(u32, u32)>) -> Result<Vec<Detection>, QualityError> {
+    let size = size.unwrap_or_else(|| model.manifest().input.size_for(still.width, still.height));
+    let detector = model.at(Some(size))?;
     let mut input = detector.new_input()?;
     let fitted = fit(still, false, &mut input)?;
     let mut found = detector.detect(&input, FLOOR)?;
