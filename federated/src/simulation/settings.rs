@@ -84,8 +84,8 @@ pub struct Settings {
     pub combine: Combine,
     /// Who means harm.
     pub attack: Option<Attack>,
-    /// Whether the code that clips runs on malicious sites too, as attested firmware would see to. The server cannot see to it: masked
-    /// vectors have no norm.
+    /// Whether the code that clips runs on malicious sites too, as attested firmware would see to. The server cannot: it
+    /// sees no norm through a mask.
     pub norm_bound: bool,
 }
 
@@ -97,7 +97,7 @@ pub struct Attack {
     pub share: f64,
     /// What they multiply their poison by.
     pub boost: f64,
-    /// Whether they skip the clipping if [`Settings::norm_bound`] lets them. They then send any number that the modulus has.
+    /// Whether they skip the clip if [`Settings::norm_bound`] lets them. They then send any number that the modulus has.
     pub unbounded: bool,
 }
 
@@ -108,8 +108,8 @@ pub enum Fidelity {
     /// Clipped integers are added up, and noise is drawn once per sum. Masks would cancel, and are left out.
     #[default]
     Distribution,
-    /// Every site has a budget ledger, adds noise of its own and masks its vector, and a server's round takes it, in memory. Noise and
-    /// masks come from the operating system, as on a camera: no two runs are the same.
+    /// Every site has a budget ledger, adds noise of its own and masks its vector, and a server's round takes it, in
+    /// memory. Noise and masks come from the operating system, as on a camera: no two runs are the same.
     Protocol,
 }
 
