@@ -141,7 +141,7 @@ impl Shard {
                 tally.add(&silent);
                 context.clock.count(|| context.add(member, &update, clean, tally));
             }
-            let answered = context.clock.count(|| answer(context, site, &message, device, *reserved, &update));
+            let answered = context.clock.count(|| answer(context, site, message, device, *reserved, &update));
             let (next, answer) = answered?;
             *state = next;
             if masks && member.fate == Fate::Late {
