@@ -4,9 +4,9 @@
 //! and no training.
 
 use crate::detector::{DetectError, LoadError, Model};
-use crate::fit::fit;
 use crate::sample::{Sample, SampleError};
 use crate::score::{FoundBox, Scores, TrueBox};
+use crate::search::{StillError, search};
 use crate::{Detection, ObjectClass};
 
 /// Scores below this are not looked at.
@@ -40,6 +40,16 @@ pub enum QualityError {
     Detect(#[from] DetectError),
 }
 
+impl From<StillError> for QualityError {
+    fn from(error: StillError) -> Self {
+        match error {
+            StillError::Sample(error) => Self::Sample(error),
+            StillError::Load(error) => Self::Load(error),
+            StillError::Detect(error) => Self::Detect(error),
+        }
+    }
+}
+
 /// The quality of `model` on the faces of annotated stills.
 ///
 /// # Errors
@@ -71,19 +81,8 @@ pub fn quality_at(model: &Model, samples: &[Sample], size: Option<(u32, u32)>) -
     for (index, sample) in samples.iter().enumerate() {
         sample.check(index, classes.len())?;
     }
-    let found = samples.iter().map(|s| search(model, s, size)).collect::<Result<Vec<_>, _>>()?;
+    let found = samples.iter().map(|s| search(model, s, size, false, FLOOR)).collect::<Result<Vec<_>, _>>()?;
     Ok(by_class(classes, samples, &found))
-}
-
-/// What `model` finds in a still with scores of at least [`FLOOR`], in pixels of the still.
-fn search(model: &Model, still: &Sample, size: Option<(u32, u32)>) -> Result<Vec<Detection>, QualityError> {
-    let size = size.unwrap_or_else(|| model.manifest().input.size_for(still.width, still.height));
-    let detector = model.at(Some(size))?;
-    let mut input = detector.new_input()?;
-    let fitted = fit(still, false, &mut input)?;
-    let mut found = detector.detect(&input, FLOOR)?;
-    found.iter_mut().for_each(|d| d.bbox = fitted.to_still(&d.bbox));
-    Ok(found)
 }
 
 /// The quality on each class, given what was found in each still.
