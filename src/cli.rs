@@ -30,6 +30,9 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     /// Say what learning from many sites costs in privacy, and plan for it.
     Privacy(PrivacyArgs),
+    /// Say what a fleet would learn before it is rolled out: many sites in one process, with noise, dropouts and attackers.
+    #[cfg(unix)]
+    Simulate(Box<SimulateArgs>),
     /// Learn together: an aggregator and some cameras as processes on this machine, with synthetic pictures.
     #[cfg(unix)]
     Demo(DemoArgs),
@@ -266,6 +269,26 @@ pub(crate) struct DemoArgs {
     /// A new or empty folder that stays; a temporary one where not given.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
+}
+
+#[cfg(unix)]
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    #[command(flatten)]
+    pub(crate) choices: crate::simulate::Choices,
+    /// Try several values, each with each: key=a,b,c, with a key of sites, rounds, cohort, clip, malicious, combine,
+    /// epsilon. May be repeated.
+    #[arg(long, value_name = "KEY=A,B,C")]
+    pub(crate) sweep: Vec<crate::simulate::Along>,
+    /// Settings as a TOML file, such as the settings.toml of an earlier simulation; flags go before it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A new or empty folder for the result, or that of a simulation with the same settings, which goes on where it was.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Print the summary as JSON on standard output, and no progress.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,0 +1,388 @@
+//! What a simulation is told: by flags, by a file, or by default, in this order. All three speak of the same keys, and
+//! what was decided is written down in the file's own form, so that it can be run again.
+//!
+//! Knows numbers and their bounds; nothing of fleets, rounds or folders.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use super::softmax;
+use super::sweep::Sweep;
+
+/// What can be chosen, all of it optional: the flags, and the keys of a file.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Choices {
+    /// How many sites there are [default: 1000].
+    #[arg(long, value_name = "N")]
+    pub(crate) sites: Option<Sites>,
+    /// How many rounds [default: 12].
+    #[arg(long, value_name = "T")]
+    pub(crate) rounds: Option<Rounds>,
+    /// The epsilon of all rounds together, for a site that takes part in all; `none` adds no noise [default: 4].
+    #[arg(long, value_name = "E|none")]
+    pub(crate) epsilon: Option<Target>,
+    /// The probability with which epsilon may not hold [default: 1e-6].
+    #[arg(long, value_name = "D")]
+    pub(crate) delta: Option<Probability>,
+    /// The same seed gives the same simulation [default: 1].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64), value_name = "S")]
+    pub(crate) seed: Option<u64>,
+    /// How many sites are asked in a round; all where not given.
+    #[arg(long, value_name = "N")]
+    pub(crate) cohort: Option<u32>,
+    /// How many sites' updates go into one sum [default: 512, or the cohort where that is smaller].
+    #[arg(long, value_name = "N")]
+    pub(crate) shard: Option<u32>,
+    /// The clip norm: the largest length of an update that counts [default: 1].
+    #[arg(long, value_name = "C")]
+    pub(crate) clip: Option<Positive>,
+    /// The share of the asked sites that drop out of a round [default: 0].
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) dropout: Option<Share>,
+    /// The share of the asked sites that come too late to be counted [default: 0].
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) stragglers: Option<Share>,
+    /// The share of all sites that is malicious [default: 0].
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) malicious: Option<Share>,
+    /// How many times larger malicious sites make their updates [default: 1].
+    #[arg(long, value_name = "X")]
+    pub(crate) boost: Option<Positive>,
+    /// How the shards' sums become one update [default: mean].
+    #[arg(long, value_name = "HOW")]
+    pub(crate) combine: Option<Combine>,
+    /// Whose updates are simulated [default: softmax].
+    #[arg(long, value_name = "FLEET")]
+    pub(crate) fleet: Option<FleetKind>,
+    /// What the server does with an update [default: average].
+    #[arg(long, value_name = "RULE")]
+    pub(crate) optimizer: Option<Rule>,
+    /// The server's rate [default: 1 for average, 0.01 for adam and yogi].
+    #[arg(long, value_name = "RATE")]
+    pub(crate) rate: Option<Positive>,
+    /// What remains of earlier updates in the server's running mean [default: 0 for average, 0.9 for adam and yogi].
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) momentum: Option<Share>,
+    /// Folder of a face data set in which the detector's fleet measures quality.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) faces: Option<PathBuf>,
+    /// The softmax fleet's task.
+    #[arg(skip)]
+    pub(crate) softmax: Option<softmax::Task>,
+    /// Values that are tried, each with each.
+    #[arg(skip)]
+    #[serde(default, skip_serializing_if = "Sweep::is_empty")]
+    pub(crate) sweep: Sweep,
+}
+
+/// Whose updates are simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum FleetKind {
+    /// Points of eight kinds, told apart by softmax regression: cheap, for thousands of sites.
+    Softmax,
+}
+
+/// How shards' sums become one update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Combine {
+    /// Their mean: what is deployed.
+    Mean,
+    /// The median of each coordinate.
+    Median,
+    /// The mean of each coordinate without its extremes.
+    TrimmedMean,
+}
+
+impl Combine {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::Median => "median",
+            Self::TrimmedMean => "trimmed-mean",
+        }
+    }
+}
+
+/// What the server does with an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Rule {
+    /// Takes it as it is; with a momentum, FedAvgM.
+    Average,
+    /// FedAdam.
+    Adam,
+    /// FedYogi.
+    Yogi,
+}
+
+/// The epsilon that is aimed at.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "NumberOrWord", into = "NumberOrWord")]
+pub(crate) enum Target {
+    /// No noise at all: what could be learned if nobody had to be protected.
+    None,
+    /// At most this.
+    Epsilon(Positive),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum NumberOrWord {
+    Number(f64),
+    Word(String),
+}
+
+impl TryFrom<NumberOrWord> for Target {
+    type Error = String;
+
+    fn try_from(given: NumberOrWord) -> Result<Self, String> {
+        match given {
+            NumberOrWord::Number(number) => Positive::try_from(number).map(Self::Epsilon),
+            NumberOrWord::Word(word) => word.parse(),
+        }
+    }
+}
+
+impl From<Target> for NumberOrWord {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::None => Self::Word("none".to_owned()),
+            Target::Epsilon(epsilon) => Self::Number(epsilon.get()),
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" { Ok(Self::None) } else { text.parse().map(Self::Epsilon).map_err(|e| format!("{e}, or none")) }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Epsilon(epsilon) => epsilon.fmt(f),
+        }
+    }
+}
+
+/// Numbers within bounds, checked when they are made, wherever they come from.
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident, $bounds:literal, $good:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(try_from = "f64", into = "f64")]
+        pub(crate) struct $name(f64);
+
+        impl $name {
+            pub(crate) const fn get(self) -> f64 {
+                self.0
+            }
+        }
+
+        impl TryFrom<f64> for $name {
+            type Error = String;
+
+            fn try_from(number: f64) -> Result<Self, String> {
+                let good: fn(f64) -> bool = $good;
+                if good(number) { Ok(Self(number)) } else { Err(concat!("a number ", $bounds, " is needed").to_owned()) }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                text.parse().unwrap_or(f64::NAN).try_into()
+            }
+        }
+
+        impl From<$name> for f64 {
+            fn from(number: $name) -> f64 {
+                number.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number!(
+    /// A share of which something is left.
+    Share, "from 0 to below 1", |v| (0.0..1.0).contains(&v)
+);
+number!(
+    /// A probability that is neither never nor always.
+    Probability, "above 0 and below 1", |v| v > 0.0 && v < 1.0 && v.is_normal()
+);
+number!(
+    /// A number that can be divided by.
+    Positive, "above 0", |v| v > 0.0 && v.is_normal()
+);
+
+/// A whole number within bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub(crate) struct Between<const LOW: u32, const HIGH: u32>(u32);
+
+/// How many sites there can be.
+pub(crate) type Sites = Between<2, 10_000_000>;
+/// How many rounds there can be.
+pub(crate) type Rounds = Between<1, 100_000>;
+
+impl<const LOW: u32, const HIGH: u32> Between<LOW, HIGH> {
+    pub(crate) const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl<const LOW: u32, const HIGH: u32> TryFrom<i64> for Between<LOW, HIGH> {
+    type Error = String;
+
+    fn try_from(number: i64) -> Result<Self, String> {
+        let good = u32::try_from(number).ok().filter(|number| (LOW..=HIGH).contains(number));
+        good.map(Self).ok_or_else(|| format!("a whole number from {LOW} to {HIGH} is needed"))
+    }
+}
+
+impl<const LOW: u32, const HIGH: u32> FromStr for Between<LOW, HIGH> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().unwrap_or(i64::MIN).try_into()
+    }
+}
+
+impl<const LOW: u32, const HIGH: u32> From<Between<LOW, HIGH>> for i64 {
+    fn from(number: Between<LOW, HIGH>) -> Self {
+        number.0.into()
+    }
+}
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SettingsError {
+    #[error("{0}")]
+    Toml(String),
+    #[error(transparent)]
+    Task(#[from] softmax::TaskError),
+    #[error("{given} sites are asked in a round and there are {sites}; give a cohort from 2 to {sites}")]
+    Cohort { given: u32, sites: u32 },
+    #[error("{given} sites go into one sum and {cohort} are asked in a round; give a shard from 2 to {cohort}")]
+    Shard { given: u32, cohort: u32 },
+}
+
+impl Choices {
+    /// What holds where nothing was chosen. The cohort and the shard follow from the number of sites.
+    pub(super) fn by_default(optimizer: Rule) -> Self {
+        let adaptive = optimizer != Rule::Average;
+        Self {
+            sites: Some(Between(1000)),
+            rounds: Some(Between(12)),
+            epsilon: Some(Target::Epsilon(Positive(4.0))),
+            delta: Some(Probability(1e-6)),
+            seed: Some(1),
+            clip: Some(Positive(1.0)),
+            dropout: Some(Share(0.0)),
+            stragglers: Some(Share(0.0)),
+            malicious: Some(Share(0.0)),
+            boost: Some(Positive(1.0)),
+            combine: Some(Combine::Mean),
+            fleet: Some(FleetKind::Softmax),
+            optimizer: Some(optimizer),
+            rate: Some(Positive(if adaptive { 0.01 } else { 1.0 })),
+            momentum: Some(Share(if adaptive { 0.9 } else { 0.0 })),
+            softmax: Some(softmax::Task::default()),
+            ..Self::default()
+        }
+    }
+
+    /// These, and what the others say where these say nothing.
+    pub(super) fn or(&self, others: &Self) -> Result<Self, SettingsError> {
+        let mut keys = others.table()?;
+        keys.extend(self.table()?);
+        Self::from_table(keys)
+    }
+
+    pub(super) fn table(&self) -> Result<toml::Table, SettingsError> {
+        toml::Table::try_from(self).map_err(|e| SettingsError::Toml(e.to_string()))
+    }
+
+    pub(super) fn from_table(keys: toml::Table) -> Result<Self, SettingsError> {
+        keys.try_into().map_err(|e: toml::de::Error| SettingsError::Toml(e.to_string()))
+    }
+}
+
+/// What one run is made of, with nothing left open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Settings {
+    pub(super) sites: u32,
+    pub(super) rounds: u32,
+    pub(super) epsilon: Target,
+    pub(super) delta: Probability,
+    pub(super) seed: u64,
+    pub(super) cohort: u32,
+    pub(super) shard: u32,
+    pub(super) clip: Positive,
+    pub(super) dropout: Share,
+    pub(super) stragglers: Share,
+    pub(super) malicious: Share,
+    pub(super) boost: Positive,
+    pub(super) combine: Combine,
+    pub(super) fleet: FleetKind,
+    pub(super) optimizer: Rule,
+    pub(super) rate: Positive,
+    pub(super) momentum: Share,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) faces: Option<PathBuf>,
+    pub(super) softmax: softmax::Task,
+}
+
+impl Settings {
+    /// Whether both runs have the same sites, who learn the same in the same way.
+    pub(super) fn same_fleet(&self, other: &Self) -> bool {
+        let key = |s: &Self| (s.fleet, s.sites, s.seed, s.faces.clone(), s.softmax.clone());
+        key(self) == key(other)
+    }
+}
+
+/// The most sites whose updates go into one sum unless something else is asked for.
+const SHARD: u32 = 512;
+
+impl TryFrom<&Choices> for Settings {
+    type Error = SettingsError;
+
+    /// Complete choices of one run; the sweep is not looked at.
+    fn try_from(choices: &Choices) -> Result<Self, SettingsError> {
+        let mut keys = choices.table()?;
+        keys.remove("sweep");
+        let sites = choices.sites.map_or(0, Between::get);
+        let cohort = choices.cohort.unwrap_or(sites);
+        let shard = choices.shard.unwrap_or(cohort.min(SHARD));
+        choices.softmax.iter().try_for_each(softmax::Task::check)?;
+        if !(2..=sites).contains(&cohort) {
+            return Err(SettingsError::Cohort { given: cohort, sites });
+        }
+        if !(2..=cohort).contains(&shard) {
+            return Err(SettingsError::Shard { given: shard, cohort });
+        }
+        keys.insert("cohort".to_owned(), i64::from(cohort).into());
+        keys.insert("shard".to_owned(), i64::from(shard).into());
+        keys.try_into().map_err(|e: toml::de::Error| SettingsError::Toml(e.to_string()))
+    }
+}
