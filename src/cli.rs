@@ -410,7 +410,7 @@ fn compute(word: &str) -> Result<volet_models::train::Compute, String> {
 }
 
 /// Reads a word as the configuration file would.
-fn serde_word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, String> {
+pub(crate) fn serde_word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, String> {
     let value: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
         serde::de::IntoDeserializer::into_deserializer(word);
     T::deserialize(value).map_err(|e| e.to_string())

@@ -23,7 +23,8 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let small = "sites = 40\nrounds = 4\nseed = 7\nshard = 20\n[softmax]\nparameters = 160\nsamples = 8\nheld-out = 6\n";
+        let small =
+            "sites = 40\nrounds = 4\nseed = 7\nshard = 20\n[softmax]\nparameters = 160\nsamples = 8\nheld-out = 6\n";
         std::fs::write(folder.path().join("small.toml"), small).unwrap();
         Self { folder }
     }
@@ -149,12 +150,18 @@ fn a_sweep_tries_each_with_each_and_tells_what_noise_costs() {
     let runs = said["runs"].as_array().unwrap();
     assert_eq!(runs.len(), 6);
     for run in runs {
-        assert_eq!(run["epsilon"].is_null(), run["gain_kept"].is_null() && run["run"].as_str().unwrap().contains("none"));
+        assert_eq!(
+            run["epsilon"].is_null(),
+            run["gain_kept"].is_null() && run["run"].as_str().unwrap().contains("none")
+        );
     }
     let lines = table(&out.join("rounds.csv"));
     assert_eq!(lines.len(), 3 * (2 + 3));
     let free: Vec<_> = lines.iter().filter(|line| line["target_epsilon"] == "inf").collect();
-    assert!(free.len() == 5 && free.iter().all(|line| number(line, "epsilon").is_infinite() && number(line, "noise_norm") == 0.0));
+    assert!(
+        free.len() == 5
+            && free.iter().all(|line| number(line, "epsilon").is_infinite() && number(line, "noise_norm") == 0.0)
+    );
     assert!(lines.iter().filter(|line| line["target_epsilon"] != "inf").all(|line| number(line, "noise_norm") > 0.0));
 }
 
@@ -164,7 +171,11 @@ fn other_settings_and_other_folders_are_refused() {
     let (out, _) = bench.done("out", &[]);
     let before = files(&out);
     bench.refused(&out, &["--epsilon", "1"], "epsilon is 4.0 there and 1.0 here");
-    bench.refused(&out, &["--seed", "8", "--dropout", "0.1"], "dropout is 0.0 there and 0.1 here; seed is 7 there and 8 here");
+    bench.refused(
+        &out,
+        &["--seed", "8", "--dropout", "0.1"],
+        "dropout is 0.0 there and 0.1 here; seed is 7 there and 8 here",
+    );
     bench.refused(&out, &["--sweep", "epsilon=1,2"], "sweep.epsilon is not given there");
     assert_eq!(files(&out), before);
 
@@ -364,7 +375,8 @@ fn a_full_disk_is_told_and_nothing_is_half_there() {
 
 #[test]
 fn a_browser_shows_the_page_and_asks_nobody() {
-    let found = |browser: &&str| Command::new(browser).arg("--version").output().is_ok_and(|output| output.status.success());
+    let found =
+        |browser: &&str| Command::new(browser).arg("--version").output().is_ok_and(|output| output.status.success());
     let Some(browser) = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(found) else {
         println!("skipped: no Chromium on this machine");
         return;
@@ -375,10 +387,13 @@ fn a_browser_shows_the_page_and_asks_nobody() {
     let page = std::fs::read_to_string(out.join("index.html")).unwrap();
     // SVG's name is an address that nobody goes to.
     let addresses = page.replace("http://www.w3.org/2000/svg", "");
-    assert!(!addresses.contains("http") && !page.contains("<script") && !page.contains("url(") && !page.contains("@import"));
+    assert!(
+        !addresses.contains("http") && !page.contains("<script") && !page.contains("url(") && !page.contains("@import")
+    );
     let (profile, log) = (bench.out("profile"), bench.out("net.json"));
     let quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--dump-dom"];
-    let silent = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr"];
+    let silent =
+        ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr"];
     let output = Command::new(browser)
         .args(quiet)
         .args(silent)
@@ -389,7 +404,9 @@ fn a_browser_shows_the_page_and_asks_nobody() {
         .unwrap();
     let (shown, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(!said.contains("CONSOLE"), "{said}");
-    for title in ["Quality over rounds", "What privacy costs", "Who gains", "Poisoning: quality", "What the numbers mean"] {
+    for title in
+        ["Quality over rounds", "What privacy costs", "Who gains", "Poisoning: quality", "What the numbers mean"]
+    {
         assert!(shown.contains(title), "{title}: {shown}");
     }
     assert!(shown.contains("<polyline") && shown.contains("volet simulate "));

@@ -1,15 +1,16 @@
 //! One run from where it was left to its end, kept after every round.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use volet_federated::simulation::Fleet;
+use volet_federated::simulation::{Fleet, FleetError, Quality, Record, Simulation, SimulationError};
 
-use super::engine::{Record, Simulation};
 use super::folder::{Folder, Saved};
-use super::outcome::{Judged, Outcome, Round};
+use super::outcome::{Judged, Outcome, Took};
+use super::settings::Settings;
 use super::sweep::Run;
 
 /// A bar of the rounds of all runs.
@@ -34,9 +35,13 @@ impl Progress {
         self.0.set_message(run.to_string());
     }
 
-    fn round(&self, run: &Run, quality: f64) {
+    fn round(&self, run: &Run, record: &Record) {
         self.0.inc(1);
-        self.0.set_message(format!("{run}: quality {quality:.4}"));
+        self.0.set_message(format!("{run}: quality {:.4}", record.quality));
+        if let Some(why) = &record.failure {
+            let line = format!("volet: round {} of the run {run} taught nothing: {why}", record.round);
+            if self.0.is_hidden() { eprintln!("{line}") } else { self.0.println(line) }
+        }
     }
 
     pub(super) fn end(&self) {
@@ -56,53 +61,104 @@ pub(super) fn conduct(
     progress: &Progress,
     stop: &AtomicBool,
 ) -> anyhow::Result<Option<Outcome>> {
-    let settings = run.settings.clone();
-    let (mut simulation, mut saved) = match folder.load(number)? {
-        Some(saved) => {
-            let state = borsh::from_slice(&saved.engine).context("the state of a run is not this version's")?;
-            (Simulation::resume(fleet, settings, state)?, saved)
-        }
-        None => {
-            let before: Judged = fleet.quality(&vec![0.0; fleet.parameters()])?.into();
-            let now = before.clone();
-            (Simulation::new(fleet, settings)?, Saved { before, now, rounds: Vec::new(), seconds: 0.0, engine: Vec::new() })
-        }
+    let listening = Listening { fleet, last: Mutex::default() };
+    let settings = run.settings.of_rounds();
+    let mut saved = folder.load(number)?.unwrap_or_default();
+    let mut simulation = if saved.engine.is_empty() {
+        Simulation::new(&listening, settings)?
+    } else {
+        let state =
+            borsh::from_slice(&saved.engine).context("the state of a run is another version's; take a new folder")?;
+        Simulation::resume(&listening, settings, state)?
     };
     progress.begin(run, saved.rounds.len());
-    while (saved.rounds.len() as u64) < u64::from(run.settings.rounds) {
+    loop {
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let begun = Instant::now();
-        let record = simulation.step()?;
-        saved.now = record.quality.clone().into();
-        saved.rounds.push(round(saved.rounds.len() as u32 + 1, run, record, &saved.now));
+        let Some(record) = simulation.step()? else { break };
+        saved.now = listening.last();
+        saved.took.add(&Took {
+            seconds: begun.elapsed().as_secs_f64(),
+            sites_cpu_s: record.sites_cpu_s,
+            orchestration_cpu_s: record.orchestration_cpu_s,
+            quality_cpu_s: record.quality_cpu_s,
+        });
+        if record.round == 0 {
+            saved.before = saved.now.clone();
+        } else {
+            progress.round(run, &record);
+            saved.rounds.push(record.into());
+        }
         saved.engine = borsh::to_vec(simulation.state())?;
-        saved.seconds += begun.elapsed().as_secs_f64();
         folder.save(number, &saved)?;
-        progress.round(run, saved.now.value);
     }
-    let Saved { before, now: after, rounds, seconds, .. } = saved;
-    Ok(Some(Outcome { run: run.clone(), before, after, rounds, seconds }))
+    let Saved { before, now: after, rounds, took, .. } = saved;
+    Ok(Some(Outcome { run: run.clone(), before, after, rounds, took }))
 }
 
-fn round(number: u32, run: &Run, record: Record, quality: &Judged) -> Round {
-    Round {
-        number,
-        asked: run.settings.cohort,
-        dropped: 0,
-        late: 0,
-        participants: run.settings.cohort,
-        malicious: 0,
-        clip_norm: run.settings.clip.get(),
-        clipped: record.clipped,
-        update_norm: record.update_norm,
-        noise_norm: record.noise_norm,
-        epsilon: record.epsilon,
-        quality: quality.value,
-        p5: quality.percentile(0.05),
-        p50: quality.percentile(0.5),
-        p95: quality.percentile(0.95),
-        blind_spot: quality.blind_spot,
+/// A fleet whose last quality is kept, with all that a record leaves out.
+struct Listening<'a> {
+    fleet: &'a dyn Fleet,
+    last: Mutex<Judged>,
+}
+
+impl Listening<'_> {
+    fn last(&self) -> Judged {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+impl Fleet for Listening<'_> {
+    fn sites(&self) -> u32 {
+        self.fleet.sites()
+    }
+
+    fn parameters(&self) -> usize {
+        self.fleet.parameters()
+    }
+
+    fn update(&self, site: u32, round: u32, learned: &[f32]) -> Result<Vec<f32>, FleetError> {
+        self.fleet.update(site, round, learned)
+    }
+
+    fn poison(&self, site: u32, round: u32, learned: &[f32]) -> Result<Vec<f32>, FleetError> {
+        self.fleet.poison(site, round, learned)
+    }
+
+    fn quality(&self, learned: &[f32]) -> Result<Quality, FleetError> {
+        let quality = self.fleet.quality(learned)?;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = quality.clone().into();
+        Ok(quality)
+    }
+}
+
+/// A fleet's sizes alone: enough to see whether a run can be.
+struct Sizes<'a>(&'a Settings);
+
+impl Fleet for Sizes<'_> {
+    fn sites(&self) -> u32 {
+        self.0.sites.get()
+    }
+
+    fn parameters(&self) -> usize {
+        self.0.parameters()
+    }
+
+    fn update(&self, _: u32, _: u32, _: &[f32]) -> Result<Vec<f32>, FleetError> {
+        Err(FleetError("nobody is there".to_owned()))
+    }
+
+    fn quality(&self, _: &[f32]) -> Result<Quality, FleetError> {
+        Err(FleetError("nobody is there".to_owned()))
+    }
+}
+
+/// Whether a run can be.
+///
+/// # Errors
+/// Why not.
+pub(super) fn check(run: &Run) -> Result<(), SimulationError> {
+    Simulation::new(&Sizes(&run.settings), run.settings.of_rounds()).map(drop)
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use borsh::{BorshDeserialize, BorshSerialize};
 use volet_federated::storage::{DirError, DirStorage, Storage, put};
 
-use super::outcome::{Judged, Round};
+use super::outcome::{Judged, Round, Took};
 use super::settings::Choices;
 
 const SETTINGS: &str = "settings.toml";
@@ -40,13 +40,12 @@ pub(super) enum FolderError {
 }
 
 /// Where a run is.
-#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
 pub(super) struct Saved {
     pub(super) before: Judged,
     pub(super) now: Judged,
     pub(super) rounds: Vec<Round>,
-    /// What the rounds took, restarts left out.
-    pub(super) seconds: f64,
+    pub(super) took: Took,
     /// The engine's own.
     pub(super) engine: Vec<u8>,
 }
@@ -131,9 +130,9 @@ fn name(run: usize) -> String {
 fn is_new(path: &Path) -> io::Result<bool> {
     for entry in std::fs::read_dir(path)? {
         let name = entry?.file_name();
-        let ours = name == STATE && std::fs::read_dir(path.join(STATE)).is_ok_and(|mut all| {
-            all.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "lock"))
-        });
+        let ours = name == STATE
+            && std::fs::read_dir(path.join(STATE))
+                .is_ok_and(|mut all| all.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "lock")));
         if !ours && !name.to_string_lossy().starts_with(PARTIAL) {
             return Ok(false);
         }
@@ -161,7 +160,8 @@ fn differences(there: &str, settings: &Choices) -> Result<String, FolderError> {
     let keys: std::collections::BTreeSet<&String> = there.keys().chain(here.keys()).collect();
     let told = |value: Option<&String>| value.cloned().unwrap_or_else(|| "not given".to_owned());
     let differs = keys.into_iter().filter(|key| there.get(*key) != here.get(*key));
-    let differs = differs.map(|key| format!("{key} is {} there and {} here", told(there.get(key)), told(here.get(key))));
+    let differs =
+        differs.map(|key| format!("{key} is {} there and {} here", told(there.get(key)), told(here.get(key))));
     Ok(differs.collect::<Vec<_>>().join("; "))
 }
 

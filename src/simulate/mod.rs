@@ -5,7 +5,6 @@
 //! being killed, tables and a page.
 
 mod conduct;
-mod engine;
 mod folder;
 mod outcome;
 mod page;
@@ -18,13 +17,14 @@ mod table;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use volet_federated::optimizer::Rule;
 use volet_federated::simulation::Fleet;
 
 use crate::cli::SimulateArgs;
-use conduct::{Progress, conduct};
+use conduct::{Progress, check, conduct};
 use folder::Folder;
 use outcome::Outcome;
-use settings::{FleetKind, Rule, Settings};
+use settings::{FleetKind, Settings};
 use softmax::Softmax;
 use summary::Summary;
 use sweep::Sweep;
@@ -35,9 +35,11 @@ pub(crate) use sweep::Along;
 pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let choices = chosen(args)?;
     let runs = choices.sweep.runs(&choices)?;
+    // What cannot be is refused before a folder is made.
+    runs.iter().try_for_each(|run| check(run).with_context(|| format!("{run} cannot be simulated")))?;
     let mut folder = Folder::open(&args.out, &choices)?;
     let stop = crate::stop::watch()?;
-    let rounds = runs.iter().map(|run| u64::from(run.settings.rounds)).sum();
+    let rounds = runs.iter().map(|run| u64::from(run.settings.rounds.get())).sum();
     let progress = Progress::new(rounds, args.json);
     let mut outcomes = Vec::new();
     let mut fleet = Kept::default();
@@ -89,7 +91,9 @@ impl Kept {
 
 fn fleet(settings: &Settings) -> anyhow::Result<Box<dyn Fleet>> {
     match settings.fleet {
-        FleetKind::Softmax => Ok(Box::new(Softmax::new(settings.softmax.clone(), settings.sites, settings.seed)?)),
+        FleetKind::Softmax => {
+            Ok(Box::new(Softmax::new(settings.softmax.clone(), settings.sites.get(), settings.seed)?))
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 //! Knows numbers; nothing of how they were made or how they are shown.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use volet_federated::simulation::Quality;
+use serde::Serialize;
+use volet_federated::simulation::{Quality, Record, Spread};
 
 use super::settings::Target;
 use super::sweep::Run;
@@ -23,13 +24,9 @@ impl From<Quality> for Judged {
 }
 
 impl Judged {
-    /// The quality that so large a share of the held-out sites does not reach; none where sites are not told apart.
-    pub(super) fn percentile(&self, share: f64) -> Option<f64> {
-        let sorted = self.sorted();
-        let last = sorted.len().checked_sub(1)?;
-        let at = share * last as f64;
-        let (low, high) = (sorted.get(at.floor() as usize)?, sorted.get(at.ceil() as usize)?);
-        Some(low + (high - low) * at.fract())
+    /// How it differs from site to site, if sites are told apart.
+    pub(super) fn spread(&self) -> Option<Spread> {
+        Spread::of(&self.per_site)
     }
 
     /// From the site that is worst off to the one that is best off.
@@ -45,21 +42,74 @@ impl Judged {
 pub(super) struct Round {
     pub(super) number: u32,
     pub(super) asked: u32,
+    pub(super) participants: u32,
     pub(super) dropped: u32,
     pub(super) late: u32,
-    pub(super) participants: u32,
-    pub(super) malicious: u32,
+    pub(super) silent: u32,
+    pub(super) shards: u32,
+    pub(super) failed_shards: u32,
+    /// Why the round taught nothing, if so.
+    pub(super) failure: Option<String>,
     pub(super) clip_norm: f64,
-    pub(super) clipped: u32,
+    pub(super) clipped: f64,
     pub(super) update_norm: f64,
     pub(super) noise_norm: f64,
-    /// What a site that took part in all rounds so far has spent: infinite without noise.
-    pub(super) epsilon: f64,
+    /// What a site that took part in all rounds so far has spent; none without noise.
+    pub(super) epsilon: Option<f64>,
     pub(super) quality: f64,
     pub(super) p5: Option<f64>,
     pub(super) p50: Option<f64>,
     pub(super) p95: Option<f64>,
     pub(super) blind_spot: Option<f64>,
+}
+
+impl From<Record> for Round {
+    fn from(record: Record) -> Self {
+        let spread = record.per_site;
+        Self {
+            number: record.round,
+            asked: record.asked,
+            participants: record.participants,
+            dropped: record.dropped,
+            late: record.late,
+            silent: record.silent,
+            shards: record.shards,
+            failed_shards: record.failed_shards,
+            failure: record.failure,
+            clip_norm: record.clip_norm,
+            clipped: record.clipped_share,
+            update_norm: record.update_norm,
+            noise_norm: record.noise_norm,
+            epsilon: record.epsilon,
+            quality: record.quality,
+            p5: spread.map(|spread| spread.p5),
+            p50: spread.map(|spread| spread.p50),
+            p95: spread.map(|spread| spread.p95),
+            blind_spot: record.blind_spot,
+        }
+    }
+}
+
+/// What rounds took, restarts left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, BorshSerialize, BorshDeserialize)]
+pub(super) struct Took {
+    /// By the clock.
+    pub(super) seconds: f64,
+    /// Of processors, while sites made their updates.
+    pub(super) sites_cpu_s: f64,
+    /// Of processors, for all between sites and model.
+    pub(super) orchestration_cpu_s: f64,
+    /// Of processors, to tell quality.
+    pub(super) quality_cpu_s: f64,
+}
+
+impl Took {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.seconds += other.seconds;
+        self.sites_cpu_s += other.sites_cpu_s;
+        self.orchestration_cpu_s += other.orchestration_cpu_s;
+        self.quality_cpu_s += other.quality_cpu_s;
+    }
 }
 
 /// A run that has ended.
@@ -69,7 +119,7 @@ pub(super) struct Outcome {
     pub(super) before: Judged,
     pub(super) after: Judged,
     pub(super) rounds: Vec<Round>,
-    pub(super) seconds: f64,
+    pub(super) took: Took,
 }
 
 impl Outcome {
@@ -77,9 +127,15 @@ impl Outcome {
         self.after.value - self.before.value
     }
 
-    /// What all rounds together cost a site that took part in all of them.
-    pub(super) fn epsilon(&self) -> f64 {
-        self.rounds.last().map_or(0.0, |round| round.epsilon)
+    /// What all rounds together cost a site that took part in all of them; none without noise.
+    pub(super) fn epsilon(&self) -> Option<f64> {
+        self.rounds.last().and_then(|round| round.epsilon)
+    }
+
+    /// How many rounds taught nothing, and why the first of them did.
+    pub(super) fn failed(&self) -> Option<(usize, &str)> {
+        let first = self.rounds.iter().find_map(|round| round.failure.as_deref())?;
+        Some((self.rounds.iter().filter(|round| round.failure.is_some()).count(), first))
     }
 
     /// The quality before the first round and after each.
@@ -99,18 +155,5 @@ impl Outcome {
     pub(super) fn kept(&self, all: &[Self]) -> Option<f64> {
         let most = self.noiseless(all)?.gain();
         (most > 0.0).then(|| self.gain() / most)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_lie_between_the_sites_they_lie_between() {
-        let judged = Judged { per_site: vec![0.4, 0.0, 0.1, 0.3, 0.2], ..Judged::default() };
-        let near = |share: f64, need: f64| (judged.percentile(share).unwrap() - need).abs() < 1e-12;
-        assert!(near(0.0, 0.0) && near(0.5, 0.2) && near(1.0, 0.4) && near(0.05, 0.02));
-        assert_eq!(Judged::default().percentile(0.5), None);
     }
 }

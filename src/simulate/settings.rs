@@ -10,6 +10,9 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use volet_federated::optimizer::{self, Rule};
+use volet_federated::simulation::{self, Attack, Combine, Fidelity};
+
 use super::softmax;
 use super::sweep::Sweep;
 
@@ -34,33 +37,50 @@ pub(crate) struct Choices {
     pub(crate) seed: Option<u64>,
     /// How many sites are asked in a round; all where not given.
     #[arg(long, value_name = "N")]
-    pub(crate) cohort: Option<u32>,
-    /// How many sites' updates go into one sum [default: 512, or the cohort where that is smaller].
+    pub(crate) cohort: Option<Sites>,
+    /// The most sites in one sum, 64 to 512 [default: 512; an eighth of the cohort where sums are combined otherwise than
+    /// by their mean].
     #[arg(long, value_name = "N")]
-    pub(crate) shard: Option<u32>,
+    pub(crate) shard: Option<Shard>,
+    /// The share of a sum's sites without which there is no sum [default: 0.9].
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) minimum_share: Option<Portion>,
+    /// The share of a sum's sites whose noise is not counted on [default: 0.1].
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) colluding_share: Option<Share>,
     /// The clip norm: the largest length of an update that counts [default: 1].
     #[arg(long, value_name = "C")]
     pub(crate) clip: Option<Positive>,
-    /// The share of the asked sites that drop out of a round [default: 0].
+    /// Let the clip norm move to where this share of updates lies within it.
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) target_quantile: Option<Probability>,
+    /// The share of the asked sites that vanish [default: 0].
     #[arg(long, value_name = "SHARE")]
     pub(crate) dropout: Option<Share>,
-    /// The share of the asked sites that come too late to be counted [default: 0].
+    /// The share of the asked sites that answer too late to be counted [default: 0].
     #[arg(long, value_name = "SHARE")]
     pub(crate) stragglers: Option<Share>,
-    /// The share of all sites that is malicious [default: 0].
+    /// The share of all sites that mean harm [default: 0].
     #[arg(long, value_name = "SHARE")]
     pub(crate) malicious: Option<Share>,
-    /// How many times larger malicious sites make their updates [default: 1].
+    /// By what malicious sites multiply what they send [default: 10].
     #[arg(long, value_name = "X")]
     pub(crate) boost: Option<Positive>,
-    /// How the shards' sums become one update [default: mean].
+    /// Malicious sites do not clip: their code is their own.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "true|false")]
+    pub(crate) unbounded: Option<bool>,
+    /// How sums become one update: mean, median, trimmed-mean, trimmed-mean:SHARE [default: mean].
     #[arg(long, value_name = "HOW")]
     pub(crate) combine: Option<Combine>,
+    /// What runs between a site's update and the sum: distribution, or protocol, which is slow and never the same twice
+    /// [default: distribution].
+    #[arg(long, value_parser = crate::cli::serde_word::<Fidelity>, value_name = "WHAT")]
+    pub(crate) fidelity: Option<Fidelity>,
     /// Whose updates are simulated [default: softmax].
     #[arg(long, value_name = "FLEET")]
     pub(crate) fleet: Option<FleetKind>,
-    /// What the server does with an update [default: average].
-    #[arg(long, value_name = "RULE")]
+    /// What the server does with an update: average, adam, yogi [default: average].
+    #[arg(long, value_parser = crate::cli::serde_word::<Rule>, value_name = "RULE")]
     pub(crate) optimizer: Option<Rule>,
     /// The server's rate [default: 1 for average, 0.01 for adam and yogi].
     #[arg(long, value_name = "RATE")]
@@ -86,40 +106,6 @@ pub(crate) struct Choices {
 pub(crate) enum FleetKind {
     /// Points of eight kinds, told apart by softmax regression: cheap, for thousands of sites.
     Softmax,
-}
-
-/// How shards' sums become one update.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Combine {
-    /// Their mean: what is deployed.
-    Mean,
-    /// The median of each coordinate.
-    Median,
-    /// The mean of each coordinate without its extremes.
-    TrimmedMean,
-}
-
-impl Combine {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Mean => "mean",
-            Self::Median => "median",
-            Self::TrimmedMean => "trimmed-mean",
-        }
-    }
-}
-
-/// What the server does with an update.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Rule {
-    /// Takes it as it is; with a momentum, FedAvgM.
-    Average,
-    /// FedAdam.
-    Adam,
-    /// FedYogi.
-    Yogi,
 }
 
 /// The epsilon that is aimed at.
@@ -163,7 +149,11 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "none" { Ok(Self::None) } else { text.parse().map(Self::Epsilon).map_err(|e| format!("{e}, or none")) }
+        if text == "none" {
+            Ok(Self::None)
+        } else {
+            text.parse().map(Self::Epsilon).map_err(|e| format!("{e}, or none"))
+        }
     }
 }
 
@@ -226,6 +216,10 @@ number!(
     Share, "from 0 to below 1", |v| (0.0..1.0).contains(&v)
 );
 number!(
+    /// A share that is not nothing.
+    Portion, "above 0 and up to 1", |v| v > 0.0 && v <= 1.0
+);
+number!(
     /// A probability that is neither never nor always.
     Probability, "above 0 and below 1", |v| v > 0.0 && v < 1.0 && v.is_normal()
 );
@@ -241,6 +235,8 @@ pub(crate) struct Between<const LOW: u32, const HIGH: u32>(u32);
 
 /// How many sites there can be.
 pub(crate) type Sites = Between<2, 10_000_000>;
+/// How many of them a sum can have.
+pub(crate) type Shard = Between<64, 512>;
 /// How many rounds there can be.
 pub(crate) type Rounds = Between<1, 100_000>;
 
@@ -280,10 +276,6 @@ pub(super) enum SettingsError {
     Toml(String),
     #[error(transparent)]
     Task(#[from] softmax::TaskError),
-    #[error("{given} sites are asked in a round and there are {sites}; give a cohort from 2 to {sites}")]
-    Cohort { given: u32, sites: u32 },
-    #[error("{given} sites go into one sum and {cohort} are asked in a round; give a shard from 2 to {cohort}")]
-    Shard { given: u32, cohort: u32 },
 }
 
 impl Choices {
@@ -296,12 +288,16 @@ impl Choices {
             epsilon: Some(Target::Epsilon(Positive(4.0))),
             delta: Some(Probability(1e-6)),
             seed: Some(1),
+            minimum_share: Some(Portion(0.9)),
+            colluding_share: Some(Share(0.1)),
             clip: Some(Positive(1.0)),
             dropout: Some(Share(0.0)),
             stragglers: Some(Share(0.0)),
             malicious: Some(Share(0.0)),
-            boost: Some(Positive(1.0)),
+            boost: Some(Positive(10.0)),
+            unbounded: Some(false),
             combine: Some(Combine::Mean),
+            fidelity: Some(Fidelity::Distribution),
             fleet: Some(FleetKind::Softmax),
             optimizer: Some(optimizer),
             rate: Some(Positive(if adaptive { 0.01 } else { 1.0 })),
@@ -331,24 +327,28 @@ impl Choices {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Settings {
-    pub(super) sites: u32,
-    pub(super) rounds: u32,
+    pub(super) sites: Sites,
+    pub(super) rounds: Rounds,
     pub(super) epsilon: Target,
     pub(super) delta: Probability,
     pub(super) seed: u64,
-    pub(super) cohort: u32,
-    pub(super) shard: u32,
+    pub(super) cohort: Sites,
+    pub(super) shard: Shard,
+    pub(super) minimum_share: Portion,
+    pub(super) colluding_share: Share,
     pub(super) clip: Positive,
+    pub(super) target_quantile: Option<Probability>,
     pub(super) dropout: Share,
     pub(super) stragglers: Share,
     pub(super) malicious: Share,
     pub(super) boost: Positive,
+    pub(super) unbounded: bool,
     pub(super) combine: Combine,
+    pub(super) fidelity: Fidelity,
     pub(super) fleet: FleetKind,
     pub(super) optimizer: Rule,
     pub(super) rate: Positive,
     pub(super) momentum: Share,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) faces: Option<PathBuf>,
     pub(super) softmax: softmax::Task,
 }
@@ -359,30 +359,57 @@ impl Settings {
         let key = |s: &Self| (s.fleet, s.sites, s.seed, s.faces.clone(), s.softmax.clone());
         key(self) == key(other)
     }
-}
 
-/// The most sites whose updates go into one sum unless something else is asked for.
-const SHARD: u32 = 512;
+    /// How many values an update has.
+    pub(super) fn parameters(&self) -> usize {
+        match self.fleet {
+            FleetKind::Softmax => self.softmax.parameters as usize,
+        }
+    }
+
+    /// As the rounds take them.
+    pub(super) fn of_rounds(&self) -> simulation::Settings {
+        let adaptive = optimizer::Settings::adaptive(self.optimizer, self.rate.get());
+        let share = self.malicious.get();
+        simulation::Settings {
+            seed: self.seed,
+            rounds: self.rounds.get(),
+            cohort: self.cohort.get(),
+            shard: self.shard.get(),
+            fidelity: self.fidelity,
+            epsilon: match self.epsilon {
+                Target::None => None,
+                Target::Epsilon(epsilon) => Some(epsilon.get()),
+            },
+            delta: self.delta.get(),
+            clip_norm: self.clip.get(),
+            target_quantile: self.target_quantile.map(Probability::get),
+            dropout: self.dropout.get(),
+            stragglers: self.stragglers.get(),
+            minimum_share: self.minimum_share.get(),
+            colluding_share: self.colluding_share.get(),
+            optimizer: optimizer::Settings { momentum: self.momentum.get(), ..adaptive },
+            combine: self.combine,
+            attack: (share > 0.0).then(|| Attack { share, boost: self.boost.get(), unbounded: self.unbounded }),
+            norm_bound: !self.unbounded,
+        }
+    }
+}
 
 impl TryFrom<&Choices> for Settings {
     type Error = SettingsError;
 
-    /// Complete choices of one run; the sweep is not looked at.
+    /// Complete choices of one run; of the sweep nothing is taken but that all its runs have shards alike.
     fn try_from(choices: &Choices) -> Result<Self, SettingsError> {
+        choices.softmax.iter().try_for_each(softmax::Task::check)?;
         let mut keys = choices.table()?;
         keys.remove("sweep");
-        let sites = choices.sites.map_or(0, Between::get);
-        let cohort = choices.cohort.unwrap_or(sites);
-        let shard = choices.shard.unwrap_or(cohort.min(SHARD));
-        choices.softmax.iter().try_for_each(softmax::Task::check)?;
-        if !(2..=sites).contains(&cohort) {
-            return Err(SettingsError::Cohort { given: cohort, sites });
+        let cohort = choices.cohort.or(choices.sites).map_or(2, Sites::get);
+        let robust = choices.combine != Some(Combine::Mean) || choices.sweep.combines();
+        let shard = if robust { (cohort / 8).clamp(64, 512) } else { 512 };
+        for (key, value) in [("cohort", cohort), ("shard", shard)] {
+            keys.entry(key).or_insert(i64::from(value).into());
         }
-        if !(2..=cohort).contains(&shard) {
-            return Err(SettingsError::Shard { given: shard, cohort });
-        }
-        keys.insert("cohort".to_owned(), i64::from(cohort).into());
-        keys.insert("shard".to_owned(), i64::from(shard).into());
         keys.try_into().map_err(|e: toml::de::Error| SettingsError::Toml(e.to_string()))
     }
 }

@@ -183,7 +183,10 @@ impl Softmax {
                 }
             }
         }
-        let changes = model.iter().zip(&start).flat_map(|(after, before)| std::array::from_fn::<f32, CLASSES, _>(|k| after[k] - before[k]));
+        let changes = model
+            .iter()
+            .zip(&start)
+            .flat_map(|(after, before)| std::array::from_fn::<f32, CLASSES, _>(|k| after[k] - before[k]));
         Ok(changes.collect())
     }
 }

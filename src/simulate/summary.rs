@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Took};
 use super::settings::Target;
 
 /// All runs, and what they took.
@@ -12,8 +12,8 @@ pub(super) struct Summary {
     #[serde(flatten)]
     only: Option<RunSummary>,
     runs: Vec<RunSummary>,
-    /// What the rounds took, restarts left out.
-    seconds: f64,
+    #[serde(flatten)]
+    took: Took,
     /// The most memory that this process had; none where the system does not say.
     peak_memory_bytes: Option<u64>,
 }
@@ -23,6 +23,7 @@ struct RunSummary {
     run: String,
     sites: u32,
     rounds: usize,
+    failed_rounds: usize,
     quality_before: f64,
     quality_after: f64,
     gain: f64,
@@ -36,11 +37,13 @@ struct RunSummary {
 
 impl Summary {
     pub(super) fn of(outcomes: &[Outcome]) -> Self {
+        let mut took = Took::default();
+        outcomes.iter().for_each(|outcome| took.add(&outcome.took));
         let runs: Vec<RunSummary> = outcomes.iter().map(|outcome| RunSummary::of(outcome, outcomes)).collect();
         Self {
             only: if let [only] = &runs[..] { Some(only.clone()) } else { None },
             runs,
-            seconds: outcomes.iter().map(|outcome| outcome.seconds).sum(),
+            took,
             peak_memory_bytes: peak_memory(),
         }
     }
@@ -48,8 +51,12 @@ impl Summary {
     /// Tells people.
     pub(super) fn print(&self) {
         for run in &self.runs {
-            let kept = run.gain_kept.map_or_else(String::new, |kept| format!(", {:.0} % of the gain without noise", 100.0 * kept));
-            let cost = run.epsilon.map_or_else(|| "no noise".to_owned(), |e| format!("epsilon {e:.3} at delta {:e}", run.delta));
+            let kept = run
+                .gain_kept
+                .map_or_else(String::new, |kept| format!(", {:.0} % of the gain without noise", 100.0 * kept));
+            let cost = run
+                .epsilon
+                .map_or_else(|| "no noise".to_owned(), |e| format!("epsilon {e:.3} at delta {:e}", run.delta));
             println!(
                 "{}: quality {:.4} before, {:.4} after {} rounds ({:+.4}{kept}); {cost}",
                 run.run, run.quality_before, run.quality_after, run.rounds, run.gain
@@ -64,13 +71,14 @@ impl RunSummary {
         let noisy = settings.epsilon != Target::None;
         Self {
             run: outcome.run.to_string(),
-            sites: settings.sites,
+            sites: settings.sites.get(),
             rounds: outcome.rounds.len(),
+            failed_rounds: outcome.failed().map_or(0, |(rounds, _)| rounds),
             quality_before: outcome.before.value,
             quality_after: outcome.after.value,
             gain: outcome.gain(),
             gain_kept: outcome.kept(all).filter(|_| noisy),
-            epsilon: noisy.then(|| outcome.epsilon()),
+            epsilon: outcome.epsilon(),
             delta: settings.delta.get(),
             blind_spot: outcome.after.blind_spot,
         }

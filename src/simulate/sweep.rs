@@ -51,8 +51,9 @@ impl FromStr for Along {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (key, values) = text.split_once('=').ok_or("a key and its values are needed, as in epsilon=none,4,1")?;
-        let axis = <Axis as clap::ValueEnum>::from_str(key, false)
-            .map_err(|_| format!("{key} cannot be swept; sites, rounds, cohort, clip, malicious, combine, epsilon can"))?;
+        let axis = <Axis as clap::ValueEnum>::from_str(key, false).map_err(|_| {
+            format!("{key} cannot be swept; sites, rounds, cohort, clip, malicious, combine, epsilon can")
+        })?;
         Ok(Self(axis, values.split(',').map(|value| scalar(value.trim())).collect()))
     }
 }
@@ -110,6 +111,11 @@ impl Sweep {
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether sums are combined in more than one way.
+    pub(super) fn combines(&self) -> bool {
+        self.0.contains_key(&Axis::Combine)
     }
 
     /// Every run, from complete choices.

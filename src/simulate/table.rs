@@ -11,7 +11,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
 use super::outcome::{Outcome, Round};
-use super::settings::Target;
+use super::settings::{Settings, Target};
 
 /// A value of a table; none where a column does not apply.
 enum Cell {
@@ -37,38 +37,47 @@ struct Line<'a> {
 type Column = (&'static str, Kind, fn(&Line<'_>) -> Cell);
 
 /// The columns of `rounds.csv`, in their order.
-const COLUMNS: [Column; 27] = [
+const COLUMNS: [Column; 30] = [
     ("run", Kind::Whole, |l| Cell::Whole(l.number as i64)),
     ("round", Kind::Whole, |l| Cell::Whole(l.round.number.into())),
     ("quality", Kind::Real, |l| Cell::Real(Some(l.round.quality))),
     ("gain", Kind::Real, |l| Cell::Real(Some(l.round.quality - l.outcome.before.value))),
-    ("epsilon", Kind::Real, |l| Cell::Real(Some(l.round.epsilon))),
+    ("epsilon", Kind::Real, |l| Cell::Real(Some(l.round.epsilon.unwrap_or(f64::INFINITY)))),
     ("participants", Kind::Whole, |l| Cell::Whole(l.round.participants.into())),
-    ("sites", Kind::Whole, |l| Cell::Whole(l.outcome.run.settings.sites.into())),
+    ("sites", Kind::Whole, |l| Cell::Whole(l.settings().sites.get().into())),
     ("asked", Kind::Whole, |l| Cell::Whole(l.round.asked.into())),
     ("dropped", Kind::Whole, |l| Cell::Whole(l.round.dropped.into())),
     ("late", Kind::Whole, |l| Cell::Whole(l.round.late.into())),
-    ("malicious", Kind::Whole, |l| Cell::Whole(l.round.malicious.into())),
+    ("silent", Kind::Whole, |l| Cell::Whole(l.round.silent.into())),
+    ("shards", Kind::Whole, |l| Cell::Whole(l.round.shards.into())),
+    ("failed_shards", Kind::Whole, |l| Cell::Whole(l.round.failed_shards.into())),
     ("clip_norm", Kind::Real, |l| Cell::Real(Some(l.round.clip_norm))),
-    ("clipped", Kind::Whole, |l| Cell::Whole(l.round.clipped.into())),
+    ("clipped", Kind::Real, |l| Cell::Real(Some(l.round.clipped))),
     ("update_norm", Kind::Real, |l| Cell::Real(Some(l.round.update_norm))),
     ("noise_norm", Kind::Real, |l| Cell::Real(Some(l.round.noise_norm))),
     ("p5", Kind::Real, |l| Cell::Real(l.round.p5)),
     ("p50", Kind::Real, |l| Cell::Real(l.round.p50)),
     ("p95", Kind::Real, |l| Cell::Real(l.round.p95)),
     ("blind_spot", Kind::Real, |l| Cell::Real(l.round.blind_spot)),
-    ("target_epsilon", Kind::Real, |l| Cell::Real(Some(target(l.outcome.run.settings.epsilon)))),
-    ("target_rounds", Kind::Whole, |l| Cell::Whole(l.outcome.run.settings.rounds.into())),
-    ("cohort", Kind::Whole, |l| Cell::Whole(l.outcome.run.settings.cohort.into())),
-    ("clip", Kind::Real, |l| Cell::Real(Some(l.outcome.run.settings.clip.get()))),
-    ("malicious_share", Kind::Real, |l| Cell::Real(Some(l.outcome.run.settings.malicious.get()))),
-    ("boost", Kind::Real, |l| Cell::Real(Some(l.outcome.run.settings.boost.get()))),
-    ("combine", Kind::Word, |l| Cell::Word(l.outcome.run.settings.combine.name().to_owned())),
-    ("seed", Kind::Whole, |l| Cell::Whole(i64::try_from(l.outcome.run.settings.seed).unwrap_or(i64::MAX))),
+    ("target_epsilon", Kind::Real, |l| Cell::Real(Some(target(l.settings().epsilon)))),
+    ("target_rounds", Kind::Whole, |l| Cell::Whole(l.settings().rounds.get().into())),
+    ("cohort", Kind::Whole, |l| Cell::Whole(l.settings().cohort.get().into())),
+    ("clip", Kind::Real, |l| Cell::Real(Some(l.settings().clip.get()))),
+    ("malicious", Kind::Real, |l| Cell::Real(Some(l.settings().malicious.get()))),
+    ("boost", Kind::Real, |l| Cell::Real(Some(l.settings().boost.get()))),
+    ("combine", Kind::Word, |l| Cell::Word(l.settings().combine.to_string())),
+    ("seed", Kind::Whole, |l| Cell::Whole(i64::try_from(l.settings().seed).unwrap_or(i64::MAX))),
+    ("failure", Kind::Word, |l| Cell::Word(l.round.failure.clone().unwrap_or_default())),
 ];
 
+impl Line<'_> {
+    fn settings(&self) -> &Settings {
+        &self.outcome.run.settings
+    }
+}
+
 /// No noise is no bound.
-pub(super) fn target(epsilon: Target) -> f64 {
+fn target(epsilon: Target) -> f64 {
     match epsilon {
         Target::None => f64::INFINITY,
         Target::Epsilon(epsilon) => epsilon.get(),
@@ -105,7 +114,8 @@ pub(super) fn rounds_parquet(outcomes: &[Outcome]) -> Result<Vec<u8>, ParquetErr
     let fields = COLUMNS.iter().map(|(name, kind, _)| field(name, *kind).map(Arc::new)).collect::<Result<_, _>>()?;
     let schema = Type::group_type_builder("rounds").with_fields(fields).build()?;
     let mut bytes = Vec::new();
-    let properties = WriterProperties::builder().set_created_by(concat!("volet ", env!("CARGO_PKG_VERSION")).to_owned());
+    let properties =
+        WriterProperties::builder().set_created_by(concat!("volet ", env!("CARGO_PKG_VERSION")).to_owned());
     let mut writer = SerializedFileWriter::new(&mut bytes, Arc::new(schema), Arc::new(properties.build()))?;
     let mut group = writer.next_row_group()?;
     for (_, kind, of) in COLUMNS {
@@ -113,11 +123,13 @@ pub(super) fn rounds_parquet(outcomes: &[Outcome]) -> Result<Vec<u8>, ParquetErr
         let cells = lines(outcomes).map(|line| of(&line));
         match kind {
             Kind::Whole => {
-                let values: Vec<i64> = cells.filter_map(|c| if let Cell::Whole(v) = c { Some(v) } else { None }).collect();
+                let values: Vec<i64> =
+                    cells.filter_map(|c| if let Cell::Whole(v) = c { Some(v) } else { None }).collect();
                 column.typed::<Int64Type>().write_batch(&values, None, None)?;
             }
             Kind::Real => {
-                let cells: Vec<Option<f64>> = cells.filter_map(|c| if let Cell::Real(v) = c { Some(v) } else { None }).collect();
+                let cells: Vec<Option<f64>> =
+                    cells.filter_map(|c| if let Cell::Real(v) = c { Some(v) } else { None }).collect();
                 let there: Vec<i16> = cells.iter().map(|cell| i16::from(cell.is_some())).collect();
                 let values: Vec<f64> = cells.into_iter().flatten().collect();
                 column.typed::<DoubleType>().write_batch(&values, Some(&there), None)?;
@@ -155,7 +167,9 @@ pub(super) fn sites_csv(outcomes: &[Outcome]) -> anyhow::Result<Vec<u8>> {
     for (number, outcome) in (1..).zip(outcomes) {
         let both = outcome.before.per_site.iter().zip(&outcome.after.per_site);
         for (site, (first, last)) in (1..).zip(both) {
-            writer.write_record([number, site].map(|n: u32| n.to_string()).into_iter().chain([first, last].map(f64::to_string)))?;
+            writer.write_record(
+                [number, site].map(|n: u32| n.to_string()).into_iter().chain([first, last].map(f64::to_string)),
+            )?;
         }
     }
     Ok(writer.into_inner()?)

@@ -54,7 +54,10 @@ fn epsilon(outcomes: &[Outcome]) -> anyhow::Result<Option<Markup>> {
             let line = Line { colour, points: level, dashed: true, dots: false };
             lines.push(Named { name: joined(&name, "without noise"), line });
         }
-        lines.push(Named { name: joined(&name, "with noise"), line: Line { colour, points, dashed: false, dots: true } });
+        lines.push(Named {
+            name: joined(&name, "with noise"),
+            line: Line { colour, points, dashed: false, dots: true },
+        });
     }
     if lines.is_empty() {
         return Ok(None);
@@ -81,7 +84,8 @@ fn spread(outcomes: &[Outcome]) -> anyhow::Result<Option<Markup>> {
     }
     lines.insert(0, Named { name: "before".to_owned(), line: before });
     let caption = "Held-out sites in the order of their quality: how many percent of them are worse off than that.";
-    figure("Who gains", caption, ("percent of held-out sites", "quality of the site"), lines, &Look::default()).map(Some)
+    figure("Who gains", caption, ("percent of held-out sites", "quality of the site"), lines, &Look::default())
+        .map(Some)
 }
 
 /// What malicious sites do, and what helps.
@@ -106,16 +110,31 @@ fn poison(outcomes: &[Outcome]) -> anyhow::Result<Vec<Markup>> {
     let lines = by_share(|outcome| Some(outcome.after.value));
     if !lines.is_empty() {
         let caption = "Quality after the last round by the share of malicious sites.";
-        charts.push(figure("Poisoning: quality", caption, ("percent of malicious sites", "quality after"), lines, &Look::default())?);
+        charts.push(figure(
+            "Poisoning: quality",
+            caption,
+            ("percent of malicious sites", "quality after"),
+            lines,
+            &Look::default(),
+        )?);
     }
     let lines = by_share(|outcome| outcome.after.blind_spot);
     if !lines.is_empty() {
         let caption = "Quality, after the last round, on just what malicious sites want the model to miss.";
-        charts.push(figure("Poisoning: blind spot", caption, ("percent of malicious sites", "blind spot"), lines, &Look::default())?);
+        charts.push(figure(
+            "Poisoning: blind spot",
+            caption,
+            ("percent of malicious sites", "blind spot"),
+            lines,
+            &Look::default(),
+        )?);
     } else if outcomes.iter().any(|outcome| outcome.after.blind_spot.is_some()) {
         let lines = each(outcomes, |outcome| {
             let start = outcome.before.blind_spot.map(|value| (0.0, value));
-            start.into_iter().chain(outcome.rounds.iter().filter_map(|r| Some((f64::from(r.number), r.blind_spot?)))).collect()
+            start
+                .into_iter()
+                .chain(outcome.rounds.iter().filter_map(|r| Some((f64::from(r.number), r.blind_spot?))))
+                .collect()
         });
         let caption = "Quality, after each round, on just what malicious sites want the model to miss.";
         charts.push(figure("Poisoning: blind spot", caption, ("rounds", "blind spot"), lines, &Look::default())?);
@@ -129,7 +148,12 @@ fn each(outcomes: &[Outcome], points: impl Fn(&Outcome) -> Vec<(f64, f64)>) -> V
     let mixed = !outcomes.iter().all(free);
     let line = |(n, outcome): (usize, &Outcome)| Named {
         name: outcome.run.to_string(),
-        line: Line { colour: n.min(COLOURS.len() - 1), points: points(outcome), dashed: mixed && free(outcome), dots: false },
+        line: Line {
+            colour: n.min(COLOURS.len() - 1),
+            points: points(outcome),
+            dashed: mixed && free(outcome),
+            dots: false,
+        },
     };
     outcomes.iter().enumerate().map(line).collect()
 }
@@ -163,9 +187,16 @@ impl Default for Look<'_> {
     }
 }
 
-fn figure(title: &str, caption: &str, (x, y): (&str, &str), lines: Vec<Named>, look: &Look<'_>) -> anyhow::Result<Markup> {
+fn figure(
+    title: &str,
+    caption: &str,
+    (x, y): (&str, &str),
+    lines: Vec<Named>,
+    look: &Look<'_>,
+) -> anyhow::Result<Markup> {
     let (names, lines): (Vec<String>, Vec<Line>) = lines.into_iter().map(|named| (named.name, named.line)).unzip();
-    let chart = Chart { x, y, lines: &lines, band: look.band, tick: look.tick, ticks: look.ticks, include: look.include };
+    let chart =
+        Chart { x, y, lines: &lines, band: look.band, tick: look.tick, ticks: look.ticks, include: look.include };
     let svg = draw(&chart)?;
     // Beyond the colours that there are, lines are told apart by the table alone.
     let many = lines.iter().filter(|line| line.colour >= COLOURS.len() - 1).count() > 2;

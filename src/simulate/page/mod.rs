@@ -7,6 +7,7 @@ mod plot;
 mod words;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use volet_federated::simulation::Spread;
 
 use super::outcome::Outcome;
 use super::settings::{Choices, SettingsError, Target};
@@ -14,7 +15,8 @@ use plot::{COLOURS, short};
 
 const STYLE: &str = include_str!("style.css");
 /// The page may load nothing, and has nothing to run.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
 /// The page of these runs. `choices` are what they were made of.
 ///
@@ -43,6 +45,7 @@ pub(super) fn page(choices: &Choices, outcomes: &[Outcome]) -> anyhow::Result<St
                 }
                 main {
                     (tiles(outcomes))
+                    (failures(outcomes))
                     @for chart in &charts { (chart) }
                     section.wide aria-labelledby="runs" { h2 #runs { "Runs" } (runs(outcomes)) }
                     section.wide aria-labelledby="words" { h2 #words { "What the numbers mean" } (words::meanings(outcomes)) }
@@ -65,7 +68,8 @@ pub(super) fn page(choices: &Choices, outcomes: &[Outcome]) -> anyhow::Result<St
 
 /// The pictures' placeholders in the page's own colours.
 fn recoloured() -> String {
-    let lines = COLOURS.iter().enumerate().map(|(n, c)| (format!("#{:02X}{:02X}{:02X}", c.0, c.1, c.2), format!("--c{n}")));
+    let lines =
+        COLOURS.iter().enumerate().map(|(n, c)| (format!("#{:02X}{:02X}{:02X}", c.0, c.1, c.2), format!("--c{n}")));
     let rest = [("#15232B", "--ink"), ("#4F616B", "--quiet")].map(|(from, to)| (from.to_owned(), to.to_owned()));
     let rule = |(from, to): (String, String)| {
         format!("svg [fill=\"{from}\"]{{fill:var({to})}}svg [stroke=\"{from}\"]{{stroke:var({to})}}")
@@ -77,14 +81,14 @@ fn headline(outcomes: &[Outcome]) -> String {
     let Some(first) = outcomes.first() else { return "There were no runs.".to_owned() };
     let settings = &first.run.settings;
     if let [only] = outcomes {
-        let cost = match settings.epsilon {
-            Target::None => "without noise".to_owned(),
-            Target::Epsilon(_) => format!("at epsilon {}", short(only.epsilon())),
-        };
+        let cost = only.epsilon().map_or_else(|| "without noise".to_owned(), |e| format!("at epsilon {}", short(e)));
         let (before, after) = (short(only.before.value), short(only.after.value));
         let verb = if only.gain() > 0.0 { "rises" } else { "goes" };
-        let sites = grouped(settings.sites);
-        return format!("{sites} sites learn in {} rounds {cost}: quality {verb} from {before} to {after}.", settings.rounds);
+        let sites = grouped(settings.sites.get());
+        return format!(
+            "{sites} sites learn in {} rounds {cost}: quality {verb} from {before} to {after}.",
+            settings.rounds.get()
+        );
     }
     let after = || outcomes.iter().map(|outcome| outcome.after.value);
     let (low, high) = (after().fold(f64::INFINITY, f64::min), after().fold(f64::NEG_INFINITY, f64::max));
@@ -102,7 +106,7 @@ fn tiles(outcomes: &[Outcome]) -> Markup {
                 (tile("quality after", short(only.after.value)))
                 (tile("gain", signed(only.gain())))
                 (tile("epsilon", cost(only)))
-                @if let Some(worst) = only.after.percentile(0.05) { (tile("worst-off sites", short(worst))) }
+                @if let Some(spread) = only.after.spread() { (tile("worst-off sites (p5)", short(spread.p5))) }
             } @else if let Some(best) = best {
                 (tile("runs", outcomes.len().to_string()))
                 (tile("quality before", short(best.before.value)))
@@ -111,6 +115,20 @@ fn tiles(outcomes: &[Outcome]) -> Markup {
                 @if let Some((epsilon, kept)) = keeper(outcomes) {
                     (tile(&format!("gain kept at epsilon {epsilon}"), format!("{:.0} %", 100.0 * kept)))
                 }
+            }
+        }
+    }
+}
+
+/// Rounds that taught nothing.
+fn failures(outcomes: &[Outcome]) -> Markup {
+    let failed: Vec<_> = outcomes.iter().filter_map(|outcome| Some((outcome, outcome.failed()?))).collect();
+    html! {
+        @if !failed.is_empty() {
+            section.wide.warning {
+                h2 { "Rounds that taught nothing" }
+                p { "Sites had sent their updates all the same, so that these rounds cost their epsilon." }
+                ul { @for (outcome, (rounds, why)) in failed { li { (outcome.run.to_string()) ": " (rounds) " of " (outcome.rounds.len()) ". " (why) "." } } }
             }
         }
     }
@@ -126,7 +144,9 @@ fn keeper(outcomes: &[Outcome]) -> Option<(String, f64)> {
 fn runs(outcomes: &[Outcome]) -> Markup {
     let poisoned = outcomes.iter().any(|outcome| outcome.after.blind_spot.is_some());
     let compared = keeper(outcomes).is_some();
-    let all = |outcome: &Outcome, share| outcome.after.percentile(share).map_or_else(|| "-".to_owned(), short);
+    let spread = |outcome: &Outcome, of: fn(Spread) -> f64| {
+        outcome.after.spread().map_or_else(|| "-".to_owned(), |s| short(of(s)))
+    };
     html! {
         div.scroll { table.runs {
             thead { tr {
@@ -142,7 +162,7 @@ fn runs(outcomes: &[Outcome]) -> Markup {
                 td { (signed(outcome.gain())) }
                 @if compared { td { (outcome.kept(outcomes).map_or_else(|| "-".to_owned(), |kept| format!("{:.0} %", 100.0 * kept))) } }
                 td { (cost(outcome)) }
-                td { (all(outcome, 0.05)) } td { (all(outcome, 0.5)) } td { (all(outcome, 0.95)) }
+                td { (spread(outcome, |s| s.p5)) } td { (spread(outcome, |s| s.p50)) } td { (spread(outcome, |s| s.p95)) }
                 @if poisoned { td { (outcome.after.blind_spot.map_or_else(|| "-".to_owned(), short)) } }
             } } }
         } }
@@ -163,10 +183,7 @@ fn settings(choices: &Choices) -> Result<Markup, SettingsError> {
 }
 
 fn cost(outcome: &Outcome) -> String {
-    match outcome.run.settings.epsilon {
-        Target::None => "no noise".to_owned(),
-        Target::Epsilon(_) => short(outcome.epsilon()),
-    }
+    outcome.epsilon().map_or_else(|| "no noise".to_owned(), short)
 }
 
 fn signed(value: f64) -> String {

@@ -88,8 +88,11 @@ pub(super) fn draw(chart: &Chart<'_>) -> anyhow::Result<String> {
     Ok(svg)
 }
 
-type Context<'a, 'b> =
-    ChartContext<'a, SVGBackend<'b>, Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>>;
+type Context<'a, 'b> = ChartContext<
+    'a,
+    SVGBackend<'b>,
+    Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
+>;
 
 fn shade(context: &mut Context<'_, '_>, band: &[(f64, f64, f64)]) -> anyhow::Result<()> {
     if band.is_empty() {
@@ -122,9 +125,9 @@ fn colour(index: usize) -> RGBColor {
 
 /// A range that holds all of these, with a share of room at either end; 0 to 1 if there are none.
 fn around(values: impl Iterator<Item = f64>, room: f64) -> Range<f64> {
-    let ends = values.filter(|v| v.is_finite()).fold(None, |ends: Option<(f64, f64)>, v| {
-        Some(ends.map_or((v, v), |(low, high)| (low.min(v), high.max(v))))
-    });
+    let ends = values
+        .filter(|v| v.is_finite())
+        .fold(None, |ends: Option<(f64, f64)>, v| Some(ends.map_or((v, v), |(low, high)| (low.min(v), high.max(v)))));
     let (low, high) = ends.unwrap_or((0.0, 1.0));
     let width = if high > low { high - low } else { low.abs().max(1e-3) };
     let room = if high > low { room * width } else { 0.5 * width };
@@ -147,7 +150,9 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        for (value, text) in [(0.0, "0"), (0.5, "0.5"), (4.0, "4"), (0.123_456, "0.123"), (1234.5, "1234"), (1e-4, "0.0001")] {
+        for (value, text) in
+            [(0.0, "0"), (0.5, "0.5"), (4.0, "4"), (0.123_456, "0.123"), (1234.5, "1234"), (1e-4, "0.0001")]
+        {
             assert_eq!(short(value), text);
         }
     }

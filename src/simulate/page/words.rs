@@ -1,9 +1,10 @@
 //! The page's sentences: what its numbers mean, and what to type to get them again.
 
 use maud::{Markup, html};
+use volet_federated::optimizer::Rule;
 
 use crate::simulate::outcome::Outcome;
-use crate::simulate::settings::{Choices, Rule, SettingsError, Target};
+use crate::simulate::settings::{Choices, SettingsError, Target};
 
 /// One plain sentence for each number on the page.
 pub(super) fn meanings(outcomes: &[Outcome]) -> Markup {
@@ -43,7 +44,8 @@ pub(super) fn command(choices: &Choices) -> Result<String, SettingsError> {
     let mut words = vec!["volet".to_owned(), "simulate".to_owned()];
     let plain = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     for (key, value) in &keys {
-        let always = ["sites", "rounds", "seed"].contains(&key.as_str()) || (key == "optimizer" && choices.optimizer != Some(Rule::Average));
+        let always = ["sites", "rounds", "seed"].contains(&key.as_str())
+            || (key == "optimizer" && choices.optimizer != Some(Rule::Average));
         match value {
             toml::Value::Table(axes) if key == "sweep" => {
                 for (axis, values) in axes {
@@ -51,7 +53,9 @@ pub(super) fn command(choices: &Choices) -> Result<String, SettingsError> {
                     words.extend(["--sweep".to_owned(), quoted(&format!("{axis}={}", values.join(",")))]);
                 }
             }
-            value if always || usual.get(key) != Some(value) => words.extend([format!("--{key}"), quoted(&plain(value))]),
+            value if always || usual.get(key) != Some(value) => {
+                words.extend([format!("--{key}"), quoted(&plain(value))])
+            }
             _ => {}
         }
     }
@@ -62,5 +66,9 @@ pub(super) fn command(choices: &Choices) -> Result<String, SettingsError> {
 /// A word as a shell takes it for one.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=,./+:".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
