@@ -23,8 +23,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let small =
-            "sites = 40\nrounds = 4\nseed = 7\nshard = 20\n[softmax]\nparameters = 160\nsamples = 8\nheld-out = 6\n";
+        let small = "sites = 40\nrounds = 4\nseed = 7\n[softmax]\nparameters = 160\nsamples = 8\nheld-out = 6\n";
         std::fs::write(folder.path().join("small.toml"), small).unwrap();
         Self { folder }
     }
@@ -118,7 +117,8 @@ fn both_tables_say_the_same() {
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::Field;
     let bench = Bench::new();
-    let (out, _) = bench.done("out", &["--sweep", "epsilon=none,4", "--sweep", "combine=mean,median"]);
+    let (out, _) =
+        bench.done("out", &["--sites", "200", "--sweep", "epsilon=none,4", "--sweep", "combine=mean,median"]);
     let lines = table(&out.join("rounds.csv"));
     let reader = SerializedFileReader::new(std::fs::File::open(out.join("rounds.parquet")).unwrap()).unwrap();
     let rows: Vec<BTreeMap<String, String>> = reader
@@ -163,6 +163,48 @@ fn a_sweep_tries_each_with_each_and_tells_what_noise_costs() {
             && free.iter().all(|line| number(line, "epsilon").is_infinite() && number(line, "noise_norm") == 0.0)
     );
     assert!(lines.iter().filter(|line| line["target_epsilon"] != "inf").all(|line| number(line, "noise_norm") > 0.0));
+}
+
+/// Of each sum half its sites are missing: nothing is learned, and the privacy is spent all the same.
+#[test]
+fn rounds_that_fail_are_told_and_cost() {
+    let bench = Bench::new();
+    let (out, output) = bench.done("out", &["--dropout", "0.5", "--json"]);
+    let lines = table(&out.join("rounds.csv"));
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["participants"] == "0" && line["failed_shards"] == "1" && number(line, "gain") == 0.0)
+    );
+    assert!(lines.iter().all(|line| line["failure"].contains("it needs 36")), "{lines:?}");
+    assert!(number(&lines[3], "epsilon") > 3.9);
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["failed_rounds"].as_u64(), Some(4));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("taught nothing"));
+    assert!(std::fs::read_to_string(out.join("index.html")).unwrap().contains("Rounds that taught nothing"));
+}
+
+/// Sites whose code is their own blind the mean of the sums, and the median keeps its sight.
+#[test]
+fn attackers_blind_the_mean_and_the_median_holds() {
+    let bench = Bench::new();
+    let attack = [
+        "--sites",
+        "640",
+        "--malicious",
+        "0.001",
+        "--unbounded",
+        "--boost",
+        "1000",
+        "--epsilon",
+        "none",
+        "--rounds",
+        "8",
+    ];
+    let (_, output) = bench.done("out", &[&attack[..], &["--sweep", "combine=mean,median", "--json"]].concat());
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let blind: Vec<f64> = (0..2).map(|run| said["runs"][run]["blind_spot"].as_f64().unwrap()).collect();
+    assert!(blind[0] < 0.1 && blind[1] > blind[0] + 0.2, "{blind:?}");
 }
 
 #[test]
@@ -225,8 +267,14 @@ fn hostile_arguments_leave_nothing_behind() {
         (&["--combine", "best"], "trimmed-mean"),
         (&["--fleet", "horses"], "softmax"),
         (&["--cohort", "1"], "cohort"),
-        (&["--cohort", "41"], "there are 40"),
-        (&["--shard", "41"], "shard"),
+        (&["--cohort", "41"], "the fleet has 40 sites"),
+        (&["--shard", "41"], "from 64 to 512"),
+        (&["--combine", "median"], "make shard smaller"),
+        (&["--combine", "trimmed-mean:0.5"], "below 0.5"),
+        (&["--dropout", "0.5", "--stragglers", "0.5"], "dropout + stragglers"),
+        (&["--optimizer", "luck"], "yogi"),
+        (&["--target-quantile", "1"], "below 1"),
+        (&["--fidelity", "protocol", "--epsilon", "none"], "fidelity"),
         (&["--seed", "18446744073709551615"], "--seed"),
         (&["--sweep", "epsilon"], "epsilon=none,4,1"),
         (&["--sweep", "seed=1,2"], "cannot be swept"),
@@ -234,7 +282,7 @@ fn hostile_arguments_leave_nothing_behind() {
         (&["--sweep", "epsilon="], "with epsilon"),
         (&["--sweep", "epsilon=1,1"], "1 twice"),
         (&["--sweep", "epsilon=1,1.0"], "1.0 twice"),
-        (&["--sweep", "cohort=20,80"], "there are 40"),
+        (&["--sweep", "cohort=20,80"], "the fleet has 40 sites"),
         (&["--sweep", "combine=mean,worst"], "with combine worst"),
         (&["--config", "/nowhere"], "--config"),
     ] {
@@ -382,7 +430,16 @@ fn a_browser_shows_the_page_and_asks_nobody() {
         return;
     };
     let bench = Bench::new();
-    let sweep = ["--sweep", "epsilon=none,4,1", "--sweep", "malicious=0,0.2", "--sweep", "combine=mean,median"];
+    let sweep = [
+        "--sites",
+        "200",
+        "--sweep",
+        "epsilon=none,4,1",
+        "--sweep",
+        "malicious=0,0.2",
+        "--sweep",
+        "combine=mean,median",
+    ];
     let (out, _) = bench.done("out", &sweep);
     let page = std::fs::read_to_string(out.join("index.html")).unwrap();
     // SVG's name is an address that nobody goes to.

@@ -48,7 +48,7 @@ pub(crate) struct Task {
 
 impl Default for Task {
     fn default() -> Self {
-        Self { parameters: 10_000, samples: 24, skew: 0.5, epochs: 2, rate: 0.01, held_out: 100 }
+        Self { parameters: 10_000, samples: 64, skew: 0.5, epochs: 2, rate: 0.05, held_out: 100 }
     }
 }
 

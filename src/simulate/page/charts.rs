@@ -63,7 +63,8 @@ fn epsilon(outcomes: &[Outcome]) -> anyhow::Result<Option<Markup>> {
         return Ok(None);
     }
     let before: Vec<f64> = outcomes.iter().take(1).map(|outcome| outcome.before.value).collect();
-    let tick = |x: f64| short(x.exp2());
+    // Halves and doubles alone: what lies between is no round number.
+    let tick = |x: f64| if (x - x.round()).abs() < 1e-6 { short(x.exp2()) } else { String::new() };
     let caption = "Quality after the last round by the epsilon that was aimed at. The lower end of the picture is the model as it is shipped.";
     let look = Look { tick: &tick, ticks: 6, include: &before, ..Look::default() };
     figure("What privacy costs", caption, ("epsilon", "quality after"), lines, &look).map(Some)

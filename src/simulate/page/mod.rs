@@ -142,7 +142,7 @@ fn keeper(outcomes: &[Outcome]) -> Option<(String, f64)> {
 }
 
 fn runs(outcomes: &[Outcome]) -> Markup {
-    let poisoned = outcomes.iter().any(|outcome| outcome.after.blind_spot.is_some());
+    let poisoned = outcomes.iter().any(|o| o.run.settings.malicious.get() > 0.0 && o.after.blind_spot.is_some());
     let compared = keeper(outcomes).is_some();
     let spread = |outcome: &Outcome, of: fn(Spread) -> f64| {
         outcome.after.spread().map_or_else(|| "-".to_owned(), |s| short(of(s)))
@@ -171,7 +171,10 @@ fn runs(outcomes: &[Outcome]) -> Markup {
 
 fn settings(choices: &Choices) -> Result<Markup, SettingsError> {
     let keys = choices.table()?;
-    let plain = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let plain = |value: &toml::Value| match value {
+        toml::Value::Array(all) => all.iter().map(words::plain).collect::<Vec<_>>().join(", "),
+        value => words::plain(value),
+    };
     let mut rows: Vec<(String, String)> = Vec::new();
     for (key, value) in &keys {
         match value {

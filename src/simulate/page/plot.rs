@@ -60,10 +60,10 @@ pub(super) fn draw(chart: &Chart<'_>) -> anyhow::Result<String> {
         let mut context = ChartBuilder::on(&area)
             .margin_top(10)
             .margin_right(16)
-            .x_label_area_size(46)
-            .y_label_area_size(58)
+            .x_label_area_size(52)
+            .y_label_area_size(66)
             .build_cartesian_2d(x, y)?;
-        let label = ("sans-serif", 14).into_font().color(&QUIET);
+        let label = ("sans-serif", 17).into_font().color(&QUIET);
         context
             .configure_mesh()
             .disable_x_mesh()

@@ -42,7 +42,6 @@ pub(super) fn command(choices: &Choices) -> Result<String, SettingsError> {
         return Ok("volet simulate --config settings.toml --out NEW".to_owned());
     }
     let mut words = vec!["volet".to_owned(), "simulate".to_owned()];
-    let plain = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     for (key, value) in &keys {
         let always = ["sites", "rounds", "seed"].contains(&key.as_str())
             || (key == "optimizer" && choices.optimizer != Some(Rule::Average));
@@ -61,6 +60,11 @@ pub(super) fn command(choices: &Choices) -> Result<String, SettingsError> {
     }
     words.extend(["--out".to_owned(), "NEW".to_owned()]);
     Ok(words.join(" "))
+}
+
+/// A value as it is typed.
+pub(super) fn plain(value: &toml::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// A word as a shell takes it for one.
