@@ -30,6 +30,9 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     /// Say what learning from many sites costs in privacy, and plan for it.
     Privacy(PrivacyArgs),
+    /// Say what a fleet would learn before it is rolled out: many sites in one process, with noise, dropouts and attackers.
+    #[cfg(unix)]
+    Simulate(Box<SimulateArgs>),
     /// Learn together: an aggregator and some cameras as processes on this machine, with synthetic pictures.
     #[cfg(unix)]
     Demo(DemoArgs),
@@ -268,6 +271,26 @@ pub(crate) struct DemoArgs {
     pub(crate) dir: Option<PathBuf>,
 }
 
+#[cfg(unix)]
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    #[command(flatten)]
+    pub(crate) choices: crate::simulate::Choices,
+    /// Try several values, each with each: key=a,b,c, with a key of sites, rounds, cohort, clip, malicious, combine,
+    /// epsilon. May be repeated.
+    #[arg(long, value_name = "KEY=A,B,C")]
+    pub(crate) sweep: Vec<crate::simulate::Along>,
+    /// Settings as a TOML file, such as the settings.toml of an earlier simulation; flags go before it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A new or empty folder for the result, or that of a simulation with the same settings, which goes on where it was.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Print the summary as JSON on standard output, and no progress.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct PrivacyArgs {
     #[command(subcommand)]
@@ -387,7 +410,7 @@ fn compute(word: &str) -> Result<volet_models::train::Compute, String> {
 }
 
 /// Reads a word as the configuration file would.
-fn serde_word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, String> {
+pub(crate) fn serde_word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, String> {
     let value: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
         serde::de::IntoDeserializer::into_deserializer(word);
     T::deserialize(value).map_err(|e| e.to_string())

@@ -15,6 +15,8 @@ mod privacy;
 mod progress;
 mod redact;
 mod score;
+#[cfg(unix)]
+mod simulate;
 mod stop;
 mod synth;
 #[cfg(feature = "train")]
@@ -43,6 +45,8 @@ fn main() -> ExitCode {
         Some(cli::Command::Judge(args)) => judge::run(&args),
         #[cfg(unix)]
         Some(cli::Command::Demo(args)) => fleet::run(&args),
+        #[cfg(unix)]
+        Some(cli::Command::Simulate(args)) => simulate::run(&args),
         Some(cli::Command::Camera(cli)) => volet_edge::cli::run(&cli),
         Some(cli::Command::Aggregator(cli)) => {
             volet_federated::aggregator::command::run(cli).map(|()| ExitCode::SUCCESS)

@@ -27,6 +27,7 @@ use crate::net::{STRIDES, read_model};
 use crate::sample::{Sample, SampleError};
 use frozen::{Frozen, View};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use tail::Tail;
 
 /// How a device learns.
@@ -140,8 +141,25 @@ pub struct School {
     tail: Tail,
 }
 
-/// Stills as the part that learns sees them, and what is to be found in them.
-pub struct Views(Vec<View>);
+/// Stills as the part that learns sees them, and what is to be found in them. Cheap to pick from.
+pub struct Views(Vec<Arc<View>>);
+
+impl Views {
+    /// Those of these numbers; numbers that there are none of are left out.
+    pub fn pick(&self, numbers: impl IntoIterator<Item = usize>) -> Self {
+        Self(numbers.into_iter().filter_map(|n| self.0.get(n).cloned()).collect())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 impl School {
     /// Cuts `model` in two, for views of this size. What the model had learned does not count.
@@ -179,7 +197,7 @@ impl School {
                 if !keep_going() {
                     return Err(AdaptError::Stopped);
                 }
-                views.push(self.frozen.view(sample, mirrored, settings.smallest, &mut input)?);
+                views.push(Arc::new(self.frozen.view(sample, mirrored, settings.smallest, &mut input)?));
             }
         }
         Ok(Views(views))
@@ -197,6 +215,9 @@ impl School {
         keep_going: &dyn Fn() -> bool,
     ) -> Result<Vec<f32>, AdaptError> {
         settings.check(&self.manifest)?;
+        if views.is_empty() {
+            return Err(AdaptError::NoSamples);
+        }
         let mut learner = Learner::new(self, views, learned, settings)?;
         let before = learner.tail.values();
         let mut order: Vec<usize> = (0..views.0.len()).collect();
@@ -224,7 +245,7 @@ struct Learner<'a> {
     size: (u32, u32),
     weights: Vec<f32>,
     tail: Tail,
-    views: &'a [View],
+    views: &'a [Arc<View>],
     velocity: Vec<f32>,
     step: u64,
 }
@@ -243,7 +264,7 @@ impl<'a> Learner<'a> {
     /// One step on the views of these numbers.
     fn learn(&mut self, batch: &[usize]) -> Result<Losses, AdaptError> {
         self.step += 1;
-        let views: Vec<&View> = batch.iter().filter_map(|&i| self.views.get(i)).collect();
+        let views: Vec<&View> = batch.iter().filter_map(|&i| self.views.get(i).map(|view| &**view)).collect();
         let boxes: Vec<_> = views.iter().map(|v| v.boxes.clone()).collect();
         let pass = self.tail.forward(frozen::join(&views))?;
         let levels = levels(pass.levels()?, self.size, self.weights.len() + 4, views.len())?;
