@@ -10,9 +10,9 @@ use super::stills::{Part, Stills};
 use super::talents::TalentError;
 use crate::learn::buffer::{Buffer, Entry};
 
-/// What learning keeps of one still besides its pixels, bytes: two views of 384 x 256, that is it and its mirror image,
-/// as they come out of the shipped model's frozen part (`volet_models::adapt`).
-const VIEWS: usize = 2 * (1 << 19);
+/// What learning keeps of a still besides its pixels: two views, that is it and its mirror image, as they come out of the
+/// shipped model's frozen part, 1.25 MB each at 640 x 384 (`volet_models::adapt`). Bytes per pixel of a view, rounded up.
+const PER_PIXEL: usize = 2 * 6;
 
 /// The lessons of a buffer: as many as the memory allows.
 pub struct Lessons {
@@ -49,12 +49,14 @@ impl Stills for Lessons {
             Some(round) => entries.sort_by_cached_key(|entry| (!entry.corrected, turn(round, entry))),
             None => entries.reverse(),
         }
-        let (mut samples, mut bytes) = (Vec::new(), 0);
+        let (mut samples, mut pixels, mut largest) = (Vec::new(), 0, 0);
         for entry in &entries {
             // One that went meanwhile, or is damaged, is no reason to learn from none.
             let Some(lesson) = self.buffer.read(entry).map_err(TalentError::failed)? else { continue };
-            bytes += lesson.rgb.len() + VIEWS;
-            if bytes > self.most {
+            // All views have one size, that of the largest.
+            let (width, height) = model.manifest().input.size_for(lesson.width, lesson.height);
+            (pixels, largest) = (pixels + lesson.rgb.len(), largest.max(width as usize * height as usize));
+            if pixels + (samples.len() + 1) * largest * PER_PIXEL > self.most {
                 break;
             }
             samples.push(lesson.sample());

@@ -6,6 +6,8 @@
 pub mod buffer;
 #[cfg(all(unix, feature = "agent"))]
 pub mod desk;
+mod labels;
 mod lesson;
 
+pub use labels::{Candidate, Evidence, LabelConfig, Labeller};
 pub use lesson::{Label, Lesson, Source};
