@@ -38,6 +38,7 @@ use head::HEAD;
 use shelf::Shelf;
 
 pub use content::LessonError;
+#[cfg(feature = "agent")]
 pub(crate) use content::held_out;
 pub use entry::Entry;
 pub use keys::{Identity, IdentityError, Recipient};
@@ -199,6 +200,7 @@ pub struct Buffer {
     classes: Vec<ObjectClass>,
 }
 
+#[cfg_attr(not(feature = "agent"), allow(dead_code))] // who reads lessons is the agent and its owner
 impl Buffer {
     /// Who adds lessons to a folder, with the labels of a model of these classes. Needs no identity.
     ///
