@@ -27,8 +27,8 @@
 //!
 //! The types lead along this way: noise wants a reservation of the ledger, masks want noise, and masked bytes come out by
 //! being sealed into the ledger.
-//! [`participation`] drives a site's side and keeps it durable, [`round`] the server's, [`helper`] the helper's; [`optimizer`] does with the sum what
-//! was asked for; [`lineage`] is what of it devices accept, and [`task`] what they are asked to do.
+//! [`participation`] drives a site's side and keeps it durable, [`round`] the server's, [`helper`] the helper's; [`robust`] makes one update of several
+//! sums and [`optimizer`] does with it what was asked for; [`lineage`] is what of it devices accept, and [`task`] what they are asked to do.
 //!
 //! Beside them [`accounting`]: what noisy sums cost, by four accountants, and what a target leaves to be learned.
 
@@ -52,6 +52,7 @@ pub mod mechanism;
 pub mod optimizer;
 pub mod participation;
 mod privacy;
+pub mod robust;
 pub mod round;
 pub mod secagg;
 pub mod signing;

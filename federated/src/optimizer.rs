@@ -4,6 +4,7 @@
 //! Knows vectors of numbers; not whose they are, nor what privacy they have.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
 
 /// Why an optimizer or a step is refused.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -19,7 +20,8 @@ pub enum OptimizerError {
 }
 
 /// Which rule. All keep a running mean of updates; the adaptive ones also scale each parameter by what its updates were.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, BorshSerialize, BorshDeserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Rule {
     /// FedAvg, or FedAvgM with a momentum: the mean itself.
     Average,
@@ -29,10 +31,11 @@ pub enum Rule {
     Yogi,
 }
 
-/// How far a step goes.
-#[derive(Clone, Copy, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+/// How far a step goes. As text what is not said is as in [`Settings::AVERAGE`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, BorshSerialize, BorshDeserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// The rule.
+    /// The rule: `average`, `adam` or `yogi`.
     pub rule: Rule,
     /// The server's rate, above 0: 1 takes the mean update as it is.
     pub rate: f64,
@@ -53,7 +56,11 @@ impl Settings {
         Self { rule, rate, momentum: 0.9, memory: 0.99, adaptivity: 1e-3 }
     }
 
-    fn check(&self) -> Result<(), OptimizerError> {
+    /// Whether it is in range.
+    ///
+    /// # Errors
+    /// [`OptimizerError::Range`].
+    pub fn check(&self) -> Result<(), OptimizerError> {
         let share = |v: f64| (0.0..1.0).contains(&v);
         let positive = |v: f64| v > 0.0 && v.is_finite();
         for (what, given, good, range) in [
@@ -67,6 +74,12 @@ impl Settings {
             }
         }
         Ok(())
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::AVERAGE
     }
 }
 

@@ -3,7 +3,7 @@
 //! A face does not come and go within a fraction of a second. What the detector found before and after but not in a
 //! frame is in it all the same (a hard positive); what flashes up in one frame and is not there in the next is nothing (a
 //! hard negative). Between the two lies a confidence: a logistic model of four kinds of evidence, which
-//! `cargo bench --bench labels -- --fit` fits to synthetic clips by day at eye level, and measures under other conditions.
+//! `cargo bench --bench labels -- --fit` fits to synthetic clips in any light, half of them seen from above.
 //! What is neither sure nor ruled out is ignored: nothing is learned there, one way or the other.
 //!
 //! Knows boxes, scores and frame numbers; no pixels, no truth.
@@ -60,9 +60,9 @@ impl Evidence {
 }
 
 /// Weights of a constant, the score, the frames around and the track; fitted, see the module's first lines.
-const ALONE: [f32; 4] = [-4.0, 2.8, 7.0, 3.5];
+const ALONE: [f32; 4] = [-5.0, 7.66, 2.65, 3.41];
 /// The same with the teacher's score as the last.
-const WITH_TEACHER: [f32; 5] = [-4.3, 0.7, 7.0, 3.5, 4.5];
+const WITH_TEACHER: [f32; 5] = [-4.78, -2.06, 2.45, 2.48, 10.75];
 
 /// A box that may be something.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -143,7 +143,8 @@ impl Labeller {
         let here = self.recent.get(reach).map_or(&[][..], |(_, found)| found);
         let tracks = self.tracker.boxes_at(frame);
         let boxes = |found: &[Detection], source| {
-            found.iter().map(|d| (d.class, d.bbox, source)).collect::<Vec<(ObjectClass, BBox, Source)>>()
+            let loud = found.iter().filter(|d| d.score >= Self::FLOOR);
+            loud.map(|d| (d.class, d.bbox, source)).collect::<Vec<(ObjectClass, BBox, Source)>>()
         };
         let mut all = boxes(taught.unwrap_or_default(), Source::Teacher);
         all.extend(boxes(here, Source::Detector));

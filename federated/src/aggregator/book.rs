@@ -19,6 +19,7 @@ use super::store::{self, ShardJournal, Store};
 use crate::TaskId;
 use crate::lineage::{Lineage, Release};
 use crate::optimizer::Optimizer;
+use crate::robust::Combiner;
 use crate::round::{Outcome, Plan, Time};
 use crate::secagg::{Authority, Sum, Terms, enrol};
 use crate::signing::{SigningKey, VerifyingKey};
@@ -295,15 +296,21 @@ impl Book {
     fn learn(&self, round: u64, sums: &[Sum]) -> io::Result<Result<Candidate, String>> {
         let Inner { store, keys, checked, .. } = &*self.inner;
         let parameters = checked.config.task.parameters as usize;
-        let mut update = vec![0.0; parameters];
+        let mut combiner = Combiner::new(checked.config.task.combine);
         for sum in sums {
             // Each by the public minimum, and all alike: how many sites were in which is not told by the release.
-            let (part, _) = match checked.mechanism.decode(sum, self.terms_of(round)?.minimum()) {
-                Ok(decoded) => decoded,
+            let part = match checked.mechanism.decode(sum, self.terms_of(round)?.minimum()) {
+                Ok((part, _)) => part,
                 Err(error) => return Ok(Err(error.to_string())),
             };
-            update.iter_mut().zip(part).for_each(|(to, part)| *to += part / sums.len() as f32);
+            if let Err(error) = combiner.add(part) {
+                return Ok(Err(error.to_string()));
+            }
         }
+        let update = match combiner.finish() {
+            Ok(update) => update,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
         let lineage = self.latest()?;
         let latest = lineage.latest();
         // What is released after the first is what has been learned: to be added to the parameters of the first.
@@ -316,9 +323,9 @@ impl Book {
         let memory = store.get(&memory_name(&latest.model))?.filter(|_| latest.rounds > 0);
         let memory: Option<Optimizer> = memory.map(|memory| borsh::from_slice(&memory)).transpose()?;
         // What was remembered under other settings says little under these.
-        let mut optimizer = match memory.filter(|memory| *memory.settings() == checked.settings) {
+        let mut optimizer = match memory.filter(|memory| *memory.settings() == checked.config.optimizer) {
             Some(memory) => memory,
-            None => Optimizer::new(checked.settings, parameters).map_err(io::Error::other)?,
+            None => Optimizer::new(checked.config.optimizer, parameters).map_err(io::Error::other)?,
         };
         if let Err(error) = optimizer.step(&mut learned, &update) {
             return Ok(Err(error.to_string()));
@@ -507,3 +514,6 @@ fn read_learned(bytes: &[u8], parameters: usize) -> io::Result<Vec<f32>> {
 fn token_hash(token: &str) -> [u8; 32] {
     blake3::derive_key("volet 2026-11 aggregator: enrolment token", token.as_bytes())
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,8 @@ use super::register::ShardId;
 use crate::accounting::{Delta, Rounds, zcdp};
 use crate::budget::LineageId;
 use crate::mechanism::{Mechanism, MechanismError};
-use crate::optimizer::{Optimizer, OptimizerError, Rule, Settings};
+use crate::optimizer::{self, OptimizerError};
+use crate::robust::Combine;
 use crate::round::{Kind, Patience, Plan};
 use crate::secagg::{Authority, Modulus, Parameters, Risk, Terms, TermsError, TooRisky, packed_len, split};
 use crate::task::Task as SignableTask;
@@ -56,6 +57,8 @@ pub enum ConfigError {
     Helper,
     #[error("[task] shards is {0}: a buffered round has one, of any size")]
     Buffered(u32),
+    #[error("[task] combine is {how}, which is of {least} shards or more, and shards is {shards}")]
+    Combine { how: Combine, least: usize, shards: u32 },
 }
 
 /// An aggregator's configuration.
@@ -79,7 +82,7 @@ pub struct Config {
     /// How long steps last at most.
     pub patience: Waits,
     /// What a sum does to the model.
-    pub optimizer: Steps,
+    pub optimizer: optimizer::Settings,
     /// What a model has to be before it is released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluate: Option<Evaluate>,
@@ -111,6 +114,9 @@ pub struct Task {
     /// The most shards in a round.
     #[serde(default = "one")]
     pub shards: u32,
+    /// How they are combined: `mean`, `median`, `trimmed-mean` or `trimmed-mean:0.1`.
+    #[serde(default)]
+    pub combine: Combine,
     /// Of each thousand sites that check in, how many are asked to take part in a round; others in another one.
     #[serde(default = "all")]
     pub asked_per_mille: u32,
@@ -233,46 +239,12 @@ fn here() -> Option<SocketAddr> {
     Some(SocketAddr::from(([127, 0, 0, 1], 7444)))
 }
 
-/// The server's optimizer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Steps {
-    /// `average`, `adam` or `yogi`.
-    pub rule: RuleName,
-    /// How far a step goes.
-    pub rate: f64,
-    /// What remains of earlier updates.
-    pub momentum: f64,
-    /// What remains of earlier squares.
-    pub memory: f64,
-    /// Scales of updates far below it do not matter.
-    pub adaptivity: f64,
-}
-
-/// A rule's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)] // as in `optimizer::Rule`
-pub enum RuleName {
-    Average,
-    Adam,
-    Yogi,
-}
-
-impl Default for Steps {
-    fn default() -> Self {
-        let Settings { rate, momentum, memory, adaptivity, .. } = Settings::AVERAGE;
-        Self { rule: RuleName::Average, rate, momentum, memory, adaptivity }
-    }
-}
-
 /// A configuration that holds together.
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// As it was read.
     pub config: Config,
     pub(super) mechanism: Mechanism,
-    pub(super) settings: Settings,
     pub(super) most: CohortSize,
     corrupt: u32,
     minimum: CohortSize,
@@ -307,6 +279,9 @@ most = 8
 # A round has up to so many sums, each over sites of its own. Of each thousand sites that check in, so many are asked.
 shards = 1
 asked_per_mille = 1000
+# What a round does with its sums: mean, or median or trimmed-mean, which a few hostile sums cannot move far, but which learn
+# more slowly through the noise and need three sums or more (docs/architecture.md).
+combine = "mean"
 # Of each thousand sites, how many may collude with this server, and how many may vanish during a round.
 corrupt_per_mille = 100
 dropout_per_mille = 200
@@ -370,6 +345,10 @@ adaptivity = 0.001
                 return Err(ConfigError::Range { what, given, range: said });
             }
         }
+        if (task.shards as usize) < task.combine.least() {
+            let (how, shards) = (task.combine, task.shards);
+            return Err(ConfigError::Combine { how, least: how.least(), shards });
+        }
         if let Storage::Postgres(shared) = &self.storage {
             shared.check()?;
         }
@@ -397,15 +376,8 @@ adaptivity = 0.001
                 Parameters::derive(members as usize, &risk)?;
             }
         }
-        let Steps { rule, rate, momentum, memory, adaptivity } = self.optimizer;
-        let rule = match rule {
-            RuleName::Average => Rule::Average,
-            RuleName::Adam => Rule::Adam,
-            RuleName::Yogi => Rule::Yogi,
-        };
-        let settings = Settings { rule, rate, momentum, memory, adaptivity };
-        Optimizer::new(settings, 0)?;
-        Ok(Checked { mechanism, settings, most, corrupt, minimum, modulus, risk, kind, config: self })
+        self.optimizer.check()?;
+        Ok(Checked { mechanism, most, corrupt, minimum, modulus, risk, kind, config: self })
     }
 }
 
@@ -548,6 +520,21 @@ mod tests {
         assert_eq!(odd.config.names, ["a\"b\\c"]);
     }
 
+    #[test]
+    fn a_configuration_of_before_combines_by_the_mean() {
+        let text = Config::example(1000, "localhost");
+        let without = |key: &str| {
+            let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with(key)).collect();
+            Config::read(&kept.join("\n")).unwrap().config
+        };
+        assert_eq!(without("combine"), example());
+        let other = text.replace("combine = \"mean\"", "combine = \"trimmed-mean:0.2\"");
+        let other = other.replace("shards = 1", "shards = 5");
+        assert_eq!(Config::read(&other).unwrap().config.task.combine, "trimmed-mean:0.2".parse().unwrap());
+        let wrong = text.replace("combine = \"mean\"", "combine = \"mode\"");
+        assert!(Config::read(&wrong).unwrap_err().to_string().contains("trimmed-mean"));
+    }
+
     /// Of 1000 sites, 250 are expected: further than 6 standard deviations off is one run in 500 million.
     #[test]
     fn so_many_sites_are_asked_and_always_the_same() {
@@ -576,6 +563,7 @@ mod tests {
         assert!(with(&|c| c.optimizer.rate = 0.0).starts_with("[optimizer]"));
         assert!(with(&|c| c.task.corrupt_per_mille = 900).starts_with("[task]"));
         assert!(with(&|c| c.task.shards = 0).contains("shards"));
+        assert!(with(&|c| (c.task.combine, c.task.shards) = (Combine::Median, 2)).contains("combine is median"));
         let helper = Helper { identity: "00".repeat(32), exchange: "11".repeat(32) };
         assert!(with(&|c| (c.helper, c.task.shards) = (Some(helper.clone()), 2)).contains("buffered"));
         assert!(with(&|c| c.helper = Some(Helper { exchange: "x".to_owned(), ..helper.clone() })).contains("[helper]"));

@@ -5,9 +5,16 @@ use super::{BOUND, ClipNorm};
 
 /// An update in integers whose squares add up to at most B^2. The check was made in integers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Clipped(Vec<i32>);
+pub struct Clipped {
+    values: Vec<i32>,
+    within: bool,
+}
 
 impl Clipped {
+    /// The last coordinate of an update that was longer than the clip norm, where that adapts.
+    #[cfg(feature = "simulation")]
+    pub(crate) const OUTSIDE: i32 = -WEIGHT;
+
     /// Clips an update to `clip`; with `adaptive`, a last coordinate says whether its norm was within.
     pub fn of(update: &[f32], clip: ClipNorm, adaptive: bool) -> Self {
         let finite = |v: f32| if v.is_finite() { f64::from(v) } else { 0.0 };
@@ -28,7 +35,7 @@ impl Clipped {
             let squares = values.iter().try_fold(0_u64, |sum, &v| sum.checked_add(square(v)));
             if squares.is_some_and(|squares| squares <= rest) {
                 values.extend(adaptive.then_some(bit));
-                return Self(values);
+                return Self { values, within };
             }
             // Rounding has lengthened it a little: shorten it, at worst to nothing.
             scale *= 1.0 - shorter;
@@ -38,7 +45,12 @@ impl Clipped {
 
     /// The values.
     pub fn values(&self) -> &[i32] {
-        &self.0
+        &self.values
+    }
+
+    /// Whether the update's norm was within the clip norm: known to the device alone, but for the coordinate that says so.
+    pub const fn within(&self) -> bool {
+        self.within
     }
 }
 

@@ -171,6 +171,12 @@ impl Mechanism {
         (0..self.coordinates()).map(|_| scale.sample()).collect()
     }
 
+    /// The standard deviation of that noise.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn sum_sigma(&self, sites: u32) -> f64 {
+        self.share.of_sum(sites).sigma()
+    }
+
     /// The mean update that a sum stands for: divided by `sites`, a number that was public before the round, and brought
     /// back to the units of the clip norm. With an adaptive clip norm the second value is the share of updates whose norm
     /// was below it, noise included.

@@ -86,6 +86,12 @@ impl Sum {
         Self { values: residues.into_iter().map(|r| modulus.centred(r)).collect(), contributors }
     }
 
+    /// A sum that was added up in the open, modulo 2^32.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn of(values: Vec<i32>, contributors: usize) -> Self {
+        Self { values, contributors }
+    }
+
     /// The values, from -2^(b-1) to 2^(b-1) - 1 where 2^b is the modulus.
     pub fn values(&self) -> &[i32] {
         &self.values

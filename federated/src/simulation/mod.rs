@@ -4,7 +4,38 @@
 //! so that they are left out where there are many sites; noise is drawn once per sum, exactly in distribution. All that is
 //! random follows from a seed: here nobody has anything to hide.
 //!
+//! **What it is true to.** A site's update is clipped by [`mechanism::Clipped`](crate::mechanism::Clipped), sums are modulo
+//! 2^32, a sum of too few sites fails, shards are decoded by the public minimum and combined by [`robust`](crate::robust),
+//! the server steps by [`optimizer`](crate::optimizer), and epsilon is the ledgers' own, by zCDP. [`Fidelity::Protocol`] also
+//! runs ledgers, masks and the server's rounds. What it leaves out: networks, disks and clocks.
+//!
+//! **What malicious sites can do.** The server adds up vectors that it cannot read, so that it cannot ask for their norm. A site
+//! whose code is its own can send any number that the modulus has, and what it sends is in the sum. The norm bound holds for
+//! sites whose code can be trusted to clip, as attested firmware. Where it does not hold, one site spoils the sum that it is
+//! in, and [`Combine`] can bound what spoilt sums do to the model while they are fewer than half. [`Attack`] and
+//! [`Settings::norm_bound`] model all three: boosted without bound, boosted within the norm bound, and either against the
+//! median of the sums.
+//!
 //! Knows vectors of numbers; a [`Fleet`] knows what they teach.
+
+mod clock;
+mod cohort;
+mod engine;
+mod layout;
+mod protocol;
+mod random;
+mod record;
+mod settings;
+mod shard;
+#[cfg(test)]
+mod tests;
+
+pub use engine::{Simulation, SimulationError, State};
+pub use layout::Layout;
+pub use record::{Record, Spread};
+pub use settings::{Attack, Fidelity, Settings, SettingsError};
+
+pub use crate::robust::Combine;
 
 use serde::{Deserialize, Serialize};
 
