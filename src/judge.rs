@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use volet_edge::agent::{Judge, Part, PictureJudge};
+use volet_edge::agent::{Judge, Part, Pictures, StillJudge};
 
 use crate::cli::JudgeArgs;
 
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &JudgeArgs) -> anyhow::Result<ExitCode> {
             words.iter().map(|word| f32::from_le_bytes(*word)).collect()
         }
     };
-    let quality = PictureJudge::new(model, args.pictures.clone(), Part::All).judge(&learned)?;
+    let quality = StillJudge::new(model, Pictures::new(args.pictures.clone(), Part::All)).judge(&learned)?;
     println!("{}", serde_json::json!({ "quality": quality }));
     Ok(ExitCode::SUCCESS)
 }

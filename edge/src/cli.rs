@@ -16,6 +16,15 @@ use crate::source::OpenOptions;
 
 #[cfg(all(unix, feature = "agent"))]
 mod agent;
+#[cfg(all(unix, feature = "agent"))]
+mod buffer;
+#[cfg(all(unix, feature = "agent"))]
+mod label;
+#[cfg(all(unix, feature = "agent"))]
+mod until;
+
+#[cfg(all(unix, feature = "agent"))]
+use until::{runtime, stop, until_stdin_ends};
 
 /// What can be typed.
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ const MAX_ENLARGEMENT: u32 = 2;
 impl InputSpec {
     /// The smallest input whose longer side is the network's own into which a still of `width` x `height` fits with
     /// its shape kept; the network's own size when it takes no other.
-    pub(crate) fn size_for(&self, width: u32, height: u32) -> (u32, u32) {
+    pub fn size_for(&self, width: u32, height: u32) -> (u32, u32) {
         if self.multiple_of == 0 {
             return (self.width, self.height);
         }

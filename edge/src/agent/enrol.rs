@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::journal::day;
 use super::policy::PolicyFile;
 use super::state::{self, Active, State, StateError};
-use super::{AgentError, Device, now};
+use super::{AgentError, DeviceLedger, now};
 
 /// What a camera is enrolled with.
 pub struct Enrolment<'a> {
@@ -93,7 +93,7 @@ pub(super) fn put_active(state: &mut State, active: &Active) -> Result<(), State
 }
 
 /// Opens the device's ledger.
-pub(super) fn open_ledger(state: &State) -> Result<Device, AgentError> {
+pub(super) fn open_ledger(state: &State) -> Result<DeviceLedger, AgentError> {
     let (storage, counter, secret) = parts(state)?;
     Ok(Ledger::open(storage, counter, &secret)?)
 }
@@ -113,7 +113,7 @@ pub fn set_policy(folder: &Path, policy: &PolicyFile, owner: &SigningKey) -> Res
     replace(&mut open_ledger(&state)?, policy.policy(installed, day(now()))?, owner)
 }
 
-fn replace(ledger: &mut Device, policy: Policy, owner: &SigningKey) -> Result<u64, AgentError> {
+fn replace(ledger: &mut DeviceLedger, policy: Policy, owner: &SigningKey) -> Result<u64, AgentError> {
     let version = policy.version.max(ledger.explain().policy.version.saturating_add(1));
     let policy = Policy { version, ..policy }.sign(owner).map_err(BudgetError::from)?;
     ledger.set_policy(policy)?;

@@ -70,8 +70,7 @@ impl Agent {
             values(&bytes).ok_or_else(|| unfit("it holds values that are not numbers"))?
         };
         let (present, next) = (self.learned.clone(), candidate.clone());
-        let (before, after) =
-            off(&mut self.judge, move |judge| Ok((judge.judge(&present)?, judge.judge(&next)?))).await?;
+        let (before, after) = off(&mut self.judge, move |judge| judge.compare(&present, &next)).await?;
         // What cannot be compared is no better.
         if after.is_nan() || after < before {
             let why = format!("on this camera's own frames it is worse, {after:.4} where {before:.4} was");

@@ -10,17 +10,20 @@
 //! Killed at any instant, the agent goes on with the same round and spends nothing twice. Waiting can therefore be
 //! given up at any time.
 //!
-//! The [`Agent`] knows no pixels and no networks' weights: a [`Learner`] and a [`Judge`] do, those of a folder of
-//! annotated pictures for example.
+//! The [`Agent`] knows no pixels and no networks' weights: a [`Learner`] and a [`Judge`] do, those of [`Stills`] for
+//! example: a folder of annotated [`Pictures`], or the [`Lessons`] of the learning buffer.
 
 mod enrol;
 mod follow;
 mod journal;
+mod lessons;
+mod pace;
 mod part;
 mod pictures;
 mod policy;
 mod state;
 mod status;
+mod stills;
 mod talents;
 
 use std::path::Path;
@@ -43,16 +46,19 @@ use volet_proto::v1;
 pub use enrol::{Enrolment, certify, enrol, set_policy};
 pub use follow::{Follower, LoadActiveError, load_active};
 pub use journal::{Journal, Kind, Refused};
-pub use pictures::{Part, PictureJudge, PictureLearner, Runs};
+pub use lessons::Lessons;
+pub use pace::{Device, Going, Hours, Learning, LearningFileError, Pace, Surroundings};
+pub use pictures::{Pictures, Runs};
 pub use policy::{Epsilons, OwnerError, PolicyFile, PolicyFileError, make_owner, read_owner};
 pub use state::{Active, StateError};
 pub use status::{Budget, Status, status};
+pub use stills::{Part, StillJudge, StillLearner, Stills};
 pub use talents::{Judge, Learner, TalentError, Talents};
 
 use state::State;
 
 /// A device's ledger.
-type Device = Ledger<DirStorage, FileCounter<DirStorage>>;
+type DeviceLedger = Ledger<DirStorage, FileCounter<DirStorage>>;
 
 /// Why an agent stops, or an enrolment fails.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +141,7 @@ pub struct Agent {
     helper: Option<[u8; 32]>,
     identity: Identity,
     /// A damaged ledger counts as spent: no round, but releases go on.
-    ledger: Result<Device, BudgetError>,
+    ledger: Result<DeviceLedger, BudgetError>,
     lineage: Lineage,
     active: Active,
     /// What the model in use has learned.
@@ -146,6 +152,8 @@ pub struct Agent {
     judge: Option<Box<dyn Judge>>,
     /// An update that waits for a round, if the model in use is still this release.
     ready: Option<(u64, Vec<f32>)>,
+    /// The round that was sat out last, and whether for good.
+    sat_out: Option<(RoundId, bool)>,
     tell: Box<dyn Fn(&Event) + Send>,
 }
 
@@ -182,7 +190,7 @@ impl Agent {
         let identity = Identity::new(key, enrolment);
         let Talents { parameters, learner, judge } = talents;
         let judge = Some(judge);
-        let ready = None;
+        let (ready, sat_out) = (None, None);
         Ok(Self {
             state,
             link,
@@ -199,6 +207,7 @@ impl Agent {
             learner,
             judge,
             ready,
+            sat_out,
             tell,
         })
     }

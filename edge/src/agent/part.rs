@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use prost::Message;
+use volet_federated::RoundId;
 use volet_federated::budget::{self, BudgetError, Grant, RoundState};
 use volet_federated::mechanism::Mechanism;
 use volet_federated::participation::{Participation, ParticipationError};
@@ -14,7 +15,7 @@ use volet_proto::v1;
 
 use super::journal::day;
 use super::state::{self, StateError, at};
-use super::{Agent, AgentError, Event, Kind, Step, now, off};
+use super::{Agent, AgentError, Event, Kind, Step, TalentError, now, off};
 
 /// How often the end of a round is waited for before the next look at the aggregator, each time as long as it lets one.
 const WAITS: usize = 24;
@@ -69,8 +70,19 @@ impl Agent {
             Err(Objection::Ledger(error)) => return Err(error.into()),
         };
         if self.ready.as_ref().is_none_or(|(release, _)| *release != self.active.release) {
-            let update = self.learn(terms.round()).await?;
-            self.ready = Some((self.active.release, update));
+            if self.sat_out == Some((terms.round(), true)) {
+                return Ok(None);
+            }
+            match self.learn(terms.round()).await {
+                Ok(update) => self.ready = Some((self.active.release, update)),
+                Err(AgentError::Talent(TalentError::NotNow(why))) => {
+                    return Ok(self.sit_out(terms.round(), why, false));
+                }
+                Err(AgentError::Talent(TalentError::Stopped(why))) => {
+                    return Ok(self.sit_out(terms.round(), why, true));
+                }
+                Err(error) => return Err(error),
+            }
         }
         self.state.put(state::TASK, &signed.encode_to_vec())?;
         if buffered {
@@ -86,6 +98,15 @@ impl Agent {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Leaves a round to others before anything of it was begun; says so once.
+    fn sit_out(&mut self, round: RoundId, why: String, for_good: bool) -> Option<Part> {
+        if self.sat_out.is_none_or(|(last, _)| last != round) {
+            (self.tell)(&Event::SitsOut(round, why));
+        }
+        self.sat_out = Some((round, for_good));
+        None
     }
 
     /// Goes on with a round to its end.
@@ -200,7 +221,7 @@ impl Agent {
         this.is_some_and(|round| round.state != RoundState::Reserved)
     }
 
-    async fn learn(&mut self, round: volet_federated::RoundId) -> Result<Vec<f32>, AgentError> {
+    async fn learn(&mut self, round: RoundId) -> Result<Vec<f32>, AgentError> {
         let active = self.learned.clone();
         Ok(off(&mut self.learner, move |learner| learner.update(&active, round)).await?)
     }

@@ -8,11 +8,11 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use volet_federated::RoundId;
-use volet_models::adapt::{Settings, adapt};
-use volet_models::evaluate::{QualityError, quality};
 use volet_models::{BBox, LabelledBox, Model, ObjectClass, Sample};
 
-use super::talents::{Judge, Learner, TalentError};
+use super::stills::{Part, Stills};
+use super::talents::{Judge, TalentError};
+use crate::learn::buffer::held_out;
 
 /// Where a folder's COCO file may lie, and its pictures.
 const COCO: [&str; 3] = ["annotations.json", "coco.json", "annotations/coco.json"];
@@ -20,72 +20,26 @@ const MEDIA: [&str; 3] = ["", "images", "media"];
 /// The most pictures that are learned from or judged by: what fits a small camera's memory.
 const MOST: usize = 64;
 
-/// Learns from a folder, as it is when a round begins.
-pub struct PictureLearner {
-    model: Model,
+/// A folder of annotated pictures.
+pub struct Pictures {
     folder: PathBuf,
     part: Part,
 }
 
-/// Judges by a folder, as it is when a release comes.
-pub struct PictureJudge {
-    model: Model,
-    folder: PathBuf,
-    part: Part,
-}
-
-/// Which pictures of a folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// All.
-    All,
-    /// All but every fifth.
-    Learned,
-    /// Every fifth.
-    HeldOut,
-}
-
-impl PictureLearner {
-    /// Learns the trainable part of `model`'s file from part of a folder.
-    pub fn new(model: Model, folder: PathBuf, part: Part) -> Self {
-        Self { model, folder, part }
+impl Pictures {
+    /// Part of a folder's.
+    pub fn new(folder: PathBuf, part: Part) -> Self {
+        Self { folder, part }
     }
 }
 
-impl PictureJudge {
-    /// Judges what is learned of `model`'s file by part of a folder.
-    pub fn new(model: Model, folder: PathBuf, part: Part) -> Self {
-        Self { model, folder, part }
+impl Stills for Pictures {
+    fn read(&mut self, model: &Model, _: Option<RoundId>) -> Result<Vec<Sample>, TalentError> {
+        read(&self.folder, self.part, model)
     }
-}
 
-impl Learner for PictureLearner {
-    fn update(&mut self, active: &[f32], _: RoundId) -> Result<Vec<f32>, TalentError> {
-        let samples = read(&self.folder, self.part, &self.model)?;
-        // A class that nobody labels must weigh nothing, or the network learns that there is none of it.
-        let labels = |class: usize| samples.iter().any(|sample| sample.boxes.iter().any(|b| b.class == class));
-        let weight = |class| if labels(class) { 1.0 } else { 0.0 };
-        let class_weights: Vec<f32> = (0..self.model.manifest().classes.len()).map(weight).collect();
-        if class_weights.iter().all(|weight| *weight == 0.0) {
-            return Err(failed(format!("{} holds no annotated picture to learn from", self.folder.display())));
-        }
-        let settings = Settings { class_weights, ..Settings::default() };
-        adapt(&self.model, active, &samples, &settings, &|| true).map_err(failed)
-    }
-}
-
-impl Judge for PictureJudge {
-    /// The average precision of faces; 0 for every model where there is no picture to judge by.
-    fn judge(&mut self, learned: &[f32]) -> Result<f64, TalentError> {
-        let unfit = |error: &dyn std::fmt::Display| TalentError::Unfit(error.to_string());
-        let model = self.model.learned(learned).map_err(|error| unfit(&error))?;
-        model.at(None).map_err(|error| unfit(&error))?;
-        match quality(&model, &read(&self.folder, self.part, &self.model)?) {
-            Ok(quality) => Ok(f64::from(quality.average_precision)),
-            Err(QualityError::NoSamples | QualityError::NoFaces(_)) => Ok(0.0),
-            Err(error @ (QualityError::Load(_) | QualityError::Detect(_))) => Err(unfit(&error)),
-            Err(error) => Err(failed(error)),
-        }
+    fn place(&self) -> String {
+        self.folder.display().to_string()
     }
 }
 
@@ -142,8 +96,9 @@ struct Category {
 /// A folder's annotated pictures, of the model's classes.
 fn read(folder: &Path, part: Part, model: &Model) -> Result<Vec<Sample>, TalentError> {
     let file = COCO.iter().map(|name| folder.join(name)).find(|path| path.is_file());
-    let file = file.ok_or_else(|| failed(format!("{} holds none of {}", folder.display(), COCO.join(", "))))?;
-    let at = |error: &dyn std::fmt::Display| failed(format!("{}: {error}", file.display()));
+    let file =
+        file.ok_or_else(|| TalentError::failed(format!("{} holds none of {}", folder.display(), COCO.join(", "))))?;
+    let at = |error: &dyn std::fmt::Display| TalentError::failed(format!("{}: {error}", file.display()));
     let text = std::fs::read(&file).map_err(|error| at(&error))?;
     let coco: Coco = serde_json::from_slice(&text).map_err(|error| at(&error))?;
     let classes = &model.manifest().classes;
@@ -155,9 +110,9 @@ fn read(folder: &Path, part: Part, model: &Model) -> Result<Vec<Sample>, TalentE
     let mut samples = Vec::new();
     for image in &coco.images {
         let Some(path) = find(folder, &image.file_name) else { continue };
-        let bytes = std::fs::read(&path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
-        let held_out = blake3::hash(&bytes).as_bytes()[0].is_multiple_of(5);
-        if samples.len() >= MOST || part == Part::Learned && held_out || part == Part::HeldOut && !held_out {
+        let bytes =
+            std::fs::read(&path).map_err(|error| TalentError::failed(format!("{}: {error}", path.display())))?;
+        if samples.len() >= MOST || !part.has(held_out(&blake3::hash(&bytes))) {
             continue;
         }
         // One damaged picture is no reason to learn from none.
@@ -186,13 +141,11 @@ fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     MEDIA.iter().map(|media| folder.join(media).join(name)).find(|path| within && path.is_file())
 }
 
-fn failed(error: impl std::fmt::Display) -> TalentError {
-    TalentError::Failed(error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{Learner, Learning, Pace, StillJudge, StillLearner};
     use super::*;
+    use crate::agent::Device;
     use volet_federated::TaskId;
     use volet_models::builtin;
 
@@ -231,15 +184,23 @@ mod tests {
         let folder = folder(5);
         let model = || builtin::default_model().unwrap();
         let round = RoundId::new(TaskId::from_bytes([0; 16]), 1).unwrap();
-        let mut learner = PictureLearner::new(model(), folder.path().to_owned(), Part::All);
+        let pictures = |folder: &Path| Pictures::new(folder.to_owned(), Part::All);
+        let pace = |limits| Pace::new(limits, Box::new(Device::default()));
+        let unhurried = || pace(Learning { celsius: 150.0, ..Learning::default() });
+        let mut learner = StillLearner::new(model(), pictures(folder.path()), unhurried());
         let zeros = vec![0.0; 38_098];
         let update = learner.update(&zeros, round).unwrap();
         assert!(update.len() == 38_098 && update.iter().any(|value| *value != 0.0));
-        let mut judge = PictureJudge::new(model(), folder.path().to_owned(), Part::All);
+        let mut judge = StillJudge::new(model(), pictures(folder.path()));
         assert!(judge.judge(&zeros).unwrap() >= 0.0);
+        assert_eq!(judge.compare(&zeros, &zeros).unwrap().0, judge.judge(&zeros).unwrap());
         assert!(matches!(judge.judge(&[0.0; 3]), Err(TalentError::Unfit(_))));
         let nowhere = folder.path().join("nowhere");
-        let error = PictureLearner::new(model(), nowhere, Part::All).update(&zeros, round).unwrap_err();
+        let error = StillLearner::new(model(), pictures(&nowhere), unhurried()).update(&zeros, round).unwrap_err();
         assert!(error.to_string().contains("annotations.json"), "{error}");
+        // With no time at all nothing is learned, and the round is sat out.
+        let never = pace(Learning { seconds: 0, celsius: 150.0, ..Learning::default() });
+        let error = StillLearner::new(model(), pictures(folder.path()), never).update(&zeros, round).unwrap_err();
+        assert!(matches!(&error, TalentError::Stopped(why) if why.contains("seconds")), "{error}");
     }
 }

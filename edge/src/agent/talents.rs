@@ -12,8 +12,18 @@ pub enum TalentError {
     Unfit(String),
     #[error("learning or judging failed: {0}")]
     Failed(String),
+    #[error("not now: {0}")]
+    NotNow(String),
+    #[error("learning was stopped before its first step: {0}")]
+    Stopped(String),
     #[error("learning or judging ended unexpectedly; start the agent again")]
     Lost,
+}
+
+impl TalentError {
+    pub(super) fn failed(error: impl std::fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
 }
 
 /// Learns from what the camera saw.
@@ -22,7 +32,8 @@ pub trait Learner: Send + 'static {
     /// the round begins, and not bound by its clip norm.
     ///
     /// # Errors
-    /// A [`TalentError`]: the camera sits the round out.
+    /// A [`TalentError`]: the camera sits the round out. After [`TalentError::NotNow`] it asks again while the round
+    /// gathers sites; after [`TalentError::Stopped`] it does not.
     fn update(&mut self, active: &[f32], round: RoundId) -> Result<Vec<f32>, TalentError>;
 }
 
@@ -33,6 +44,14 @@ pub trait Judge: Send + 'static {
     /// # Errors
     /// [`TalentError::Unfit`]: the model is refused. [`TalentError::Failed`]: it is judged again later.
     fn judge(&mut self, learned: &[f32]) -> Result<f64, TalentError>;
+
+    /// How good two models are, on the same frames.
+    ///
+    /// # Errors
+    /// As of [`judge`](Self::judge).
+    fn compare(&mut self, present: &[f32], next: &[f32]) -> Result<(f64, f64), TalentError> {
+        Ok((self.judge(present)?, self.judge(next)?))
+    }
 }
 
 /// An agent's talents.

@@ -1,7 +1,8 @@
-//! `owner`, `enrol`, `policy`, `agent`, `status`.
+//! `owner`, `enrol`, `policy`, `agent`, `status`; and where `buffer` and `label` stand among them.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -9,10 +10,13 @@ use volet_federated::RoundId;
 use volet_federated::accounting::Delta;
 use volet_federated::signing::VerifyingKey;
 
+use super::{buffer, label, runtime, stop, until_stdin_ends};
 use crate::agent::{
-    Agent, Enrolment, Event, Judge, Learner, Part, PictureJudge, PictureLearner, PolicyFile, Runs, Status, TalentError,
-    Talents, certify, enrol, load_active, make_owner, read_owner, set_policy, status,
+    Agent, Device, Enrolment, Event, Judge, Learner, Learning, Lessons, Pace, Part, Pictures, PolicyFile, Runs, Status,
+    StillJudge, StillLearner, Surroundings, TalentError, Talents, certify, enrol, load_active, make_owner, read_owner,
+    set_policy, status,
 };
+use crate::learn::buffer::{Buffer, Identity};
 use crate::models::{Manifest, builtin};
 
 #[derive(Debug, Subcommand)]
@@ -60,6 +64,11 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// The learning buffer: stills that the camera learns from, encrypted for its owner.
+    #[command(subcommand)]
+    Buffer(buffer::BufferCommand),
+    /// Show lessons to their owner, on a page of this machine, and take corrections.
+    Label(label::LabelArgs),
 }
 
 #[derive(Debug, Args)]
@@ -98,8 +107,17 @@ pub(super) struct AgentArgs {
     /// Folder with annotated pictures to judge new models by; every fifth of --learn where not given.
     #[arg(long, value_name = "DIR")]
     held_out: Option<PathBuf>,
+    /// Learning buffer to learn from, and to judge new models by its held-out part.
+    #[arg(long, value_name = "DIR", conflicts_with = "learn", requires = "buffer_identity")]
+    buffer: Option<PathBuf>,
+    /// The identity of the buffer's owner.
+    #[arg(long, value_name = "FILE", requires = "buffer")]
+    buffer_identity: Option<PathBuf>,
+    /// What learning may take of this device (docs/agent.md); careful defaults where not given.
+    #[arg(long, value_name = "FILE")]
+    learning: Option<PathBuf>,
     /// Take part without learning: what is sent is noise. To try out a roll-out; it costs budget as any round does.
-    #[arg(long, conflicts_with = "learn")]
+    #[arg(long, conflicts_with_all = ["learn", "buffer"])]
     rehearse: bool,
     /// End when standard input does: for a program that starts this one.
     #[arg(long, hide = true)]
@@ -124,6 +142,8 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
             println!("version {version} holds");
         }
         Command::Agent(args) => agent(args)?,
+        Command::Buffer(command) => buffer::run(command)?,
+        Command::Label(args) => label::run(args)?,
         Command::Status { dir, delta, json } => {
             let status = status(dir, Delta::new(*delta)?)?;
             if *json {
@@ -170,10 +190,7 @@ fn read_policy(path: &Path) -> anyhow::Result<PolicyFile> {
 fn agent(args: &AgentArgs) -> anyhow::Result<()> {
     if args.until_stdin_ends {
         // An agent that is killed goes on where it was.
-        std::thread::spawn(|| {
-            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-            std::process::exit(0);
-        });
+        until_stdin_ends();
     }
     let talents = talents(args)?;
     let runtime = runtime()?;
@@ -191,23 +208,50 @@ fn talents(args: &AgentArgs) -> anyhow::Result<Talents> {
     let (_, model) = load_active(&args.dir).with_context(|| format!("{}", args.dir.display()))?;
     let parameters = model.trainable_len()?;
     let first = || model.learned(&vec![0.0; parameters]);
-    let (learned, judged) = match &args.held_out {
-        Some(folder) => (Part::All, Some((folder, Part::All))),
-        None => (Part::Learned, args.learn.as_ref().map(|folder| (folder, Part::HeldOut))),
-    };
-    let learner: Option<Box<dyn Learner>> = match &args.learn {
-        Some(folder) => Some(Box::new(PictureLearner::new(first()?, folder.clone(), learned))),
-        None if args.rehearse => Some(Box::new(Rehearsal(parameters))),
+    let limits = limits(args)?;
+    let pace = || Pace::new(limits.clone(), Box::new(Device::default()));
+    let buffer = match args.buffer.as_ref().zip(args.buffer_identity.as_ref()) {
+        Some((dir, identity)) => Some(Arc::new(Buffer::open(dir, Identity::read(identity, dir)?)?)),
         None => None,
     };
-    let judge: Box<dyn Judge> = match judged {
-        Some((folder, part)) => Box::new(PictureJudge::new(first()?, folder.clone(), part)),
-        None => Box::new(Runs::new(first()?)),
+    // Where a folder of its own is named for judging, all of the other is learned from; a buffer's held-out part never is.
+    let pictures = if args.held_out.is_some() { Part::All } else { Part::Learned };
+    let learner: Option<Box<dyn Learner>> = match (&buffer, &args.learn) {
+        (Some(buffer), _) => {
+            let lessons = Lessons::new(buffer.clone(), Part::Learned, &limits);
+            Some(Box::new(StillLearner::new(first()?, lessons, pace())))
+        }
+        (None, Some(folder)) => {
+            Some(Box::new(StillLearner::new(first()?, Pictures::new(folder.clone(), pictures), pace())))
+        }
+        (None, None) if args.rehearse => Some(Box::new(Rehearsal(parameters))),
+        (None, None) => None,
+    };
+    let judge: Box<dyn Judge> = match (&args.held_out, buffer, &args.learn) {
+        (Some(folder), _, _) => Box::new(StillJudge::new(first()?, Pictures::new(folder.clone(), Part::All))),
+        (None, Some(buffer), _) => Box::new(StillJudge::new(first()?, Lessons::new(buffer, Part::HeldOut, &limits))),
+        (None, None, Some(folder)) => Box::new(StillJudge::new(first()?, Pictures::new(folder.clone(), Part::HeldOut))),
+        (None, None, None) => Box::new(Runs::new(first()?)),
     };
     if learner.is_none() {
-        eprintln!("nothing to learn from (--learn): the camera follows releases and takes part in no round");
+        eprintln!("nothing to learn from (--buffer, --learn): the camera follows releases and takes part in no round");
     }
     Ok(Talents { parameters, learner, judge })
+}
+
+/// What learning may take.
+fn limits(args: &AgentArgs) -> anyhow::Result<Learning> {
+    let limits = match &args.learning {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            Learning::read(&text).with_context(|| format!("{}", path.display()))?
+        }
+        None => Learning::default(),
+    };
+    if args.learning.is_some() && Device::default().celsius().is_none() {
+        eprintln!("this device has no thermometer: the limit in degrees holds nothing back");
+    }
+    Ok(limits)
 }
 
 /// Learns nothing.
@@ -228,21 +272,6 @@ fn tell(event: &Event) {
         Event::Refused(_, why) => eprintln!("refused: {why}"),
         Event::Uses(release) => eprintln!("release {release} is in use"),
         Event::Fails(why) => eprintln!("tries again: {why}"),
-    }
-}
-
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
-}
-
-/// Ctrl-C or SIGTERM.
-async fn stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    // Without a handler the agent runs until it is killed, which it survives.
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        caught = tokio::signal::ctrl_c() => if caught.is_err() { std::future::pending().await },
     }
 }
 

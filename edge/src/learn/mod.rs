@@ -2,6 +2,10 @@
 //!
 //! Pixels stay on the device here: nothing of this module can be handed to the release gate or the transport.
 
+#[cfg(all(unix, feature = "buffer"))]
+pub mod buffer;
+#[cfg(all(unix, feature = "agent"))]
+pub mod desk;
 mod labels;
 mod lesson;
 

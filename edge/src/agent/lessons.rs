@@ -1,0 +1,77 @@
+//! The learning buffer as stills to learn from and to judge by.
+
+use std::sync::Arc;
+
+use volet_federated::RoundId;
+use volet_models::{Model, Sample};
+
+use super::pace::Learning;
+use super::stills::{Part, Stills};
+use super::talents::TalentError;
+use crate::learn::buffer::{Buffer, Entry};
+
+/// What learning keeps of a still besides its pixels: two views, that is it and its mirror image, as they come out of the
+/// shipped model's frozen part, 1.25 MB each at 640 x 384 (`volet_models::adapt`). Bytes per pixel of a view, rounded up.
+const PER_PIXEL: usize = 2 * 6;
+
+/// The lessons of a buffer: as many as the memory allows.
+pub struct Lessons {
+    buffer: Arc<Buffer>,
+    part: Part,
+    /// The fewest that are learned from.
+    fewest: usize,
+    /// The most bytes that they may take in memory.
+    most: usize,
+}
+
+impl Lessons {
+    /// Part of a buffer's lessons, within the owner's limits.
+    pub fn new(buffer: Arc<Buffer>, part: Part, limits: &Learning) -> Self {
+        Self { buffer, part, fewest: limits.lessons, most: (limits.megabytes as usize) << 20 }
+    }
+}
+
+impl Stills for Lessons {
+    /// For a round: those that the owner labelled first, then others, other ones in every round. To judge by: the
+    /// newest first.
+    fn read(&mut self, model: &Model, round: Option<RoundId>) -> Result<Vec<Sample>, TalentError> {
+        if self.buffer.classes() != model.manifest().classes {
+            let why = "holds lessons for a model of other classes: make another buffer for this one";
+            return Err(TalentError::failed(format!("{} {why}", self.place())));
+        }
+        let mut entries = self.buffer.entries().map_err(TalentError::failed)?;
+        entries.retain(|entry| self.part.has(entry.held_out));
+        if round.is_some() && entries.len() < self.fewest {
+            let (have, need) = (entries.len(), self.fewest);
+            return Err(TalentError::NotNow(format!("{have} lessons are there to learn from, and {need} are due")));
+        }
+        match round {
+            Some(round) => entries.sort_by_cached_key(|entry| (!entry.corrected, turn(round, entry))),
+            None => entries.reverse(),
+        }
+        let (mut samples, mut pixels, mut largest) = (Vec::new(), 0, 0);
+        for entry in &entries {
+            // One that went meanwhile, or is damaged, is no reason to learn from none.
+            let Some(lesson) = self.buffer.read(entry).map_err(TalentError::failed)? else { continue };
+            // All views have one size, that of the largest.
+            let (width, height) = model.manifest().input.size_for(lesson.width, lesson.height);
+            (pixels, largest) = (pixels + lesson.rgb.len(), largest.max(width as usize * height as usize));
+            if pixels + (samples.len() + 1) * largest * PER_PIXEL > self.most {
+                break;
+            }
+            samples.push(lesson.sample());
+        }
+        Ok(samples)
+    }
+
+    fn place(&self) -> String {
+        self.buffer.dir().display().to_string()
+    }
+}
+
+/// When it is a lesson's turn in a round: an order of chance, the same one whenever it is asked for.
+fn turn(round: RoundId, entry: &Entry) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(round.task().as_bytes()).update(&round.number().to_le_bytes()).update(&entry.number.to_le_bytes());
+    hasher.finalize().into()
+}

@@ -1,0 +1,111 @@
+//! Learning from stills and judging by them, wherever they come from: a folder of pictures, or the learning buffer.
+
+use volet_federated::RoundId;
+use volet_models::adapt::{AdaptError, Settings, adapt};
+use volet_models::evaluate::{QualityError, quality};
+use volet_models::{Model, Sample};
+
+use super::pace::Pace;
+use super::talents::{Judge, Learner, TalentError};
+
+/// Which stills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All.
+    All,
+    /// All but every fifth.
+    Learned,
+    /// Every fifth.
+    HeldOut,
+}
+
+impl Part {
+    /// Whether these are some of them.
+    pub(super) fn has(self, held_out: bool) -> bool {
+        self == Self::All || (self == Self::HeldOut) == held_out
+    }
+}
+
+/// Where annotated stills come from.
+pub trait Stills: Send + 'static {
+    /// As they are now, with boxes of the model's classes; for a round, those that it is to learn from.
+    ///
+    /// # Errors
+    /// [`TalentError::NotNow`] where there are too few to learn from, [`TalentError::Failed`].
+    fn read(&mut self, model: &Model, round: Option<RoundId>) -> Result<Vec<Sample>, TalentError>;
+
+    /// Where they lie, in words.
+    fn place(&self) -> String;
+}
+
+/// Learns from stills, as they are when a round begins.
+pub struct StillLearner<S> {
+    model: Model,
+    stills: S,
+    pace: Pace,
+}
+
+/// Judges by stills, as they are when a release comes.
+pub struct StillJudge<S> {
+    model: Model,
+    stills: S,
+}
+
+impl<S: Stills> StillLearner<S> {
+    /// Learns the trainable part of `model`'s file from stills, as fast as it may.
+    pub fn new(model: Model, stills: S, pace: Pace) -> Self {
+        Self { model, stills, pace }
+    }
+}
+
+impl<S: Stills> StillJudge<S> {
+    /// Judges what is learned of `model`'s file by stills.
+    pub fn new(model: Model, stills: S) -> Self {
+        Self { model, stills }
+    }
+
+    /// The average precision of faces; 0 for every model where there is no still to judge by.
+    fn by(&self, learned: &[f32], samples: &[Sample]) -> Result<f64, TalentError> {
+        let unfit = |error: &dyn std::fmt::Display| TalentError::Unfit(error.to_string());
+        let model = self.model.learned(learned).map_err(|error| unfit(&error))?;
+        model.at(None).map_err(|error| unfit(&error))?;
+        match quality(&model, samples) {
+            Ok(quality) => Ok(f64::from(quality.average_precision)),
+            Err(QualityError::NoSamples | QualityError::NoFaces(_)) => Ok(0.0),
+            Err(error @ (QualityError::Load(_) | QualityError::Detect(_))) => Err(unfit(&error)),
+            Err(error) => Err(TalentError::failed(error)),
+        }
+    }
+}
+
+impl<S: Stills> Learner for StillLearner<S> {
+    fn update(&mut self, active: &[f32], round: RoundId) -> Result<Vec<f32>, TalentError> {
+        let going = self.pace.begin()?;
+        let samples = self.stills.read(&self.model, Some(round))?;
+        // A class that nobody labels must weigh nothing, or the network learns that there is none of it.
+        let labels = |class: usize| samples.iter().any(|sample| sample.boxes.iter().any(|b| b.class == class));
+        let weight = |class| if labels(class) { 1.0 } else { 0.0 };
+        let class_weights: Vec<f32> = (0..self.model.manifest().classes.len()).map(weight).collect();
+        if class_weights.iter().all(|weight| *weight == 0.0) {
+            return Err(TalentError::failed(format!("{} holds no labels to learn from", self.stills.place())));
+        }
+        let settings = Settings { class_weights, ..Settings::default() };
+        let learned = adapt(&self.model, active, &samples, &settings, &|| going.on());
+        learned.map_err(|error| match error {
+            AdaptError::Stopped => TalentError::Stopped(going.why()),
+            error => TalentError::failed(error),
+        })
+    }
+}
+
+impl<S: Stills> Judge for StillJudge<S> {
+    fn judge(&mut self, learned: &[f32]) -> Result<f64, TalentError> {
+        let samples = self.stills.read(&self.model, None)?;
+        self.by(learned, &samples)
+    }
+
+    fn compare(&mut self, present: &[f32], next: &[f32]) -> Result<(f64, f64), TalentError> {
+        let samples = self.stills.read(&self.model, None)?;
+        Ok((self.by(present, &samples)?, self.by(next, &samples)?))
+    }
+}
