@@ -10,7 +10,9 @@ use image::{ExtendedColorType, ImageEncoder, RgbImage, imageops};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use volet_edge::batch::{write_whole, write_whole_with};
-use volet_synthetic::{Bodies, Clip, Dataset, Generator, LightKind, Object, ObjectClass, Place, Still, seed_of};
+use volet_synthetic::{
+    Bodies, Clip, Conditions, Dataset, Generator, LightKind, Object, ObjectClass, Place, Still, seed_of,
+};
 
 use crate::cli::SynthArgs;
 
@@ -95,7 +97,8 @@ impl<'a> Work<'a> {
         let mut clips = 0;
         while clips < self.args.clips && !self.stop.load(Ordering::Relaxed) {
             let seed = seed_of(self.args.seed, u64::MAX - clips);
-            let clip = Clip::with(&self.generator, seed, width, height, FPS, self.args.clip_frames);
+            let clip =
+                Clip::with(&self.generator, &Conditions::default(), seed, width, height, FPS, self.args.clip_frames);
             let name = format!("clips/{clips:04}");
             let folder = self.args.out.join(&name);
             std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;

@@ -327,7 +327,7 @@ fn whoever_kills_it_gets_the_same_in_the_end() {
     let sweep = ["--sweep", "epsilon=none,4", "--rounds", "6"];
     let (reference, _) = bench.done("reference", &sweep);
     let reference = files(&reference);
-    let mut kills = 0;
+    let kills = std::cell::Cell::new(0);
     proptest!(ProptestConfig::with_cases(6), |(spins in prop::collection::vec(0_u32..3_000_000, 40))| {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
@@ -346,7 +346,7 @@ fn whoever_kills_it_gets_the_same_in_the_end() {
             if finished {
                 break;
             }
-            kills += 1;
+            kills.set(kills.get() + 1);
         }
         if !finished {
             let output = bench.command(&out, &sweep).output().unwrap();
@@ -356,7 +356,7 @@ fn whoever_kills_it_gets_the_same_in_the_end() {
         let names: Vec<_> = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         prop_assert_eq!(names.len(), FILES.len() + 1, "{:?}", names);
     });
-    assert!(kills > 0);
+    assert!(kills.get() > 0);
 }
 
 /// Stops it as soon as a round is durable.
@@ -404,7 +404,7 @@ fn a_full_disk_is_told_and_nothing_is_half_there() {
         println!("skipped: a small disk takes root's rights");
         return;
     }
-    let disk = Disk(place);
+    let disk = Disk(place.clone());
     let out = disk.0.join("out");
     for size in [16, 24, 32, 48, 64] {
         assert!(mount(&format!("remount,size={size}k")));

@@ -13,12 +13,14 @@ use crate::person::{Arm, Habits, Legs, Look, Person, Pose, View};
 use crate::props::{Kind, Prop, Stand};
 use crate::scene::Scene;
 use crate::sides;
-use crate::{Generator, Still};
+use crate::{Conditions, Generator, Mounting, Still};
 
 /// Walking speed in head heights per second: 1.4 m/s.
 const WALK: f32 = 6.0;
 /// A head height in metres.
 const HEAD: f32 = 0.23;
+/// Head heights of grown people, without half a head: where the middle of the head is.
+const GROWN: f32 = 6.9;
 /// Ground covered by two steps.
 const STRIDE: f32 = 6.2;
 
@@ -40,6 +42,7 @@ struct Ground {
     focal: f32,
     height: f32,
     nearest: f32,
+    farthest: f32,
 }
 
 /// A person with a way to go: where they are (x to the right, distance from the camera) at which second.
@@ -58,27 +61,26 @@ impl Clip {
     /// Draws a clip of so many frames at `fps` frames a second (0 counts as 1); sides are brought into
     /// [`crate::SIDES`].
     pub fn new(seed: u64, width: u32, height: u32, fps: u32, frames: u32) -> Self {
-        Self::with(&Generator::default(), seed, width, height, fps, frames)
+        Self::with(&Generator::default(), &Conditions::default(), seed, width, height, fps, frames)
     }
 
-    /// As [`Clip::new`], with people as this generator makes them.
-    pub fn with(generator: &Generator, seed: u64, width: u32, height: u32, fps: u32, frames: u32) -> Self {
+    /// As [`Clip::new`], with people as this generator makes them, under these conditions.
+    pub fn with(
+        generator: &Generator,
+        conditions: &Conditions,
+        seed: u64,
+        width: u32,
+        height: u32,
+        fps: u32,
+        frames: u32,
+    ) -> Self {
         let (width, height) = sides(width, height);
         let fps = fps.max(1);
         let mut rng = Rng::new(seed ^ 0xC11B);
-        let (mut scene, horizon) = Scene::empty(&mut rng, width, height);
+        let light = conditions.light(&mut Rng::new(seed ^ 0x1161));
+        let (mut scene, horizon) = Scene::empty(&mut rng, width, height, light);
         let (w, h) = (width as f32, height as f32);
-        let focal = w.max(h) * rng.f(0.8, 1.2);
-        let horizon = horizon.clamp(0.12, 0.55);
-        let ground = Ground {
-            middle: w * 0.5,
-            horizon: h * horizon,
-            focal,
-            // So high that the nearest heads stay in the upper half.
-            height: rng.f(5.2, 7.0 + (0.45 - horizon) / 0.27),
-            // At the nearest a head is a quarter of the picture's height.
-            nearest: focal / (0.27 * h),
-        };
+        let ground = Ground::draw(&mut rng, conditions.mounting, horizon, w, h);
         let seconds = frames as f32 / fps as f32;
         let actors = cast(generator, &mut rng, &ground, w, seconds.max(1.0));
         let mut own = rng.fork();
@@ -118,7 +120,7 @@ struct Pet {
 
 impl Pet {
     fn draw(rng: &mut Rng, ground: &Ground, width: f32) -> Self {
-        let distance = ground.nearest * rng.log(1.2, 4.5);
+        let distance = ground.distance(rng.log(1.2, 4.5));
         let edge = 0.5 * width / (ground.focal / distance) + 5.0;
         let speed = WALK * rng.f(0.6, 1.8) * rng.pick(&[-1.0, 1.0]);
         let prop = Prop { at: Vec3::ZERO, size: 1.0, seed: rng.seed(), kind: Kind::Animal, stand: Stand::default() };
@@ -135,6 +137,40 @@ impl Pet {
 }
 
 impl Ground {
+    fn draw(rng: &mut Rng, mounting: Mounting, horizon: f32, w: f32, h: f32) -> Self {
+        let (middle, focal) = (w * 0.5, w.max(h) * rng.f(0.8, 1.2));
+        let horizon = horizon.clamp(0.12, 0.55);
+        match mounting {
+            Mounting::EyeLevel => {
+                // So high that the nearest heads stay in the upper half.
+                let height = rng.f(5.2, 7.0 + (0.45 - horizon) / 0.27);
+                // At the nearest a head is a quarter of the picture's height.
+                let nearest = focal / (0.27 * h);
+                Self { middle, horizon: h * horizon, focal, height, nearest, farthest: 6.0 * nearest }
+            }
+            Mounting::High => {
+                // Above the heads of grown people, in head heights; the nearest are seen from 45 to 63 degrees.
+                let above = rng.f(5.0, 9.0);
+                let steep: f32 = rng.f(0.8, 1.1);
+                let nearest = above / steep.tan();
+                // The nearest heads are low in the picture and the farthest at its top.
+                let farthest = (nearest.recip() - 0.75 * h / (above * focal)).max(0.25 / nearest).recip();
+                let horizon = 0.85 * h - above * focal / nearest;
+                Self { middle, horizon, focal, height: above + GROWN, nearest, farthest }
+            }
+        }
+    }
+
+    /// A distance of so many times the nearest, or what takes its place where all stand close together.
+    fn distance(&self, times: f32) -> f32 {
+        let share = (times - 1.0) / 5.0;
+        if self.is_wide() { self.nearest * times } else { mix(self.nearest, self.farthest, share) }
+    }
+
+    fn is_wide(&self) -> bool {
+        self.farthest >= 6.0 * self.nearest
+    }
+
     /// A thing that stands at a place (x to the right, distance from the camera, in head heights).
     fn put(&self, prop: &Prop, place: Vec2, yaw: f32, gait: Option<f32>) -> Prop {
         let unit = self.focal / place.y.max(0.3 * self.nearest);
@@ -158,8 +194,9 @@ impl Ground {
 fn park(rng: &mut Rng, ground: &Ground, width: f32, props: &mut Vec<Prop>) {
     let kinds = [(Kind::Vehicle, 0.45, (3.5, 9.0)), (Kind::Vehicle, 0.3, (3.5, 9.0)), (Kind::Parcel, 0.4, (1.1, 3.0))];
     for (kind, chance, (near, far)) in kinds {
-        if rng.chance(chance) {
-            let distance = ground.nearest * rng.log(near, far);
+        // There is no room for cars under a camera that looks down.
+        if rng.chance(chance) && (kind == Kind::Parcel || ground.is_wide()) {
+            let distance = ground.distance(rng.log(near, far));
             let x = rng.f(-0.45, 0.45) * width / (ground.focal / distance);
             let prop = Prop { at: Vec3::ZERO, size: 1.0, seed: rng.seed(), kind, stand: Stand::default() };
             let yaw = 0.5 * PI * rng.i(0, 3) as f32 + 0.3 * rng.normal();
@@ -255,7 +292,6 @@ impl Actor {
 fn cast(generator: &Generator, rng: &mut Rng, ground: &Ground, width: f32, seconds: f32) -> Vec<Actor> {
     let habits = Habits::draw(rng);
     let mut actors = Vec::new();
-    let near = ground.nearest;
     let edge = |distance: f32| 0.5 * width / (ground.focal / distance) + 1.5;
     let add = |rng: &mut Rng, actors: &mut Vec<Actor>, way: Vec<(f32, Vec2)>, standing: f32, talks: bool| {
         let (mut look, mut pose) = (Look::draw(rng, &habits), Pose::draw(rng, 1.0));
@@ -268,7 +304,7 @@ fn cast(generator: &Generator, rng: &mut Rng, ground: &Ground, width: f32, secon
     };
     for _ in 0..rng.i(2, 4) + (seconds / 4.0).min(40.0) as i32 {
         // Crossing, at their own distance: the nearer hide the farther for a while.
-        let distance = near * rng.log(1.2, 6.0);
+        let distance = ground.distance(rng.log(1.2, 6.0));
         let from = rng.pick(&[-1.0, 1.0]) * edge(distance);
         let speed = WALK * rng.f(0.6, 1.3);
         let start = rng.f(-4.0, 0.85 * seconds);
@@ -279,7 +315,7 @@ fn cast(generator: &Generator, rng: &mut Rng, ground: &Ground, width: f32, secon
     }
     for _ in 0..rng.i(1, 2) {
         // Up to the camera, a look into it, and away again.
-        let (far, close) = (near * rng.f(3.0, 6.0), near * rng.f(1.0, 1.7));
+        let (far, close) = (ground.distance(rng.f(3.0, 6.0)), ground.distance(rng.f(1.0, 1.7)));
         let a = Vec2::new(rng.f(-0.7, 0.7) * edge(far), far);
         let b = Vec2::new(rng.f(-0.4, 0.4) * edge(close), close);
         let arrive = rng.f(0.1, 0.3) * seconds + a.distance(b) / (WALK * 1.5) * 0.3;
@@ -292,7 +328,7 @@ fn cast(generator: &Generator, rng: &mut Rng, ground: &Ground, width: f32, secon
     }
     if rng.chance(0.8) {
         // Two who meet, talk, and go on past each other.
-        let distance = near * rng.f(1.4, 3.5);
+        let distance = ground.distance(rng.f(1.4, 3.5));
         let middle = Vec2::new(rng.f(-0.4, 0.4) * edge(distance), distance);
         let meet = rng.f(0.2, 0.45) * seconds;
         let part = meet + rng.f(1.5, 4.0);
@@ -307,7 +343,7 @@ fn cast(generator: &Generator, rng: &mut Rng, ground: &Ground, width: f32, secon
         }
     }
     for _ in 0..rng.i(0, 4) {
-        let distance = near * rng.log(1.5, 6.0);
+        let distance = ground.distance(rng.log(1.5, 6.0));
         let place = Vec2::new(rng.f(-0.8, 0.8) * edge(distance), distance);
         let standing = mix(-1.2, 1.2, rng.f(0.0, 1.0));
         let talks = rng.chance(0.3);

@@ -18,6 +18,7 @@ mod body;
 mod camera;
 mod clip;
 mod codec;
+mod conditions;
 mod dataset;
 mod fill;
 mod filter;
@@ -40,6 +41,7 @@ mod worn;
 
 pub use attributes::{Attributes, Cover, Glasses, Hair, Hat, Sex};
 pub use clip::Clip;
+pub use conditions::{Conditions, Mounting};
 pub use dataset::{Dataset, Place, height_group};
 pub use generator::Generator;
 use image::RgbImage;

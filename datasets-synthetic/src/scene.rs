@@ -11,7 +11,7 @@ use crate::body::{self, Built};
 use crate::camera::{self, Camera};
 use crate::fill::Fill;
 use crate::lens::Lens;
-use crate::light::{self, Light, Setting};
+use crate::light::{self, Light, LightKind, Setting};
 use crate::math::{Rng, mix};
 use crate::motion::{self, Hurry};
 use crate::person::{Habits, Legs, Look, Person, Pose, View};
@@ -47,13 +47,14 @@ impl Scene {
         let mut rng = Rng::new(seed);
         let (canvas, horizon) = place(&mut rng, width, height, false);
         let people = crowd(generator, &mut rng, width as f32, height as f32, horizon);
-        Self::furnish(rng, canvas, horizon, people)
+        Self::furnish(rng, canvas, horizon, people, None)
     }
 
-    /// Draws a place for a clip, empty of people, and where its horizon is as a share of the height.
-    pub(crate) fn empty(rng: &mut Rng, width: usize, height: usize) -> (Self, f32) {
+    /// Draws a place for a clip, empty of people, and where its horizon is as a share of the height. Its light is this
+    /// one, if one is given.
+    pub(crate) fn empty(rng: &mut Rng, width: usize, height: usize, light: Option<LightKind>) -> (Self, f32) {
         let (canvas, horizon) = place(rng, width, height, true);
-        let mut scene = Self::furnish(rng.fork(), canvas, horizon, Vec::new());
+        let mut scene = Self::furnish(rng.fork(), canvas, horizon, Vec::new(), light);
         scene.camera = scene.camera.steady();
         scene.lens = scene.lens.steady();
         let loose = |kind| matches!(kind, Kind::Small(_) | Kind::Street | Kind::Bush | Kind::Sign(_) | Kind::Effigy);
@@ -66,14 +67,24 @@ impl Scene {
         (scene, horizon)
     }
 
-    fn furnish(mut rng: Rng, mut canvas: Canvas, horizon: f32, mut people: Vec<Person>) -> Self {
+    fn furnish(
+        mut rng: Rng,
+        mut canvas: Canvas,
+        horizon: f32,
+        mut people: Vec<Person>,
+        light: Option<LightKind>,
+    ) -> Self {
         let (width, height) = (canvas.width as f32, canvas.height as f32);
         let largest = people.iter().map(|p| p.view.unit).fold(0.0, f32::max);
         if rng.chance(0.25) || (largest > 0.25 * height && rng.chance(0.5)) {
             canvas.blur((rng.f(0.002, 0.016) * height) as usize);
         }
         let heads = people.iter().map(|p| (p.view.origin.truncate(), p.view.unit)).collect();
-        let light = Light::draw(&mut rng, &Setting { size: Vec2::new(width, height), mean: canvas.mean(), heads });
+        let setting = Setting { size: Vec2::new(width, height), mean: canvas.mean(), heads };
+        let light = match light {
+            Some(kind) => Light::of_kind(&mut rng, kind, &setting),
+            None => Light::draw(&mut rng, &setting),
+        };
         ambience::apply(&mut rng.fork(), &mut canvas, &light, horizon);
         let weather = Weather::draw(&mut rng.fork(), &light, width, height);
         weather.veil(&mut canvas, light.air, horizon);

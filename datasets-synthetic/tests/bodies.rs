@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use volet_synthetic::{Bodies, Clip, Generator, ObjectClass, Still, still};
+use volet_synthetic::{Bodies, Clip, Conditions, Generator, ObjectClass, Still, still};
 
 /// The folder of the mesh, beside the workspace's root, if it is there.
 fn folder() -> Option<PathBuf> {
@@ -131,7 +131,8 @@ fn clips_use_the_mesh_too() {
     let Some(bodies) = bodies() else { return };
     let generator = Generator::with_bodies(bodies, 1.0);
     let differs = (0..4).any(|seed| {
-        let (plain, mesh) = (Clip::new(seed, 320, 180, 5, 10), Clip::with(&generator, seed, 320, 180, 5, 10));
+        let (plain, mesh) =
+            (Clip::new(seed, 320, 180, 5, 10), Clip::with(&generator, &Conditions::default(), seed, 320, 180, 5, 10));
         assert!(same(&mesh.frame(7), &mesh.frame(7)));
         (0..10).any(|frame| plain.frame(frame).image != mesh.frame(frame).image)
     });

@@ -119,7 +119,17 @@ mod tests {
     use crate::track::Origin;
 
     fn tracked(class: ObjectClass, bbox: BBox) -> TrackedBox {
-        TrackedBox { track_id: 3, class, bbox, uncertainty: 1.0, score: 0.9, origin: Origin::Detected, sure: true }
+        TrackedBox {
+            track_id: 3,
+            class,
+            bbox,
+            uncertainty: 1.0,
+            score: 0.9,
+            origin: Origin::Detected,
+            sure: true,
+            hits: 4,
+            mean_score: 0.9,
+        }
     }
 
     #[test]

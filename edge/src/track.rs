@@ -98,6 +98,10 @@ pub struct TrackedBox {
     /// Whether any of the track's detections reached `sure_score`. Doubtful tracks are covered; they are not worth
     /// writing down.
     pub sure: bool,
+    /// How many detections the track has had until now.
+    pub hits: u32,
+    /// Their mean score.
+    pub mean_score: f32,
 }
 
 #[derive(Clone, Copy)]
@@ -115,6 +119,8 @@ struct Trajectory {
     hits: u32,
     /// The best score of any detection.
     best: f32,
+    /// Of all scores.
+    sum: f32,
 }
 
 /// Follows objects through one stream.
@@ -154,7 +160,14 @@ impl Tracker {
         let _ = self.associate(frame, &weak, &mut taken);
         for d in unmatched {
             let seen = vec![Observation { frame, bbox: d.bbox, score: d.score }];
-            self.tracks.push(Trajectory { id: self.next_id, class: d.class, seen, hits: 1, best: d.score });
+            self.tracks.push(Trajectory {
+                id: self.next_id,
+                class: d.class,
+                seen,
+                hits: 1,
+                best: d.score,
+                sum: d.score,
+            });
             self.next_id += 1;
         }
     }
@@ -216,6 +229,7 @@ impl Tracker {
                 track.seen.push(Observation { frame, bbox: found[d].bbox, score: found[d].score });
                 track.hits += 1;
                 track.best = track.best.max(found[d].score);
+                track.sum += found[d].score;
             }
         }
         found.iter().zip(used).filter(|(_, used)| !used).map(|(d, _)| *d).collect()
@@ -274,6 +288,8 @@ impl Trajectory {
             score: o.score,
             origin,
             sure: self.best >= config.sure_score,
+            hits: self.hits,
+            mean_score: self.sum / self.hits as f32,
         };
         if let Some(&o) = self.seen.get(next).filter(|o| o.frame == frame) {
             return Some(found(o, self.steadied(next), 0.0, Origin::Detected));

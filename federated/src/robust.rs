@@ -189,7 +189,7 @@ const BLOCK: usize = 64;
 fn trimmed(parts: &[Vec<f32>], trim: usize) -> Vec<f32> {
     let dimension = parts.first().map_or(0, Vec::len);
     let mut combined = Vec::with_capacity(dimension);
-    let mut columns: Vec<Vec<f32>> = vec![Vec::with_capacity(parts.len()); BLOCK];
+    let mut columns: Vec<Vec<f32>> = vec![Vec::new(); BLOCK];
     for start in (0..dimension).step_by(BLOCK) {
         columns.iter_mut().for_each(Vec::clear);
         for part in parts {

@@ -4,9 +4,9 @@
 //! and no training.
 
 use crate::detector::{DetectError, LoadError, Model};
-use crate::fit::fit;
 use crate::sample::{Sample, SampleError};
 use crate::score::{FoundBox, Scores, TrueBox};
+use crate::search::{StillError, search};
 use crate::{Detection, ObjectClass};
 
 /// Scores below this are not looked at.
@@ -40,6 +40,16 @@ pub enum QualityError {
     Detect(#[from] DetectError),
 }
 
+impl From<StillError> for QualityError {
+    fn from(error: StillError) -> Self {
+        match error {
+            StillError::Sample(error) => Self::Sample(error),
+            StillError::Load(error) => Self::Load(error),
+            StillError::Detect(error) => Self::Detect(error),
+        }
+    }
+}
+
 /// The quality of `model` on the faces of annotated stills.
 ///
 /// # Errors
@@ -55,6 +65,15 @@ pub fn quality(model: &Model, samples: &[Sample]) -> Result<Quality, QualityErro
 /// # Errors
 /// No stills, a damaged one, a model that cannot be run.
 pub fn quality_by_class(model: &Model, samples: &[Sample]) -> Result<Vec<Quality>, QualityError> {
+    quality_at(model, samples, None)
+}
+
+/// As [`quality_by_class`], where stills are searched at this size, which the network must take; `None`: at the
+/// manifest's.
+///
+/// # Errors
+/// As [`quality_by_class`].
+pub fn quality_at(model: &Model, samples: &[Sample], size: Option<(u32, u32)>) -> Result<Vec<Quality>, QualityError> {
     let classes = &model.manifest().classes;
     if samples.is_empty() {
         return Err(QualityError::NoSamples);
@@ -62,18 +81,8 @@ pub fn quality_by_class(model: &Model, samples: &[Sample]) -> Result<Vec<Quality
     for (index, sample) in samples.iter().enumerate() {
         sample.check(index, classes.len())?;
     }
-    let found = samples.iter().map(|s| search(model, s)).collect::<Result<Vec<_>, _>>()?;
+    let found = samples.iter().map(|s| search(model, s, size, false, FLOOR)).collect::<Result<Vec<_>, _>>()?;
     Ok(by_class(classes, samples, &found))
-}
-
-/// What `model` finds in a still with scores of at least [`FLOOR`], in pixels of the still.
-fn search(model: &Model, still: &Sample) -> Result<Vec<Detection>, QualityError> {
-    let detector = model.at(Some(model.manifest().input.size_for(still.width, still.height)))?;
-    let mut input = detector.new_input()?;
-    let fitted = fit(still, false, &mut input)?;
-    let mut found = detector.detect(&input, FLOOR)?;
-    found.iter_mut().for_each(|d| d.bbox = fitted.to_still(&d.bbox));
-    Ok(found)
 }
 
 /// The quality on each class, given what was found in each still.

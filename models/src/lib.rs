@@ -24,6 +24,7 @@ mod manifest;
 pub mod net;
 mod sample;
 pub mod score;
+mod search;
 #[cfg(feature = "train")]
 pub mod train;
 
@@ -32,3 +33,4 @@ pub use geometry::{BBox, Detection, ObjectClass, non_maximum_suppression};
 pub use learned::LearnedError;
 pub use manifest::{ChannelOrder, Digest, InputSpec, Manifest, ManifestError, Quality, Thresholds, Trainable};
 pub use sample::{LabelledBox, Sample, SampleError};
+pub use search::{StillError, Teacher};

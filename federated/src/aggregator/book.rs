@@ -514,3 +514,6 @@ fn read_learned(bytes: &[u8], parameters: usize) -> io::Result<Vec<f32>> {
 fn token_hash(token: &str) -> [u8; 32] {
     blake3::derive_key("volet 2026-11 aggregator: enrolment token", token.as_bytes())
 }
+
+#[cfg(test)]
+mod tests;

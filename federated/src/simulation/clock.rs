@@ -10,7 +10,7 @@ use cpu_time::{ProcessTime, ThreadTime};
 pub(super) struct Clock(AtomicU64);
 
 impl Clock {
-    /// Runs something on this thread, and counts it. It must not wait for other threads' work: rayon would do some of it here.
+    /// Runs something on this thread, and counts it. It must not wait for other threads: rayon would do their work here.
     pub(super) fn count<T>(&self, work: impl FnOnce() -> T) -> T {
         let start = ThreadTime::try_now();
         let done = work();

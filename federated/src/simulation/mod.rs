@@ -27,6 +27,8 @@ mod random;
 mod record;
 mod settings;
 mod shard;
+#[cfg(test)]
+mod tests;
 
 pub use engine::{Simulation, SimulationError, State};
 pub use layout::Layout;

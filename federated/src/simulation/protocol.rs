@@ -1,5 +1,5 @@
-//! One shard's sum by the protocol itself: each site with its budget ledger, its noise and its masks, the server with a durable
-//! round, all of it in memory. For small fleets: what a site does here takes milliseconds.
+//! One shard's sum by the protocol itself: each site with its budget ledger, its noise and its masks, the server with a
+//! durable round, all of it in memory. For small fleets: what a site does here takes milliseconds.
 //!
 //! The same machines as deployed, by their public interface: nothing here can send what was not clipped, noised and paid for.
 
@@ -141,7 +141,7 @@ impl Shard {
                 tally.add(&silent);
                 context.clock.count(|| context.add(member, &update, clean, tally));
             }
-            let answered = context.clock.count(|| answer(context, site, &message, device, *reserved, &update));
+            let answered = context.clock.count(|| answer(context, site, message, device, *reserved, &update));
             let (next, answer) = answered?;
             *state = next;
             if masks && member.fate == Fate::Late {

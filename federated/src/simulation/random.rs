@@ -34,8 +34,8 @@ pub(super) fn bytes(seed: u64, purpose: Purpose, round: u32, n: u32) -> [u8; 32]
 }
 
 /// A discrete Gaussian, by rejection from a discrete Laplace distribution: Canonne, Kamath and Steinke 2020 ("The Discrete
-/// Gaussian for Differential Privacy"), algorithm 3. In floating point, so that probabilities are right to eleven digits or so: here nobody's privacy
-/// hangs on the others.
+/// Gaussian for Differential Privacy"), algorithm 3. In floating point, so that probabilities are right to eleven digits
+/// or so: here nobody's privacy hangs on the others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gaussian {
     sigma: f64,
@@ -105,8 +105,8 @@ mod tests {
     }
 
     /// The quotient of two variances of 100,000 draws each has a standard deviation of 0.0064: 0.042 is more than 6.5 of them,
-    /// a false alarm in ten billion runs. Five parts in a hundred less noise is 0.098, nine away. The distance of
-    /// distribution functions is above 0.0155 once in ten billion runs (Massart 1990, for each of the two); Laplace's is at 0.06.
+    /// a false alarm in ten billion runs. Five in a hundred less noise is 0.098, nine away. Either empirical distribution
+    /// function is within 0.0113 of the true one but once in ten billion runs (Massart 1990); Laplace's is 0.05 away.
     #[test]
     fn seeded_noise_has_the_distribution_of_a_cameras() {
         let (real, sigma) = on_a_camera();

@@ -15,8 +15,8 @@ pub struct Record {
     pub per_site: Option<Spread>,
     /// How good it is where attackers want it blind, if the fleet says.
     pub blind_spot: Option<f64>,
-    /// What the rounds up to this one cost, as epsilon at the settings' delta; none without noise. A round that failed is counted too:
-    /// its sites had sent their updates.
+    /// What the rounds up to this one cost, as epsilon at the settings' delta; none without noise. A round that failed is
+    /// counted too: its sites had sent their updates.
     pub epsilon: Option<f64>,
     /// Sites that were asked.
     pub asked: u32,

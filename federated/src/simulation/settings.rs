@@ -84,8 +84,8 @@ pub struct Settings {
     pub combine: Combine,
     /// Who means harm.
     pub attack: Option<Attack>,
-    /// Whether the code that clips runs on malicious sites too, as attested firmware would see to. The server cannot see to it: masked
-    /// vectors have no norm.
+    /// Whether the code that clips runs on malicious sites too, as attested firmware would see to. The server cannot: it
+    /// sees no norm through a mask.
     pub norm_bound: bool,
 }
 
@@ -97,7 +97,7 @@ pub struct Attack {
     pub share: f64,
     /// What they multiply their poison by.
     pub boost: f64,
-    /// Whether they skip the clipping if [`Settings::norm_bound`] lets them. They then send any number that the modulus has.
+    /// Whether they skip the clip if [`Settings::norm_bound`] lets them. They then send any number that the modulus has.
     pub unbounded: bool,
 }
 
@@ -108,8 +108,8 @@ pub enum Fidelity {
     /// Clipped integers are added up, and noise is drawn once per sum. Masks would cancel, and are left out.
     #[default]
     Distribution,
-    /// Every site has a budget ledger, adds noise of its own and masks its vector, and a server's round takes it, in memory. Noise and
-    /// masks come from the operating system, as on a camera: no two runs are the same.
+    /// Every site has a budget ledger, adds noise of its own and masks its vector, and a server's round takes it, in
+    /// memory. Noise and masks come from the operating system, as on a camera: no two runs are the same.
     Protocol,
 }
 
@@ -151,9 +151,11 @@ impl Settings {
     pub fn check(&self) -> Result<(), SettingsError> {
         let share = |v: f64| (0.0..1.0).contains(&v);
         let attack = self.attack.clone().unwrap_or_default();
+        let target = self.target_quantile.unwrap_or(0.5);
         for (field, given, good, range) in [
             ("rounds", self.rounds.into(), (1..=1_000_000).contains(&self.rounds), "1 to 1000000"),
             ("shard", self.shard.into(), (64..=512).contains(&self.shard), "64 to 512"),
+            ("target_quantile", target, target > 0.0 && target < 1.0, "above 0 and below 1"),
             ("dropout", self.dropout, share(self.dropout), "from 0 to below 1"),
             ("stragglers", self.stragglers, share(self.stragglers), "from 0 to below 1"),
             (

@@ -154,8 +154,8 @@ impl<F: Fleet + ?Sized> Context<'_, F> {
         add(sum, clipped.values());
     }
 
-    /// As long as it is, in integers: what does not fit into the modulus ends at its ends. Where the clip norm adapts, it says that
-    /// it was clipped, so that the norm grows.
+    /// As long as it is, in integers: what does not fit into the modulus ends at its ends. Where the clip norm adapts, it
+    /// says that it was clipped, so that the norm grows.
     fn unclipped(&self, update: &[f32]) -> Vec<i32> {
         let scale = f64::from(BOUND) / self.clip.get();
         let values = update.iter().map(|&value| (f64::from(value) * scale).round() as i32);

@@ -2,8 +2,8 @@
 //!
 //! A view is a whole still fitted to one size, as a camera's pipeline fits it, and its mirror image. Knows no loss.
 
+use super::AdaptError;
 use super::tail::Batch;
-use super::{AdaptError, Settings};
 use crate::detector::{NetInput, plan};
 use crate::fit::{Fitted, fit};
 use crate::manifest::Manifest;
@@ -24,28 +24,31 @@ pub(super) struct View {
 /// The frozen part, ready to run on views of one size.
 pub(super) struct Frozen {
     plan: Arc<TypedRunnableModel>,
-    input: NetInput,
     model: String,
-    smallest: f32,
 }
 
 impl Frozen {
-    pub(super) fn new(manifest: &Manifest, proto: pb::ModelProto, settings: &Settings) -> Result<Self, AdaptError> {
-        let (width, height) = settings.view;
+    pub(super) fn new(manifest: &Manifest, proto: pb::ModelProto, size: (u32, u32)) -> Result<Self, AdaptError> {
+        manifest.input.check_size(size.0, size.1)?;
         let fail = |reason| AdaptError::Network { model: manifest.name.clone(), reason };
-        let plan = catch_unwind(AssertUnwindSafe(|| plan(proto, settings.view)))
+        let plan = catch_unwind(AssertUnwindSafe(|| plan(proto, size)))
             .unwrap_or_else(|_| Err(TractError::msg("the importer panicked on it")))
             .map_err(|e| fail(format!("{e:#}")))?;
-        let input = NetInput::new(&manifest.input, width, height)?;
-        Ok(Self { plan, input, model: manifest.name.clone(), smallest: settings.smallest })
+        Ok(Self { plan, model: manifest.name.clone() })
     }
 
-    /// The view of a still, or its mirror image.
-    pub(super) fn view(&mut self, still: &Sample, mirrored: bool) -> Result<View, AdaptError> {
-        let fitted = fit(still, mirrored, &mut self.input)?;
+    /// The view of a still, or its mirror image; boxes whose shorter side is less than `smallest` pixels are ignored.
+    pub(super) fn view(
+        &self,
+        still: &Sample,
+        mirrored: bool,
+        smallest: f32,
+        input: &mut NetInput,
+    ) -> Result<View, AdaptError> {
+        let fitted = fit(still, mirrored, input)?;
         let fail = |reason| AdaptError::Network { model: self.model.clone(), reason };
         let run = |e: TractError| fail(format!("{e:#}"));
-        let results = self.plan.run(tvec!(TValue::from_const(self.input.tensor()))).map_err(run)?;
+        let results = self.plan.run(tvec!(TValue::from_const(input.tensor()))).map_err(run)?;
         let mut handed = Vec::with_capacity(results.len());
         for value in &results {
             let &[1, channels, height, width] = value.shape() else {
@@ -54,7 +57,7 @@ impl Frozen {
             let values = value.try_as_plain_ram().and_then(|v| v.as_slice::<f32>()).map_err(run)?;
             handed.push((values.to_vec(), [channels, height, width]));
         }
-        Ok(View { handed, boxes: boxes(still, fitted, self.input.size(), self.smallest) })
+        Ok(View { handed, boxes: boxes(still, fitted, input.size(), smallest) })
     }
 }
 

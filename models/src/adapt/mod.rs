@@ -9,7 +9,7 @@
 //! others, and Adam moves every value by about the same length however little the stills say about it, which spends
 //! that norm on nothing. SGD also leaves values alone that have no gradient.
 //!
-//! Memory: what is handed over takes some 0.5 MB per view of 384x256 with the shipped model, kept until the end. The
+//! Memory: what is handed over takes some 1.25 MB per view of 640x384 with the shipped model, kept until the end. The
 //! same model, stills and settings give the same update on the same machine.
 //!
 //! Knows no camera, no labels' origin, no clock and no server.
@@ -18,7 +18,7 @@ mod frozen;
 mod tail;
 
 use crate::decode::Decoder;
-use crate::detector::{DetectError, Model};
+use crate::detector::{DetectError, Model, NetInput};
 use crate::learned::{self, LearnedError};
 use crate::learning::loss::{Level, Losses, loss};
 use crate::learning::random::Random;
@@ -47,8 +47,10 @@ pub struct Settings {
     pub momentum: f32,
     /// Longest gradient that counts in full; longer ones are cut to this norm. Above 0.
     pub longest: f32,
-    /// Width and height of views, pixels: a size that the network takes. Stills are fitted in whole, shape kept.
-    pub view: (u32, u32),
+    /// Width and height of views, pixels: a size that the network takes, and the one at which the camera searches its
+    /// frames, for what is learned at one size makes searches at another worse. Where not given, the size at which stills
+    /// like these are searched with the manifest's settings. Stills are fitted in whole, shape kept.
+    pub view: Option<(u32, u32)>,
     /// Boxes whose shorter side is less than this many pixels of the view are ignored.
     pub smallest: f32,
     /// Whether every still is seen mirrored too.
@@ -68,7 +70,7 @@ impl Default for Settings {
             rate: 0.001,
             momentum: 0.9,
             longest: 4.0,
-            view: (384, 256),
+            view: None,
             smallest: 5.0,
             mirror: true,
             class_weights: Vec::new(),
@@ -124,54 +126,52 @@ pub fn adapt(
     settings: &Settings,
     keep_going: &dyn Fn() -> bool,
 ) -> Result<Vec<f32>, AdaptError> {
-    let mut learner = Learner::new(model, learned, samples, settings, keep_going)?;
-    let before = learner.tail.values();
-    let mut order: Vec<usize> = (0..learner.views.len()).collect();
-    'all: for epoch in 0..settings.epochs {
-        shuffle(&mut order, &mut Random::of(settings.seed, &[u64::from(epoch)]));
-        for batch in order.chunks(settings.batch) {
-            if learner.step >= settings.steps || !keep_going() {
-                break 'all;
-            }
-            let losses = learner.learn(batch)?;
-            tracing::trace!(step = learner.step, class = losses.class, bbox = losses.bbox, "learnt");
-        }
-    }
-    if learner.step == 0 {
-        return Err(AdaptError::Stopped);
-    }
-    let update: Vec<f32> = learner.tail.values().iter().zip(&before).map(|(new, old)| new - old).collect();
-    if update.iter().all(|v| v.is_finite()) { Ok(update) } else { Err(AdaptError::Diverged(learner.step)) }
+    settings.check(model.manifest())?;
+    let school = School::new(model, settings.view.unwrap_or_else(|| working_size(model.manifest(), samples)))?;
+    let views = school.see(samples, settings, keep_going)?;
+    school.learn(&views, learned, settings, keep_going)
 }
 
-/// A tail that learns from views.
-struct Learner<'a> {
-    settings: &'a Settings,
-    weights: Vec<f32>,
+/// A model cut in two at one size of views: what it takes to learn from many sets of stills, many times.
+pub struct School {
+    manifest: Manifest,
+    size: (u32, u32),
+    frozen: Frozen,
     tail: Tail,
-    views: Vec<View>,
-    velocity: Vec<f32>,
-    step: u64,
 }
 
-impl<'a> Learner<'a> {
-    fn new(
-        model: &Model,
-        learned: &[f32],
-        samples: &[Sample],
-        settings: &'a Settings,
-        keep_going: &dyn Fn() -> bool,
-    ) -> Result<Self, AdaptError> {
+/// Stills as the part that learns sees them, and what is to be found in them.
+pub struct Views(Vec<View>);
+
+impl School {
+    /// Cuts `model` in two, for views of this size. What the model had learned does not count.
+    ///
+    /// # Errors
+    /// A model whose trainable part is none or not its end; a size that it does not take.
+    pub fn new(model: &Model, size: (u32, u32)) -> Result<Self, AdaptError> {
         let manifest = model.manifest();
-        settings.check(manifest)?;
-        let (frozen, tail) = split(model, learned)?;
+        let (proto, tail) = split(model)?;
+        let frozen = Frozen::new(manifest, proto, size)?;
+        Ok(Self { manifest: manifest.clone(), size, frozen, tail })
+    }
+
+    /// Runs the frozen part on every still, and on its mirror image where `settings` say so.
+    ///
+    /// # Errors
+    /// [`AdaptError::NoSamples`], [`AdaptError::Sample`], [`AdaptError::Stopped`] when `keep_going` says no.
+    pub fn see(
+        &self,
+        samples: &[Sample],
+        settings: &Settings,
+        keep_going: &dyn Fn() -> bool,
+    ) -> Result<Views, AdaptError> {
         if samples.is_empty() {
             return Err(AdaptError::NoSamples);
         }
         for (index, sample) in samples.iter().enumerate() {
-            sample.check(index, manifest.classes.len())?;
+            sample.check(index, self.manifest.classes.len())?;
         }
-        let mut frozen = Frozen::new(manifest, frozen, settings)?;
+        let mut input = NetInput::new(&self.manifest.input, self.size.0, self.size.1)?;
         let sides = if settings.mirror { &[false, true][..] } else { &[false] };
         let mut views = Vec::with_capacity(samples.len() * sides.len());
         for sample in samples {
@@ -179,15 +179,65 @@ impl<'a> Learner<'a> {
                 if !keep_going() {
                     return Err(AdaptError::Stopped);
                 }
-                views.push(frozen.view(sample, mirrored)?);
+                views.push(self.frozen.view(sample, mirrored, settings.smallest, &mut input)?);
             }
         }
+        Ok(Views(views))
+    }
+
+    /// As [`adapt`], from what was seen before.
+    ///
+    /// # Errors
+    /// As [`adapt`].
+    pub fn learn(
+        &self,
+        views: &Views,
+        learned: &[f32],
+        settings: &Settings,
+        keep_going: &dyn Fn() -> bool,
+    ) -> Result<Vec<f32>, AdaptError> {
+        settings.check(&self.manifest)?;
+        let mut learner = Learner::new(self, views, learned, settings)?;
+        let before = learner.tail.values();
+        let mut order: Vec<usize> = (0..views.0.len()).collect();
+        'all: for epoch in 0..settings.epochs {
+            shuffle(&mut order, &mut Random::of(settings.seed, &[u64::from(epoch)]));
+            for batch in order.chunks(settings.batch) {
+                if learner.step >= settings.steps || !keep_going() {
+                    break 'all;
+                }
+                let losses = learner.learn(batch)?;
+                tracing::trace!(step = learner.step, class = losses.class, bbox = losses.bbox, "learnt");
+            }
+        }
+        if learner.step == 0 {
+            return Err(AdaptError::Stopped);
+        }
+        let update: Vec<f32> = learner.tail.values().iter().zip(&before).map(|(new, old)| new - old).collect();
+        if update.iter().all(|v| v.is_finite()) { Ok(update) } else { Err(AdaptError::Diverged(learner.step)) }
+    }
+}
+
+/// A tail that learns from views.
+struct Learner<'a> {
+    settings: &'a Settings,
+    size: (u32, u32),
+    weights: Vec<f32>,
+    tail: Tail,
+    views: &'a [View],
+    velocity: Vec<f32>,
+    step: u64,
+}
+
+impl<'a> Learner<'a> {
+    fn new(school: &School, views: &'a Views, learned: &[f32], settings: &'a Settings) -> Result<Self, AdaptError> {
+        let tail = school.tail.with(&school.manifest.name, learned)?;
         let weights = match settings.class_weights.as_slice() {
-            [] => vec![1.0; manifest.classes.len()],
+            [] => vec![1.0; school.manifest.classes.len()],
             given => given.to_vec(),
         };
-        let velocity = vec![0.0; tail.values().len()];
-        Ok(Self { settings, weights, tail, views, velocity, step: 0 })
+        let velocity = vec![0.0; learned.len()];
+        Ok(Self { settings, size: school.size, weights, tail, views: &views.0, velocity, step: 0 })
     }
 
     /// One step on the views of these numbers.
@@ -196,7 +246,7 @@ impl<'a> Learner<'a> {
         let views: Vec<&View> = batch.iter().filter_map(|&i| self.views.get(i)).collect();
         let boxes: Vec<_> = views.iter().map(|v| v.boxes.clone()).collect();
         let pass = self.tail.forward(frozen::join(&views))?;
-        let levels = levels(pass.levels()?, self.settings.view, self.weights.len() + 4, views.len())?;
+        let levels = levels(pass.levels()?, self.size, self.weights.len() + 4, views.len())?;
         let (losses, slopes) = loss(&levels, &boxes, &self.weights);
         let slope = pass.backward(slopes.into(), &self.tail.trainable)?;
         let norm = slope.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt() as f32;
@@ -213,8 +263,15 @@ impl<'a> Learner<'a> {
     }
 }
 
-/// The frozen part of a model that has learned, and its tail.
-fn split(model: &Model, learned: &[f32]) -> Result<(tract_onnx::pb::ModelProto, Tail), AdaptError> {
+/// The size that holds all these stills as each is searched with the manifest's settings.
+fn working_size(manifest: &Manifest, samples: &[Sample]) -> (u32, u32) {
+    let sizes = samples.iter().map(|s| manifest.input.size_for(s.width, s.height));
+    let own = (manifest.input.width, manifest.input.height);
+    sizes.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1))).unwrap_or(own)
+}
+
+/// A model's frozen part and its tail, both as the file has them.
+fn split(model: &Model) -> Result<(tract_onnx::pb::ModelProto, Tail), AdaptError> {
     let manifest = model.manifest();
     if manifest.trainable.initializers.is_empty() {
         return Err(AdaptError::Nothing(manifest.name.clone()));
@@ -225,7 +282,8 @@ fn split(model: &Model, learned: &[f32]) -> Result<(tract_onnx::pb::ModelProto, 
     }
     let file = |source| LearnedError::File { model: manifest.name.clone(), source };
     let mut proto = read_model(model.file()).map_err(file)?;
-    learned::add(manifest, &mut proto, Some(learned))?;
+    // Says what is wrong with a trainable part that is not as the manifest has it.
+    learned::add(manifest, &mut proto, Some(&vec![0.0; model.trainable_len()?]))?;
     tail::cut(manifest, proto)
 }
 
@@ -285,7 +343,7 @@ impl Settings {
         if !weights.is_empty() && (weights.len() != manifest.classes.len() || !right) {
             return fail("class_weights", "give one number of at least 0 per class of the manifest, not all of them 0");
         }
-        let (width, height) = self.view;
+        let Some((width, height)) = self.view else { return Ok(()) };
         if !width.is_multiple_of(32) || !height.is_multiple_of(32) || width.max(height) > 2048 {
             return fail("view", "both sides must be multiples of 32 of at most 2048 pixels");
         }

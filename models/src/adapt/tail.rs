@@ -4,6 +4,7 @@
 //! be of convolutions (1x1 or 3x3, stride 1, padding that keeps the size) and ReLUs. Knows no stills and no loss.
 
 use super::AdaptError;
+use crate::learned::LearnedError;
 use crate::learning::loss::Level;
 use crate::learning::ops;
 use crate::manifest::Manifest;
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::pb;
 
 /// What remains of a network when its frozen part is cut off.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Tail {
     /// The values that the frozen part hands over, in the order of its outputs.
     pub(super) cuts: Vec<String>,
@@ -26,14 +27,14 @@ pub(super) struct Tail {
     pub(super) trainable: Vec<String>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Layer {
     op: Op,
     input: String,
     output: String,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Op {
     Conv { weight: String, bias: Option<String> },
     Relu,
@@ -160,6 +161,21 @@ impl Tail {
     /// The trainable values as one vector, in the manifest's order.
     pub(super) fn values(&self) -> Vec<f32> {
         self.trainable.iter().filter_map(|n| self.arrays.get(n)).flat_map(|a| &a.data).copied().collect()
+    }
+
+    /// The tail of a model that has learned this besides.
+    pub(super) fn with(&self, model: &str, learned: &[f32]) -> Result<Self, LearnedError> {
+        let expected = self.values().len();
+        if learned.len() != expected {
+            return Err(LearnedError::Length { model: model.to_owned(), expected, actual: learned.len() });
+        }
+        let mut tail = self.clone();
+        tail.change(|value, i| *value += learned[i]);
+        let sick = |name: &&String| tail.arrays.get(*name).is_some_and(|a| !a.data.iter().all(|v| v.is_finite()));
+        match tail.trainable.iter().find(sick) {
+            Some(tensor) => Err(LearnedError::Overflow { model: model.to_owned(), tensor: tensor.clone() }),
+            None => Ok(tail),
+        }
     }
 
     /// Changes every trainable value by `f(value, number)`, in the manifest's order.

@@ -37,11 +37,13 @@ fn masks(seed: u64) -> Sample {
 }
 
 fn small() -> Settings {
-    Settings { view: (320, 192), batch: 4, class_weights: vec![1.0, 0.0], ..Settings::default() }
+    Settings { view: Some((320, 192)), batch: 4, class_weights: vec![1.0, 0.0], ..Settings::default() }
 }
 
 fn loss_of(model: &Model, learned: &[f32], samples: &[Sample], settings: &Settings) -> f32 {
-    let mut learner = Learner::new(model, learned, samples, settings, &|| true).unwrap();
+    let school = School::new(model, settings.view.unwrap()).unwrap();
+    let views = school.see(samples, settings, &|| true).unwrap();
+    let mut learner = Learner::new(&school, &views, learned, settings).unwrap();
     let all: Vec<usize> = (0..learner.views.len()).collect();
     let losses = learner.learn(&all).unwrap();
     losses.class + losses.bbox
@@ -74,18 +76,17 @@ fn the_tail_computes_what_tract_computes() {
     let model = builtin::default_model().unwrap();
     let learned: Vec<f32> = (0..N).map(|i| ((i * 37 % 101) as f32 - 50.0) * 1e-4).collect();
     let whole = read_model(&model.learned_onnx(&learned).unwrap()).unwrap();
-    for view in [(384, 256), (320, 192)] {
-        let settings = Settings { view, ..Settings::default() };
-        let plan = crate::detector::plan(whole.clone(), view).unwrap();
-        let (proto, tail) = split(&model, &learned).unwrap();
+    for size in [(384, 256), (320, 192)] {
+        let plan = crate::detector::plan(whole.clone(), size).unwrap();
+        let school = School::new(&model, size).unwrap();
+        let tail = school.tail.with("volet-1", &learned).unwrap();
         assert_eq!((tail.cuts.len(), tail.values().len()), (3, N));
-        let mut frozen = Frozen::new(model.manifest(), proto, &settings).unwrap();
+        let mut seen = crate::NetInput::new(&model.manifest().input, size.0, size.1).unwrap();
         for still in pictures() {
             for mirrored in [false, true] {
-                let view = frozen.view(&still, mirrored).unwrap();
+                let view = school.frozen.view(&still, mirrored, 5.0, &mut seen).unwrap();
                 let ours = tail.forward(frozen::join(&[&view])).unwrap().levels().unwrap();
-                let mut input =
-                    crate::NetInput::new(&model.manifest().input, settings.view.0, settings.view.1).unwrap();
+                let mut input = crate::NetInput::new(&model.manifest().input, size.0, size.1).unwrap();
                 crate::fit::fit(&still, mirrored, &mut input).unwrap();
                 let theirs = plan.run(tvec!(TValue::from_const(input.tensor()))).unwrap();
                 assert_eq!(ours.len(), theirs.len());
@@ -138,7 +139,7 @@ fn the_same_seed_gives_the_same_update_and_it_adds_up() {
 fn a_class_that_weighs_nothing_is_left_alone() {
     let model = builtin::default_model().unwrap();
     let update = adapt(&model, &vec![0.0; N], &[masks(1)], &small(), &|| true).unwrap();
-    let (_, tail) = split(&model, &vec![0.0; N]).unwrap();
+    let (_, tail) = split(&model).unwrap();
     let mut rest = &update[..];
     for name in &tail.trainable {
         let array = &tail.arrays[name];
@@ -191,7 +192,7 @@ fn what_cannot_be_learnt_is_an_error() {
         ("momentum", Settings { momentum: 1.0, ..small() }),
         ("longest", Settings { longest: 0.0, ..small() }),
         ("smallest", Settings { smallest: -1.0, ..small() }),
-        ("view", Settings { view: (380, 256), ..small() }),
+        ("view", Settings { view: Some((380, 256)), ..small() }),
         ("class_weights", Settings { class_weights: vec![1.0], ..small() }),
         ("class_weights", Settings { class_weights: vec![0.0, 0.0], ..small() }),
     ] {

@@ -308,7 +308,7 @@ impl Register for Postgres {
 
     fn begin(&self, round: u64, most: u32, replica: &Replica) -> io::Result<Option<ShardId>> {
         let insert = "INSERT INTO shards (round, shard, replica, address, lease_until, gathers) \
-                      SELECT $1, next, $3, $4, clock_timestamp() + $5 * interval '1 second', true \
+                      SELECT $1, next, $3, $4, statement_timestamp() + $5 * interval '1 second', true \
                       FROM (SELECT count(*) AS next, coalesce(bool_or(gathers), false) AS busy FROM shards \
                             WHERE round = $1) AS last \
                       WHERE NOT busy AND next < $2 ON CONFLICT DO NOTHING RETURNING shard";
@@ -324,15 +324,16 @@ impl Register for Postgres {
     }
 
     fn claim(&self, replica: &Replica, most: u32) -> io::Result<Vec<ShardId>> {
-        let renew = "UPDATE shards SET address = $2, lease_until = clock_timestamp() + $3 * interval '1 second' \
+        // The statement's own time: all of a replica's leases run out at one instant.
+        let renew = "UPDATE shards SET address = $2, lease_until = statement_timestamp() + $3 * interval '1 second' \
                      WHERE replica = $1 AND sites IS NULL";
         let take = "WITH due AS MATERIALIZED ( \
                         SELECT round, shard FROM shards \
-                        WHERE sites IS NULL AND replica <> $1 AND lease_until < clock_timestamp() \
+                        WHERE sites IS NULL AND replica <> $1 AND lease_until < statement_timestamp() \
                         ORDER BY round, shard LIMIT $4 FOR UPDATE SKIP LOCKED \
                     ) \
                     UPDATE shards SET replica = $1, address = $2, \
-                        lease_until = clock_timestamp() + $3 * interval '1 second' \
+                        lease_until = statement_timestamp() + $3 * interval '1 second' \
                     FROM due WHERE shards.round = due.round AND shards.shard = due.shard";
         let select = "SELECT round, shard FROM shards WHERE replica = $1 AND sites IS NULL ORDER BY round, shard";
         let Replica { name, address, lease } = replica;
