@@ -184,27 +184,17 @@ fn rounds_that_fail_are_told_and_cost() {
     assert!(std::fs::read_to_string(out.join("index.html")).unwrap().contains("Rounds that taught nothing"));
 }
 
-/// Sites whose code is their own blind the mean of the sums, and the median keeps its sight.
+/// One site in 640 whose code is its own blinds the mean of the sums in a round, and the median keeps its sight.
 #[test]
-fn attackers_blind_the_mean_and_the_median_holds() {
+fn an_attacker_blinds_the_mean_and_the_median_holds() {
     let bench = Bench::new();
-    let attack = [
-        "--sites",
-        "640",
-        "--malicious",
-        "0.001",
-        "--unbounded",
-        "--boost",
-        "1000",
-        "--epsilon",
-        "none",
-        "--rounds",
-        "8",
-    ];
+    let small = "sites = 640\nrounds = 1\nseed = 7\n[softmax]\nparameters = 1600\nsamples = 32\nheld-out = 20\n";
+    std::fs::write(bench.out("small.toml"), small).unwrap();
+    let attack = ["--malicious", "0.001", "--unbounded", "--boost", "1000", "--epsilon", "none"];
     let (_, output) = bench.done("out", &[&attack[..], &["--sweep", "combine=mean,median", "--json"]].concat());
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     let blind: Vec<f64> = (0..2).map(|run| said["runs"][run]["blind_spot"].as_f64().unwrap()).collect();
-    assert!(blind[0] < 0.1 && blind[1] > blind[0] + 0.2, "{blind:?}");
+    assert!(blind[0] < 0.25 && blind[1] > 0.33, "{blind:?}");
 }
 
 #[test]
