@@ -6,7 +6,7 @@ use std::ops::Range;
 use plotters::prelude::*;
 
 /// Points of the page's coordinates: small, so that text is still readable on a phone.
-const SIZE: (u32, u32) = (520, 330);
+const SIZE: (u32, u32) = (420, 285);
 
 /// As many lines as there are colours; what is beyond is drawn in the last one.
 pub(super) const COLOURS: [RGBColor; 8] = [
@@ -60,10 +60,10 @@ pub(super) fn draw(chart: &Chart<'_>) -> anyhow::Result<String> {
         let mut context = ChartBuilder::on(&area)
             .margin_top(10)
             .margin_right(16)
-            .x_label_area_size(52)
-            .y_label_area_size(66)
+            .x_label_area_size(48)
+            .y_label_area_size(60)
             .build_cartesian_2d(x, y)?;
-        let label = ("sans-serif", 17).into_font().color(&QUIET);
+        let label = ("sans-serif", 16).into_font().color(&QUIET);
         context
             .configure_mesh()
             .disable_x_mesh()
