@@ -113,6 +113,7 @@ fn main() {
                         detectors: vec![Box::new(search) as Box<dyn Detect>],
                         pool: &FramePool::new(),
                         stop: &AtomicBool::new(false),
+                        lessons: None,
                     };
                     let start = cpu();
                     let report = run(&config, stream).expect("a run");

@@ -9,7 +9,8 @@ use clap::Args;
 
 use crate::annotate::Format;
 use crate::batch::{self, BatchConfig, BatchError, BatchOptions, Event, Input};
-use crate::models::{Model, builtin};
+use crate::learn::Lessons;
+use crate::models::{Manifest, Model, builtin};
 use crate::sink::SinkOptions;
 use crate::slot::ModelSlot;
 use crate::source::OpenOptions;
@@ -56,6 +57,15 @@ struct RunArgs {
     #[cfg(all(unix, feature = "agent"))]
     #[arg(long, value_name = "STATE", conflicts_with = "model")]
     model_from: Option<PathBuf>,
+    /// A learning buffer (`buffer init`): keep stills there now and then, encrypted for the owner, with labels that the
+    /// frames around them agree on. The agent learns from them.
+    #[cfg(all(unix, feature = "agent"))]
+    #[arg(long, value_name = "BUFFER")]
+    lessons: Option<PathBuf>,
+    /// Seconds between two such stills, at least.
+    #[cfg(all(unix, feature = "agent"))]
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", requires = "lessons")]
+    lesson_every: u64,
     /// Searches at a time.
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -93,6 +103,7 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
         regions: None,
         keep_names: false,
         threads: args.threads,
+        lessons: lessons(args, manifest)?,
         // A camera runs no other programs.
         open: OpenOptions { ffmpeg: false, ..OpenOptions::default() },
         sink: SinkOptions::default(),
@@ -119,6 +130,21 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
     };
     println!("{} frames, {:.2} % covered", summary.totals.counts.frames, 100.0 * summary.totals.cover_rate);
     Ok(if summary.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How lessons are taken, if they are.
+#[cfg(all(unix, feature = "agent"))]
+fn lessons(args: &RunArgs, manifest: &Manifest) -> anyhow::Result<Option<Lessons>> {
+    let Some(folder) = &args.lessons else { return Ok(None) };
+    let classes = manifest.classes.clone();
+    let keep = std::sync::Arc::new(crate::learn::buffer::Buffer::writer(folder, &classes)?);
+    let every = std::time::Duration::from_secs(args.lesson_every);
+    Ok(Some(Lessons { keep, classes, every, labels: crate::learn::LabelConfig::default() }))
+}
+
+#[cfg(not(all(unix, feature = "agent")))]
+fn lessons(_: &RunArgs, _: &Manifest) -> anyhow::Result<Option<Lessons>> {
+    Ok(None)
 }
 
 /// The model that was asked for, and whoever keeps it up to date.

@@ -118,32 +118,13 @@ impl Sampler {
         let scale = (window.width as f32 / in_w as f32).max(window.height as f32 / in_h as f32);
         let out_w = ((window.width as f32 / scale).round() as u32).clamp(1, in_w);
         let out_h = ((window.height as f32 / scale).round() as u32).clamp(1, in_h);
-        let geometry = frame.geometry();
-        let planes: Vec<(Plane, usize)> =
-            geometry.planes().into_iter().flat_map(|p| (0..p.channels).map(move |c| (p, c))).collect();
-        let axes: Vec<(usize, usize)> = planes
-            .iter()
-            .map(|(p, _)| {
-                let x = self.axis((p.width, (2 * window.x) >> p.shift_x, (2 * window.width) >> p.shift_x, out_w));
-                let y = self.axis((p.height, (2 * window.y) >> p.shift_y, (2 * window.height) >> p.shift_y, out_h));
-                (x, y)
-            })
-            .collect();
-        let to_rgb = ToRgb::new(geometry.format(), frame.color());
-        let Self { axes: known, column, rows } = self;
+        let mut seen = self.rows(frame, window, (out_w, out_h));
         input.fill(|writer| {
             for y in 0..in_h as usize {
-                if y >= out_h as usize {
+                let Some(rows) = seen.next() else {
                     (0..3).for_each(|c| writer.write_row(c, y, |row| row.fill(0.0)));
                     continue;
-                }
-                for (k, ((plane, channel), (ax, ay))) in planes.iter().zip(&axes).enumerate() {
-                    let (horizontal, vertical) = (&known[*ax].1, &known[*ay].1);
-                    combine_rows(frame.pixels(), plane, *channel, vertical.tap(y), column);
-                    rows[k].resize(out_w as usize, 0.0);
-                    combine_columns(column, horizontal, &mut rows[k]);
-                }
-                to_rgb.convert(rows);
+                };
                 for (c, channel) in rows.iter().enumerate() {
                     writer.write_row(c, y, |row| {
                         let (picture, rest) = row.split_at_mut(out_w as usize);
@@ -158,6 +139,39 @@ impl Sampler {
         Ok(Placement { scale, offset: (window.x as f32, window.y as f32) })
     }
 
+    /// The whole of `frame` as interleaved RGB, shrunk so that no side is longer than `longest`: its sides and its bytes.
+    pub(crate) fn picture(&mut self, frame: &RawFrame, longest: u32) -> (u32, u32, Vec<u8>) {
+        let window = Window::whole(frame.geometry());
+        let scale = (window.width.max(window.height) as f32 / longest as f32).max(1.0);
+        let side = |side: u32| ((side as f32 / scale).round() as u32).max(1);
+        let (width, height) = (side(window.width), side(window.height));
+        let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
+        let mut seen = self.rows(frame, window, (width, height));
+        while let Some([red, green, blue]) = seen.next() {
+            for ((r, g), b) in red.iter().zip(green).zip(blue) {
+                rgb.extend([r, g, b].map(|v| v.round().clamp(0.0, 255.0) as u8));
+            }
+        }
+        (width, height, rgb)
+    }
+
+    /// The rows of a window, brought to this size.
+    fn rows<'a>(&'a mut self, frame: &'a RawFrame, window: Window, (out_w, out_h): (u32, u32)) -> Rows<'a> {
+        let geometry = frame.geometry();
+        let planes: Vec<(Plane, usize)> =
+            geometry.planes().into_iter().flat_map(|p| (0..p.channels).map(move |c| (p, c))).collect();
+        let axes: Vec<(usize, usize)> = planes
+            .iter()
+            .map(|(p, _)| {
+                let x = self.axis((p.width, (2 * window.x) >> p.shift_x, (2 * window.width) >> p.shift_x, out_w));
+                let y = self.axis((p.height, (2 * window.y) >> p.shift_y, (2 * window.height) >> p.shift_y, out_h));
+                (x, y)
+            })
+            .collect();
+        let to_rgb = ToRgb::new(geometry.format(), frame.color());
+        Rows { sampler: self, frame, planes, axes, to_rgb, width: out_w as usize, height: out_h as usize, next: 0 }
+    }
+
     fn axis(&mut self, key: AxisKey) -> usize {
         if let Some(i) = self.axes.iter().position(|(k, _)| *k == key) {
             return i;
@@ -169,6 +183,38 @@ impl Sampler {
         }
         self.axes.push((key, Axis::new(length, start as f32 / 2.0, span as f32 / 2.0, count as usize)));
         self.axes.len() - 1
+    }
+}
+
+/// Rows of red, green and blue, one after the other, from 0 to 255.
+struct Rows<'a> {
+    sampler: &'a mut Sampler,
+    frame: &'a RawFrame,
+    planes: Vec<(Plane, usize)>,
+    /// For each of the planes' channels.
+    axes: Vec<(usize, usize)>,
+    to_rgb: ToRgb,
+    width: usize,
+    height: usize,
+    next: usize,
+}
+
+impl Rows<'_> {
+    fn next(&mut self) -> Option<&[Vec<f32>; 3]> {
+        let y = self.next;
+        if y >= self.height {
+            return None;
+        }
+        self.next += 1;
+        let Sampler { axes, column, rows } = &mut *self.sampler;
+        for (k, ((plane, channel), (ax, ay))) in self.planes.iter().zip(&self.axes).enumerate() {
+            let (horizontal, vertical) = (&axes[*ax].1, &axes[*ay].1);
+            combine_rows(self.frame.pixels(), plane, *channel, vertical.tap(y), column);
+            rows[k].resize(self.width, 0.0);
+            combine_columns(column, horizontal, &mut rows[k]);
+        }
+        self.to_rgb.convert(rows);
+        Some(rows)
     }
 }
 

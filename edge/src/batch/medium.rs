@@ -158,8 +158,10 @@ impl Shop<'_> {
             (self.tell)(Event::Frames(1));
             record(frame)
         };
-        let stream =
-            Stream { source, sink: &mut *sink, record: &mut counted, detectors, pool: &self.pool, stop: self.stop };
+        // A picture has no frames around it.
+        let lessons = self.options.lessons.clone().filter(|_| !still);
+        let (pool, stop) = (&self.pool, self.stop);
+        let stream = Stream { source, sink: &mut *sink, record: &mut counted, detectors, pool, stop, lessons };
         let mut report = pipeline::run(&pipeline, stream)?;
         let start = std::time::Instant::now();
         sink.finish()?;

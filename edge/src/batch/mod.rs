@@ -16,6 +16,7 @@ use volet_models::{Manifest, Model, ObjectClass, Quality};
 use crate::annotate::{self, AnnotateError, Format, FrameRecord};
 use crate::detect::SearchConfig;
 use crate::frame::FramePool;
+use crate::learn::Lessons;
 use crate::pipeline::{PipelineConfig, PipelineError};
 use crate::plan::ConfigError;
 use crate::report::{Collector, page};
@@ -125,6 +126,8 @@ pub struct BatchOptions {
     pub keep_names: bool,
     /// Searches at a time; at least 1.
     pub threads: usize,
+    /// How lessons are taken from films and cameras, if they are.
+    pub lessons: Option<Lessons>,
     /// How inputs are opened.
     pub open: OpenOptions,
     /// How outputs are written.

@@ -135,6 +135,11 @@ impl Labeller {
         (self.recent.len() == 2 * reach + 1).then(|| self.recent.get(reach).map(|(frame, _)| *frame)).flatten()
     }
 
+    /// Whether the latest frame has as many frames before it as count, so that it can be labelled in time.
+    pub(crate) fn has_past(&self) -> bool {
+        self.recent.len() > self.config.reach as usize
+    }
+
     /// What may be in the frame that is [`ready`](Self::ready), the surest first and none overlapping; `taught` is what
     /// the teacher found in it. Nothing where no frame is ready.
     pub fn candidates(&self, taught: Option<&[Detection]>) -> Vec<Candidate> {
@@ -197,5 +202,94 @@ impl Labeller {
         let own = tracks.iter().filter(|t| t.class == class && t.bbox.iou(bbox) > NEAR);
         let track = own.map(|t| t.mean_score).fold(0.0, f32::max);
         Evidence { score: best(here, 0.5), around, track, teacher: taught.map(|found| best(found, 0.5)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CLASSES: [ObjectClass; 2] = [ObjectClass::Face, ObjectClass::Person];
+
+    fn found(x: f32, score: f32) -> Detection {
+        Detection { class: ObjectClass::Face, bbox: BBox::new(x, 20.0, 30.0, 30.0), score }
+    }
+
+    fn labels(frames: &[Vec<Detection>], taught: Option<&[Detection]>) -> Vec<Label> {
+        let mut labeller = Labeller::new(LabelConfig::default());
+        for (index, found) in (0..).zip(frames) {
+            labeller.observe(index, found);
+        }
+        labeller.labels(taught, &CLASSES)
+    }
+
+    #[test]
+    fn what_frames_agree_on_is_a_label() {
+        let same = vec![vec![found(10.0, 0.7)]; 5];
+        let all = labels(&same, None);
+        assert!(matches!(&all[..], [Label { class: 0, ignore: false, source: Source::Detector, .. }]), "{all:?}");
+        // Too early, and after another scene has begun, nothing can be said.
+        assert!(labels(&same[..4], None).is_empty());
+        let mut labeller = Labeller::new(LabelConfig::default());
+        (0..5).for_each(|index| labeller.observe(index, &[found(10.0, 0.7)]));
+        labeller.cut(5);
+        assert_eq!((labeller.ready(), labeller.labels(None, &CLASSES).len()), (None, 0));
+    }
+
+    #[test]
+    fn a_miss_is_filled_a_flash_is_doubted_and_a_faint_one_is_nothing() {
+        let face = || vec![found(10.0, 0.9)];
+        let missed = labels(&[face(), face(), vec![], face(), face()], None);
+        assert!(matches!(&missed[..], [Label { source: Source::Tracker, .. }]), "{missed:?}");
+        let flash = |score| labels(&[vec![], vec![], vec![found(10.0, score)], vec![], vec![]], None);
+        assert!(flash(0.5).iter().all(|label| label.ignore) && flash(0.12).is_empty(), "{:?}", flash(0.5));
+    }
+
+    #[test]
+    fn the_teacher_finds_what_the_detector_missed_and_draws_the_box() {
+        let taught = [found(60.0, 0.8), found(12.0, 0.7)];
+        let frames = vec![vec![found(10.0, 0.6)]; 5];
+        let all = labels(&frames, Some(&taught));
+        let at = |x: f32| all.iter().find(|label| label.bbox.x == x).map(|label| (label.ignore, label.source));
+        assert_eq!(at(60.0), Some((false, Source::Teacher)), "{all:?}");
+        assert_eq!(at(12.0), Some((false, Source::Detector)), "{all:?}");
+        assert_eq!(all.len(), 2);
+    }
+
+    proptest! {
+        /// More evidence never makes less sure, but for the detector's own score where the teacher has spoken: what its
+        /// plain look alone saw is what is there least.
+        #[test]
+        fn confidence_rises_with_evidence(
+            score in 0.0f32..1.0, around in 0.0f32..1.0, track in 0.0f32..1.0, teacher: Option<bool>, more in 0.0f32..0.5
+        ) {
+            let teacher = teacher.map(|sure| if sure { 0.9 } else { 0.1 });
+            let known = Evidence { score, around, track, teacher };
+            let base = known.confidence();
+            prop_assert!((0.0..=1.0).contains(&base));
+            let mut surer = vec![
+                Evidence { around: around + more, ..known },
+                Evidence { track: track + more, ..known },
+                Evidence { teacher: teacher.map(|t| t + more), ..known },
+            ];
+            if teacher.is_none() {
+                surer.push(Evidence { score: score + more, ..known });
+            }
+            prop_assert!(surer.iter().all(|evidence| evidence.confidence() >= base));
+        }
+
+        #[test]
+        fn labels_do_not_overlap_whatever_is_found(
+            frames in prop::collection::vec(prop::collection::vec((0.0f32..90.0, 0.0f32..1.0), 0..8), 5),
+            taught in prop::option::of(prop::collection::vec((0.0f32..90.0, 0.0f32..1.0), 0..8)),
+        ) {
+            let frame = |boxes: &Vec<(f32, f32)>| boxes.iter().map(|b| found(b.0, b.1)).collect::<Vec<_>>();
+            let frames: Vec<_> = frames.iter().map(frame).collect();
+            let all = labels(&frames, taught.as_ref().map(frame).as_deref());
+            for (i, a) in all.iter().enumerate() {
+                prop_assert!(all[..i].iter().all(|b| a.bbox.iou(&b.bbox) < SAME));
+            }
+        }
     }
 }

@@ -8,6 +8,9 @@ pub mod buffer;
 pub mod desk;
 mod labels;
 mod lesson;
+mod watch;
 
 pub use labels::{Candidate, Evidence, LabelConfig, Labeller};
 pub use lesson::{Label, Lesson, Source};
+pub(crate) use watch::Watcher;
+pub use watch::{Keep, Lessons};

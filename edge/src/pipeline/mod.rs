@@ -15,11 +15,12 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use volet_models::BBox;
+use volet_models::{BBox, Detection};
 
 use crate::annotate::{AnnotateError, FrameRecord};
 use crate::detect::{Detect, SearchError};
 use crate::frame::{Color, FramePool, Geometry, RawFrame};
+use crate::learn::{Lessons, Watcher};
 use crate::motion::Motion;
 use crate::plan::{ConfigError, RedactionConfig, objects};
 use crate::redact::{NoRandomness, Redactor};
@@ -152,6 +153,8 @@ pub struct Stream<'a> {
     pub pool: &'a FramePool,
     /// Set from outside to stop early.
     pub stop: &'a AtomicBool,
+    /// How lessons are taken from it, if they are.
+    pub lessons: Option<Lessons>,
 }
 
 /// Frames that may wait between two threads.
@@ -164,7 +167,7 @@ const QUEUE: usize = 1;
 /// set. A source that fails later is reported in [`StreamReport::cut_short`].
 pub fn run(config: &PipelineConfig, stream: Stream<'_>) -> Result<StreamReport, PipelineError> {
     config.check()?;
-    let Stream { mut source, sink, record, detectors, pool, stop } = stream;
+    let Stream { mut source, sink, record, detectors, pool, stop, lessons } = stream;
     let info = source.info().clone();
     let redactor = Redactor::new(config.redaction.style)?;
     let deadline = (config.deadline_ms > 0).then(|| Duration::from_millis(config.deadline_ms));
@@ -177,6 +180,7 @@ pub fn run(config: &PipelineConfig, stream: Stream<'_>) -> Result<StreamReport, 
         let writing = scope.spawn(move || writer::write(redactor, pool, orders, sink, record));
         let mut planner = Planner::new(config, searchers, info.geometry, info.color, to_writer);
         planner.track_ids = !info.kind.is_still();
+        planner.watcher = lessons.map(Watcher::new);
         let planned = planner.run(from_source);
         let read = reading.join().unwrap_or_else(|_| (Duration::ZERO, Some(internal("the reader panicked"))));
         let mut report = writing.join().unwrap_or_else(|_| Err(internal("the writer panicked")))?;
@@ -258,6 +262,7 @@ struct Planner<'a> {
     tracker: Tracker,
     motion: Motion,
     scenes: SceneCuts,
+    watcher: Option<Watcher>,
     pending: VecDeque<Pending>,
     /// Frames that should have been searched and were not.
     unsearched: VecDeque<(u64, String)>,
@@ -285,6 +290,7 @@ impl<'a> Planner<'a> {
             tracker: Tracker::new(config.tracker()),
             motion: Motion::new(),
             scenes: SceneCuts::default(),
+            watcher: None,
             pending: VecDeque::new(),
             unsearched: VecDeque::new(),
             time: Planned::default(),
@@ -343,6 +349,7 @@ impl<'a> Planner<'a> {
             && self.scenes.observe(frame)
         {
             self.tracker.cut(index);
+            self.watcher.iter_mut().for_each(|watcher| watcher.cut(index));
             if self.config.every > 1 {
                 // Tracks do not reach over the cut, so the frames next to it hang on one search only.
                 self.unsearched_until(index, "the scene changed between two searches");
@@ -356,6 +363,7 @@ impl<'a> Planner<'a> {
                     let forgotten = self.pending.iter().map(|p| p.index).chain([index]);
                     self.unsearched = forgotten.map(|i| (i, "the tracker panicked".to_owned())).collect();
                 }
+                self.watch(index, time, &frame, &detections);
             }
             Some(Err(reason)) => self.unsearched.push_back((index, reason)),
             None => {}
@@ -369,6 +377,17 @@ impl<'a> Planner<'a> {
         self.pending.push_back(Pending { index, time, frame, moving });
         self.time.tracked += start.elapsed();
         self.give_out(self.config.tracker().delay as usize)
+    }
+
+    /// Lets the watcher see a frame. What fails there is no matter of the stream's.
+    fn watch(&mut self, index: u64, time: Duration, frame: &Result<RawFrame, String>, found: &[Detection]) {
+        if let (Some(watcher), Ok(frame)) = (&mut self.watcher, frame) {
+            let seen = catch_unwind(AssertUnwindSafe(|| watcher.observe(index, time, frame, found)));
+            if seen.is_err() {
+                tracing::error!("taking lessons panicked; no more are taken from this stream. Please report this");
+                self.watcher = None;
+            }
+        }
     }
 
     /// Gives out pending frames until `keep` are left.

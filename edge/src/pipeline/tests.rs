@@ -130,6 +130,7 @@ fn run_with(
         detectors: (0..searches).map(|_| Box::new(Planted(detector)) as Box<dyn Detect>).collect(),
         pool: &FramePool::new(),
         stop: &AtomicBool::new(false),
+        lessons: None,
     };
     let result = run(config, stream);
     (result, records.into_inner().unwrap())

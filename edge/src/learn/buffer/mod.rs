@@ -34,6 +34,7 @@ use volet_federated::storage::{DirError, DirStorage};
 use volet_models::ObjectClass;
 
 use super::lesson::{Label, Lesson};
+use super::watch::Keep;
 use head::HEAD;
 use shelf::Shelf;
 
@@ -189,6 +190,12 @@ impl Writer {
     pub fn add(&self, lesson: &Lesson) -> Result<Entry, BufferError> {
         let packed = content::pack(lesson, self.classes.len())?;
         open_for(&self.dir, &self.classes)?.add(&packed, today())
+    }
+}
+
+impl Keep for Writer {
+    fn keep(&self, lesson: &Lesson) -> Result<(), String> {
+        self.add(lesson).map(drop).map_err(|error| error.to_string())
     }
 }
 
