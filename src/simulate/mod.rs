@@ -38,6 +38,8 @@ pub(crate) use sweep::Along;
 
 pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let choices = chosen(args)?;
+    let here = choices.faces.is_none();
+    anyhow::ensure!(here, "no fleet can learn from a folder of faces yet; leave out --faces (docs/simulation.md)");
     let runs = choices.sweep.runs(&choices)?;
     // What cannot be is refused before a folder is made.
     runs.iter().try_for_each(|run| check(run).with_context(|| format!("{run} cannot be simulated")))?;
