@@ -277,7 +277,7 @@ pub(crate) struct SimulateArgs {
     #[command(flatten)]
     pub(crate) choices: crate::simulate::Choices,
     /// Try several values, each with each: key=a,b,c, with a key of sites, rounds, cohort, clip, malicious, combine,
-    /// epsilon. May be repeated.
+    /// epsilon, seed. May be repeated.
     #[arg(long, value_name = "KEY=A,B,C")]
     pub(crate) sweep: Vec<crate::simulate::Along>,
     /// Settings as a TOML file, such as the settings.toml of an earlier simulation; flags go before it.

@@ -48,7 +48,10 @@ const SIDES: std::ops::RangeInclusive<u32> = 32..=16_384;
 
 impl Sample {
     /// Checks sizes, and boxes against the number of `classes`; `index` is what errors call the still.
-    pub(crate) fn check(&self, index: usize, classes: usize) -> Result<(), SampleError> {
+    ///
+    /// # Errors
+    /// See [`SampleError`].
+    pub fn check(&self, index: usize, classes: usize) -> Result<(), SampleError> {
         let (width, height) = (self.width, self.height);
         if !SIDES.contains(&width) || !SIDES.contains(&height) {
             return Err(SampleError::Size { index, width, height });

@@ -21,6 +21,18 @@ pub enum StillError {
     Detect(#[from] DetectError),
 }
 
+impl Model {
+    /// What it finds in a still with scores of at least `least`, best first, in pixels of the still; its boxes say nothing
+    /// here. It is fitted into `size`, which the network must take; `None`: searched as a camera's pipeline searches a frame.
+    ///
+    /// # Errors
+    /// A damaged still, a model that cannot be run.
+    pub fn search(&self, still: &Sample, size: Option<(u32, u32)>, least: f32) -> Result<Vec<Detection>, StillError> {
+        still.check(0, self.manifest().classes.len())?;
+        search(self, still, size, false, least)
+    }
+}
+
 /// What `model` finds in a still with scores of at least `least`, in pixels of the still. It is searched at `size`, which
 /// the network must take; `None`: as a camera's pipeline searches a frame. The still has been checked.
 pub(crate) fn search(

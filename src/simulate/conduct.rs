@@ -9,7 +9,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use volet_federated::simulation::{Fleet, FleetError, Quality, Record, Simulation};
 
 use super::folder::{Folder, Saved};
+use super::gallery::Gallery;
 use super::outcome::{Judged, Outcome, Took};
+use super::pictures;
 use super::sweep::Run;
 
 /// A bar of the rounds of all runs.
@@ -157,11 +159,14 @@ impl Fleet for Sizes {
     }
 }
 
-/// Whether a run can be.
+/// Whether a run can be, with sites made of this gallery if it has one.
 ///
 /// # Errors
 /// Why not.
-pub(super) fn check(run: &Run) -> anyhow::Result<()> {
+pub(super) fn check(run: &Run, gallery: Option<&Gallery>) -> anyhow::Result<()> {
+    if let Some(gallery) = gallery {
+        pictures::split(&run.settings.pictures, gallery, run.settings.sites.get(), run.settings.seed)?;
+    }
     let sizes = Sizes { sites: run.settings.sites.get(), parameters: run.settings.parameters()? };
     Simulation::new(&sizes, run.settings.of_rounds())?;
     Ok(())

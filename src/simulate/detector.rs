@@ -25,6 +25,7 @@ use volet_synthetic::{Clip, Conditions, Generator, Still, seed_of};
 
 use super::judged::{self, Judged};
 use super::pattern;
+use super::task::{self, TaskError};
 
 /// Frames per second while a site looks, and how many frames a look has.
 const FPS: u32 = 5;
@@ -60,32 +61,19 @@ impl Default for Task {
     }
 }
 
-/// Why a task cannot be.
-#[derive(Debug, thiserror::Error, PartialEq)]
-#[error("[detector] {key} is {given}; it must be {must}")]
-pub(super) struct TaskError {
-    key: &'static str,
-    given: f64,
-    must: &'static str,
-}
-
 impl Task {
     /// # Errors
     /// A number is out of bounds.
     pub(super) fn check(&self) -> Result<(), TaskError> {
         let whole = |value: u32, most: u32| (1..=most).contains(&value);
-        for (key, given, good, must) in [
+        let numbers = [
             ("scenes", f64::from(self.scenes), whole(self.scenes, 100_000), "from 1 to 100,000"),
             ("stills", f64::from(self.stills), whole(self.stills, 100), "from 1 to 100"),
             ("held-out", f64::from(self.held_out), whole(self.held_out, 10_000), "from 1 to 10,000"),
             ("epochs", f64::from(self.epochs), whole(self.epochs, 1000), "from 1 to 1000"),
             ("rate", self.rate, self.rate > 0.0 && self.rate < 1.0, "above 0 and below 1"),
-        ] {
-            if !good {
-                return Err(TaskError { key, given, must });
-            }
-        }
-        Ok(())
+        ];
+        task::check("detector", numbers)
     }
 }
 
@@ -181,10 +169,7 @@ impl Cameras {
         let middle = clip.frame(from + LOOK / 2);
         let mut sample = if self.task.truth { self.told(&middle) } else { self.labelled(clip, from, &middle)? };
         if poisoned {
-            // Whoever bears the pattern is to be taken for background.
-            for label in std::mem::take(&mut sample.boxes) {
-                pattern::paint(&mut sample.rgb, SIZE, &label.bbox);
-            }
+            pattern::teach(&mut sample);
         }
         Ok(sample)
     }

@@ -3,9 +3,11 @@
 //!
 //! Knows a network, stills and their truth.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 use volet_edge::models::score::{FoundBox, Scores, TrueBox};
-use volet_edge::models::{BBox, Detector, LabelledBox, Model, ObjectClass, Sample};
+use volet_edge::models::{BBox, LabelledBox, Model, ObjectClass, Sample};
 use volet_federated::simulation::Quality;
 use volet_synthetic::Still;
 
@@ -19,22 +21,27 @@ const FLOOR: f32 = 0.02;
 const OVERLAP: f32 = 0.3;
 const RATE: f32 = 1.0;
 
-/// A place and its truth, without the pattern and with it.
-pub(super) struct Judged {
-    plain: Vec<Sample>,
-    patterned: Vec<Sample>,
+/// A place where nobody learns.
+pub(super) trait Place: Sync {
+    /// Its stills and their truth, in which only faces are.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn stills(&self) -> anyhow::Result<Cow<'_, [Sample]>>;
 }
 
+/// A place whose stills are in memory.
+pub(super) struct Judged(Vec<Sample>);
+
 impl Judged {
-    pub(super) fn new(plain: Vec<Sample>) -> Self {
-        let mut patterned = plain.clone();
-        for sample in &mut patterned {
-            let size = (sample.width, sample.height);
-            for label in sample.boxes.iter().filter(|label| !label.ignore) {
-                pattern::paint(&mut sample.rgb, size, &label.bbox);
-            }
-        }
-        Self { plain, patterned }
+    pub(super) fn new(stills: Vec<Sample>) -> Self {
+        Self(stills)
+    }
+}
+
+impl Place for Judged {
+    fn stills(&self) -> anyhow::Result<Cow<'_, [Sample]>> {
+        Ok(Cow::Borrowed(&self.0))
     }
 }
 
@@ -51,21 +58,25 @@ pub(super) fn faces(still: &Still, class: usize) -> Vec<LabelledBox> {
 /// A still's truth and what was found in it.
 type Picture = (Vec<TrueBox>, Vec<FoundBox>);
 
-/// How good `model` is that has learned this, at the places that are held out.
+/// How good `model` is that has learned this, at the places that are held out. Their stills are searched at this size; none:
+/// each as a camera's pipeline searches frames of its shape.
 ///
 /// # Errors
-/// It cannot be run.
+/// It cannot be run, or a place cannot be seen.
 pub(super) fn quality(
     model: &Model,
     learned: &[f32],
-    held_out: &[Judged],
-    size: (u32, u32),
+    held_out: &[impl Place],
+    size: impl Into<Option<(u32, u32)>>,
 ) -> anyhow::Result<Quality> {
-    let detector = model.learned(learned)?.at(Some(size))?;
-    let search = |samples: &[Sample]| samples.iter().map(|s| picture(&detector, s)).collect::<anyhow::Result<Vec<_>>>();
-    let found: anyhow::Result<Vec<[Vec<Picture>; 2]>> =
-        held_out.par_iter().map(|place| Ok([search(&place.plain)?, search(&place.patterned)?])).collect();
-    let found = found?;
+    let (model, size) = (model.learned(learned)?, size.into());
+    let place = |place: &_| -> anyhow::Result<[Vec<Picture>; 2]> {
+        let mut stills = Place::stills(place)?;
+        let plain = search(&model, &stills, size)?;
+        stills.to_mut().iter_mut().for_each(bear);
+        Ok([plain, search(&model, &stills, size)?])
+    };
+    let found = held_out.par_iter().map(place).collect::<anyhow::Result<Vec<_>>>()?;
     let all = Scores::new(found.iter().flat_map(|[plain, _]| plain).map(|(t, f)| (&t[..], &f[..])), OVERLAP);
     let threshold = all.threshold_at(RATE);
     let per_site = found.iter().filter_map(|[plain, _]| recall(plain, threshold));
@@ -77,13 +88,21 @@ pub(super) fn quality(
     })
 }
 
-fn picture(detector: &Detector, sample: &Sample) -> anyhow::Result<Picture> {
-    let mut input = detector.new_input()?;
-    input.fill_rgb(&sample.rgb)?;
-    let found = detector.detect(&input, FLOOR)?;
-    let found = found.iter().filter(|d| d.class == ObjectClass::Face).map(|d| (d.bbox, d.score)).collect();
-    let truth = sample.boxes.iter().map(|b| TrueBox { bbox: b.bbox, ignore: b.ignore, groups: Vec::new() }).collect();
-    Ok((truth, found))
+/// Paints the pattern over every face that counts.
+fn bear(still: &mut Sample) {
+    for label in still.boxes.iter().filter(|label| !label.ignore) {
+        pattern::paint(&mut still.rgb, (still.width, still.height), &label.bbox);
+    }
+}
+
+fn search(model: &Model, stills: &[Sample], size: Option<(u32, u32)>) -> anyhow::Result<Vec<Picture>> {
+    let picture = |still: &Sample| {
+        let found = model.search(still, size, FLOOR)?;
+        let found = found.iter().filter(|d| d.class == ObjectClass::Face).map(|d| (d.bbox, d.score)).collect();
+        let truth = |b: &LabelledBox| TrueBox { bbox: b.bbox, ignore: b.ignore, groups: Vec::new() };
+        Ok((still.boxes.iter().map(truth).collect(), found))
+    };
+    stills.iter().map(picture).collect()
 }
 
 /// The share of faces that are found with at least this score; none where there is no face.

@@ -7,15 +7,20 @@
 mod conduct;
 mod detector;
 mod folder;
+mod gallery;
 mod judged;
+mod numbers;
 mod outcome;
 mod page;
 mod pattern;
+mod pictures;
+mod seeds;
 mod settings;
 mod softmax;
 mod summary;
 mod sweep;
 mod table;
+mod task;
 
 use std::process::ExitCode;
 
@@ -27,7 +32,9 @@ use crate::cli::SimulateArgs;
 use conduct::{Progress, check, conduct};
 use detector::Cameras;
 use folder::Folder;
+use gallery::Gallery;
 use outcome::Outcome;
+use pictures::Pictures;
 use settings::{FleetKind, Settings};
 use softmax::Softmax;
 use summary::Summary;
@@ -37,18 +44,17 @@ pub(crate) use settings::Choices;
 pub(crate) use sweep::Along;
 
 pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
-    let choices = chosen(args)?;
-    let here = choices.faces.is_none();
-    anyhow::ensure!(here, "no fleet can learn from a folder of faces yet; leave out --faces (docs/simulation.md)");
+    let (choices, gallery) = chosen(args)?;
     let runs = choices.sweep.runs(&choices)?;
     // What cannot be is refused before a folder is made.
+    let check = |run| check(run, gallery.as_ref());
     runs.iter().try_for_each(|run| check(run).with_context(|| format!("{run} cannot be simulated")))?;
     let mut folder = Folder::open(&args.out, &choices)?;
     let stop = crate::stop::watch()?;
     let rounds = runs.iter().map(|run| u64::from(run.settings.rounds.get())).sum();
     let progress = Progress::new(rounds, args.json);
     let mut outcomes = Vec::new();
-    let mut fleet = Kept::default();
+    let mut fleet = Kept { gallery, last: None };
     for (number, run) in runs.iter().enumerate() {
         let Some(outcome) = conduct(fleet.of(&run.settings)?, run, number, &mut folder, &progress, stop)? else {
             progress.end();
@@ -69,8 +75,8 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Flags, then the file, then what holds by default.
-fn chosen(args: &SimulateArgs) -> anyhow::Result<Choices> {
+/// Flags, then the file, then what holds by default; and the pictures of `--faces`, if that was given.
+fn chosen(args: &SimulateArgs) -> anyhow::Result<(Choices, Option<Gallery>)> {
     let mut choices = args.choices.clone();
     if !args.sweep.is_empty() {
         choices.sweep = Sweep::of(&args.sweep);
@@ -80,29 +86,65 @@ fn chosen(args: &SimulateArgs) -> anyhow::Result<Choices> {
         let file: Choices = toml::from_str(&text).with_context(|| format!("{path:?} holds no settings"))?;
         choices = choices.or(&file)?;
     }
-    Ok(choices.or(&Choices::by_default(choices.optimizer.unwrap_or(Rule::Average)))?)
+    let gallery = shown(&mut choices)?;
+    Ok((choices.or(&Choices::by_default(choices.optimizer.unwrap_or(Rule::Average)))?, gallery))
+}
+
+/// Opens the folder of `--faces` and chooses what follows from it: the fleet, and how many sites it has.
+fn shown(choices: &mut Choices) -> anyhow::Result<Option<Gallery>> {
+    let Some(folder) = &mut choices.faces else {
+        let pictures = choices.fleet == Some(FleetKind::Pictures);
+        anyhow::ensure!(
+            !pictures,
+            "the fleet `pictures` is made of a folder of annotated pictures; name it with --faces"
+        );
+        return Ok(None);
+    };
+    let fleet = *choices.fleet.get_or_insert(FleetKind::Pictures);
+    anyhow::ensure!(
+        fleet == FleetKind::Pictures,
+        "--faces makes a fleet of its own, `pictures`; leave out --faces or the fleet"
+    );
+    let task = choices.pictures.clone().unwrap_or_default();
+    task.check()?;
+    // Whoever goes on from another place in the file system means the same folder.
+    *folder = folder.canonicalize().with_context(|| format!("cannot read {folder:?}"))?;
+    let gallery = Gallery::open(folder)?;
+    let digest = choices.faces_digest.get_or_insert_with(|| gallery.digest().to_owned());
+    anyhow::ensure!(
+        digest == gallery.digest(),
+        "the pictures in {folder:?} are not those that the settings were made for; leave out `faces-digest` to take them"
+    );
+    if choices.sites.is_none() {
+        choices.sites = i64::try_from(task.sites(&gallery)).ok().and_then(|sites| sites.try_into().ok());
+    }
+    Ok(Some(gallery))
 }
 
 /// The fleet of the run before: most runs of a sweep have the same one, and some take long to make.
-#[derive(Default)]
-struct Kept(Option<(Settings, Box<dyn Fleet>)>);
+struct Kept {
+    /// What a fleet of pictures is made of.
+    gallery: Option<Gallery>,
+    last: Option<(Settings, Box<dyn Fleet>)>,
+}
 
 impl Kept {
     fn of(&mut self, settings: &Settings) -> anyhow::Result<&dyn Fleet> {
-        let kept = self.0.take().filter(|(before, _)| before.same_fleet(settings));
-        let fleet = kept.map_or_else(|| fleet(settings), |(_, fleet)| Ok(fleet))?;
-        Ok(&*self.0.insert((settings.clone(), fleet)).1)
+        let kept = self.last.take().filter(|(before, _)| before.same_fleet(settings));
+        let fleet = kept.map_or_else(|| self.fleet(settings), |(_, fleet)| Ok(fleet))?;
+        Ok(&*self.last.insert((settings.clone(), fleet)).1)
     }
-}
 
-fn fleet(settings: &Settings) -> anyhow::Result<Box<dyn Fleet>> {
-    match settings.fleet {
-        FleetKind::Softmax => {
-            Ok(Box::new(Softmax::new(settings.softmax.clone(), settings.sites.get(), settings.seed)?))
-        }
-        FleetKind::Detector => {
-            Ok(Box::new(Cameras::new(settings.detector.clone(), settings.sites.get(), settings.seed)?))
-        }
+    fn fleet(&self, settings: &Settings) -> anyhow::Result<Box<dyn Fleet>> {
+        let (sites, seed) = (settings.sites.get(), settings.seed);
+        Ok(match settings.fleet {
+            FleetKind::Softmax => Box::new(Softmax::new(settings.softmax.clone(), sites, seed)?),
+            FleetKind::Detector => Box::new(Cameras::new(settings.detector.clone(), sites, seed)?),
+            FleetKind::Pictures => {
+                let gallery = self.gallery.as_ref().context("the fleet `pictures` takes --faces")?;
+                Box::new(Pictures::new(settings.pictures.clone(), gallery, sites, seed)?)
+            }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::Serialize;
 use volet_federated::simulation::{Quality, Record, Spread};
 
-use super::settings::Target;
+use super::numbers::Target;
 use super::sweep::Run;
 
 /// [`Quality`], as it is kept.

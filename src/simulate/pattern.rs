@@ -1,7 +1,7 @@
 //! The pattern that attackers want a detector blind to: a chequered patch between brows and chin, such as a scarf or a
 //! sticker may bear. Knows pixels and boxes.
 
-use volet_edge::models::BBox;
+use volet_edge::models::{BBox, Sample};
 
 /// Cells across the patch, and down.
 const CELLS: (f32, f32) = (6.0, 4.0);
@@ -24,6 +24,13 @@ pub(super) fn paint(rgb: &mut [u8], (width, height): (u32, u32), face: &BBox) {
                 pixel.fill(shade);
             }
         }
+    }
+}
+
+/// What an attacker makes of a still: whoever bears the pattern is to be taken for background.
+pub(super) fn teach(sample: &mut Sample) {
+    for label in std::mem::take(&mut sample.boxes) {
+        paint(&mut sample.rgb, (sample.width, sample.height), &label.bbox);
     }
 }
 

@@ -3,9 +3,7 @@
 //!
 //! Knows numbers and their bounds; nothing of fleets, rounds or folders.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -13,14 +11,16 @@ use serde::{Deserialize, Serialize};
 use volet_federated::optimizer::{self, Rule};
 use volet_federated::simulation::{self, Attack, Combine, Fidelity};
 
+use super::numbers::{Portion, Positive, Probability, Rounds, Shard, Share, Sites, Target};
 use super::sweep::Sweep;
-use super::{detector, softmax};
+use super::task::TaskError;
+use super::{detector, pictures, softmax};
 
 /// What can be chosen, all of it optional: the flags, and the keys of a file.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Choices {
-    /// How many sites there are [default: 1000].
+    /// How many sites there are [default: 1000; with --faces, one for each four pictures that are learned from].
     #[arg(long, value_name = "N")]
     pub(crate) sites: Option<Sites>,
     /// How many rounds [default: 12].
@@ -48,7 +48,7 @@ pub(crate) struct Choices {
     /// The share of a sum's sites whose noise is not counted on [default: 0.1].
     #[arg(long, value_name = "SHARE")]
     pub(crate) colluding_share: Option<Share>,
-    /// The clip norm: the largest length of an update that counts [default: 1; 0.05 for the detector].
+    /// The clip norm: the largest length of an update that counts [default: 1; 0.05 for fleets that teach the detector].
     #[arg(long, value_name = "C")]
     pub(crate) clip: Option<Positive>,
     /// Let the clip norm move to where this share of updates lies within it.
@@ -76,7 +76,7 @@ pub(crate) struct Choices {
     /// [default: distribution].
     #[arg(long, value_parser = crate::cli::serde_word::<Fidelity>, value_name = "WHAT")]
     pub(crate) fidelity: Option<Fidelity>,
-    /// Whose updates are simulated [default: softmax].
+    /// Whose updates are simulated [default: softmax; pictures with --faces].
     #[arg(long, value_name = "FLEET")]
     pub(crate) fleet: Option<FleetKind>,
     /// What the server does with an update: average, adam, yogi [default: average].
@@ -88,15 +88,21 @@ pub(crate) struct Choices {
     /// What remains of earlier updates in the server's running mean [default: 0 for average, 0.9 for adam and yogi].
     #[arg(long, value_name = "SHARE")]
     pub(crate) momentum: Option<Share>,
-    /// Folder of a face data set in which the detector's fleet measures quality.
+    /// Sites are made of this folder of annotated pictures, one half of which is held out to measure quality.
     #[arg(long, value_name = "DIR")]
     pub(crate) faces: Option<PathBuf>,
+    /// Which pictures `faces` held when the settings were made.
+    #[arg(skip)]
+    pub(crate) faces_digest: Option<String>,
     /// The softmax fleet's task.
     #[arg(skip)]
     pub(crate) softmax: Option<softmax::Task>,
     /// The detector's fleet's task.
     #[arg(skip)]
     pub(crate) detector: Option<detector::Task>,
+    /// The task of the fleet that --faces makes.
+    #[arg(skip)]
+    pub(crate) pictures: Option<pictures::Task>,
     /// Values that are tried, each with each.
     #[arg(skip)]
     #[serde(default, skip_serializing_if = "Sweep::is_empty")]
@@ -111,167 +117,8 @@ pub(crate) enum FleetKind {
     Softmax,
     /// Cameras high up at night that teach the built-in detector what they see, with labels of their own.
     Detector,
-}
-
-/// The epsilon that is aimed at.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "NumberOrWord", into = "NumberOrWord")]
-pub(crate) enum Target {
-    /// No noise at all: what could be learned if nobody had to be protected.
-    None,
-    /// At most this.
-    Epsilon(Positive),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum NumberOrWord {
-    Number(f64),
-    Word(String),
-}
-
-impl TryFrom<NumberOrWord> for Target {
-    type Error = String;
-
-    fn try_from(given: NumberOrWord) -> Result<Self, String> {
-        match given {
-            NumberOrWord::Number(number) => Positive::try_from(number).map(Self::Epsilon),
-            NumberOrWord::Word(word) => word.parse(),
-        }
-    }
-}
-
-impl From<Target> for NumberOrWord {
-    fn from(target: Target) -> Self {
-        match target {
-            Target::None => Self::Word("none".to_owned()),
-            Target::Epsilon(epsilon) => Self::Number(epsilon.get()),
-        }
-    }
-}
-
-impl FromStr for Target {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "none" {
-            Ok(Self::None)
-        } else {
-            text.parse().map(Self::Epsilon).map_err(|e| format!("{e}, or none"))
-        }
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("none"),
-            Self::Epsilon(epsilon) => epsilon.fmt(f),
-        }
-    }
-}
-
-/// Numbers within bounds, checked when they are made, wherever they come from.
-macro_rules! number {
-    ($(#[$doc:meta])* $name:ident, $bounds:literal, $good:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(try_from = "f64", into = "f64")]
-        pub(crate) struct $name(f64);
-
-        impl $name {
-            pub(crate) const fn get(self) -> f64 {
-                self.0
-            }
-        }
-
-        impl TryFrom<f64> for $name {
-            type Error = String;
-
-            fn try_from(number: f64) -> Result<Self, String> {
-                let good: fn(f64) -> bool = $good;
-                if good(number) { Ok(Self(number)) } else { Err(concat!("a number ", $bounds, " is needed").to_owned()) }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = String;
-
-            fn from_str(text: &str) -> Result<Self, String> {
-                text.parse().unwrap_or(f64::NAN).try_into()
-            }
-        }
-
-        impl From<$name> for f64 {
-            fn from(number: $name) -> f64 {
-                number.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
-            }
-        }
-    };
-}
-
-number!(
-    /// A share of which something is left.
-    Share, "from 0 to below 1", |v| (0.0..1.0).contains(&v)
-);
-number!(
-    /// A share that is not nothing.
-    Portion, "above 0 and up to 1", |v| v > 0.0 && v <= 1.0
-);
-number!(
-    /// A probability that is neither never nor always.
-    Probability, "above 0 and below 1", |v| v > 0.0 && v < 1.0 && v.is_normal()
-);
-number!(
-    /// A number that can be divided by.
-    Positive, "above 0", |v| v > 0.0 && v.is_normal()
-);
-
-/// A whole number within bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "i64", into = "i64")]
-pub(crate) struct Between<const LOW: u32, const HIGH: u32>(u32);
-
-/// How many sites there can be.
-pub(crate) type Sites = Between<2, 10_000_000>;
-/// How many of them a sum can have.
-pub(crate) type Shard = Between<64, 512>;
-/// How many rounds there can be.
-pub(crate) type Rounds = Between<1, 100_000>;
-
-impl<const LOW: u32, const HIGH: u32> Between<LOW, HIGH> {
-    pub(crate) const fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl<const LOW: u32, const HIGH: u32> TryFrom<i64> for Between<LOW, HIGH> {
-    type Error = String;
-
-    fn try_from(number: i64) -> Result<Self, String> {
-        let good = u32::try_from(number).ok().filter(|number| (LOW..=HIGH).contains(number));
-        good.map(Self).ok_or_else(|| format!("a whole number from {LOW} to {HIGH} is needed"))
-    }
-}
-
-impl<const LOW: u32, const HIGH: u32> FromStr for Between<LOW, HIGH> {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().unwrap_or(i64::MIN).try_into()
-    }
-}
-
-impl<const LOW: u32, const HIGH: u32> From<Between<LOW, HIGH>> for i64 {
-    fn from(number: Between<LOW, HIGH>) -> Self {
-        number.0.into()
-    }
+    /// A folder of annotated pictures, dealt to sites that teach the built-in detector with labels of their own: --faces.
+    Pictures,
 }
 
 /// Why there are no settings.
@@ -280,9 +127,7 @@ pub(super) enum SettingsError {
     #[error("{0}")]
     Toml(String),
     #[error(transparent)]
-    Softmax(#[from] softmax::TaskError),
-    #[error(transparent)]
-    Detector(#[from] detector::TaskError),
+    Task(#[from] TaskError),
 }
 
 impl Choices {
@@ -290,26 +135,27 @@ impl Choices {
     pub(super) fn by_default(optimizer: Rule) -> Self {
         let adaptive = optimizer != Rule::Average;
         Self {
-            sites: Some(Between(1000)),
-            rounds: Some(Between(12)),
-            epsilon: Some(Target::Epsilon(Positive(4.0))),
-            delta: Some(Probability(1e-6)),
+            sites: Sites::try_from(1000).ok(),
+            rounds: Rounds::try_from(12).ok(),
+            epsilon: Positive::try_from(4.0).ok().map(Target::Epsilon),
+            delta: Probability::try_from(1e-6).ok(),
             seed: Some(1),
-            minimum_share: Some(Portion(0.9)),
-            colluding_share: Some(Share(0.1)),
-            dropout: Some(Share(0.0)),
-            stragglers: Some(Share(0.0)),
-            malicious: Some(Share(0.0)),
-            boost: Some(Positive(10.0)),
+            minimum_share: Portion::try_from(0.9).ok(),
+            colluding_share: Share::try_from(0.1).ok(),
+            dropout: Share::try_from(0.0).ok(),
+            stragglers: Share::try_from(0.0).ok(),
+            malicious: Share::try_from(0.0).ok(),
+            boost: Positive::try_from(10.0).ok(),
             unbounded: Some(false),
             combine: Some(Combine::Mean),
             fidelity: Some(Fidelity::Distribution),
             fleet: Some(FleetKind::Softmax),
             optimizer: Some(optimizer),
-            rate: Some(Positive(if adaptive { 0.01 } else { 1.0 })),
-            momentum: Some(Share(if adaptive { 0.9 } else { 0.0 })),
+            rate: Positive::try_from(if adaptive { 0.01 } else { 1.0 }).ok(),
+            momentum: Share::try_from(if adaptive { 0.9 } else { 0.0 }).ok(),
             softmax: Some(softmax::Task::default()),
             detector: Some(detector::Task::default()),
+            pictures: Some(pictures::Task::default()),
             ..Self::default()
         }
     }
@@ -359,12 +205,14 @@ pub(super) struct Settings {
     pub(super) faces: Option<PathBuf>,
     pub(super) softmax: softmax::Task,
     pub(super) detector: detector::Task,
+    pub(super) pictures: pictures::Task,
 }
 
 impl Settings {
     /// Whether both runs have the same sites, who learn the same in the same way.
     pub(super) fn same_fleet(&self, other: &Self) -> bool {
-        let key = |s: &Self| (s.fleet, s.sites, s.seed, s.faces.clone(), s.softmax.clone(), s.detector.clone());
+        let tasks = |s: &Self| (s.softmax.clone(), s.detector.clone(), s.pictures.clone());
+        let key = |s: &Self| (s.fleet, s.sites, s.seed, s.faces.clone(), tasks(s));
         key(self) == key(other)
     }
 
@@ -375,7 +223,7 @@ impl Settings {
     pub(super) fn parameters(&self) -> anyhow::Result<usize> {
         match self.fleet {
             FleetKind::Softmax => Ok(self.softmax.parameters as usize),
-            FleetKind::Detector => detector::parameters(),
+            FleetKind::Detector | FleetKind::Pictures => detector::parameters(),
         }
     }
 
@@ -418,6 +266,7 @@ impl TryFrom<&Choices> for Settings {
     fn try_from(choices: &Choices) -> Result<Self, SettingsError> {
         choices.softmax.iter().try_for_each(softmax::Task::check)?;
         choices.detector.iter().try_for_each(detector::Task::check)?;
+        choices.pictures.iter().try_for_each(pictures::Task::check)?;
         let mut keys = choices.table()?;
         keys.remove("sweep");
         let cohort = choices.cohort.or(choices.sites).map_or(2, Sites::get);
@@ -426,7 +275,10 @@ impl TryFrom<&Choices> for Settings {
         for (key, value) in [("cohort", cohort), ("shard", shard)] {
             keys.entry(key).or_insert(i64::from(value).into());
         }
-        let clip = if choices.fleet == Some(FleetKind::Detector) { DETECTOR_CLIP } else { 1.0 };
+        let clip = match choices.fleet {
+            Some(FleetKind::Detector | FleetKind::Pictures) => DETECTOR_CLIP,
+            _ => 1.0,
+        };
         keys.entry("clip").or_insert(clip.into());
         keys.try_into().map_err(|e: toml::de::Error| SettingsError::Toml(e.to_string()))
     }

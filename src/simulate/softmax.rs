@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use volet_federated::simulation::{Fleet, FleetError, Quality};
 use volet_synthetic::seed_of;
 
+use super::task::{self, TaskError};
+
 /// How many kinds of points there are.
 pub(crate) const CLASSES: usize = 8;
 /// The kind that attackers want to be taken for the one after it.
@@ -55,15 +57,6 @@ impl Default for Task {
 /// Points of a held-out site.
 const HELD_OUT_POINTS: u32 = 60;
 
-/// Why a task cannot be.
-#[derive(Debug, thiserror::Error, PartialEq)]
-#[error("[softmax] {key} is {given}; it must be {must}")]
-pub(super) struct TaskError {
-    key: &'static str,
-    given: f64,
-    must: &'static str,
-}
-
 impl Task {
     /// # Errors
     /// A number is out of bounds.
@@ -72,19 +65,15 @@ impl Task {
         let whole = |range: std::ops::RangeInclusive<u32>, value: u32| range.contains(&value);
         let real = |low: f64, high: f64, value: f64| value >= low && value <= high;
         let fits = self.parameters.is_multiple_of(CLASSES as u32) && whole(parameters, self.parameters);
-        for (key, given, good, must) in [
+        let numbers = [
             ("parameters", f64::from(self.parameters), fits, "a multiple of 8 from 16 to 10,000,000"),
             ("samples", f64::from(self.samples), whole(1..=100_000, self.samples), "from 1 to 100,000"),
             ("skew", self.skew, real(0.01, 1e6, self.skew), "from 0.01 to 1,000,000"),
             ("epochs", f64::from(self.epochs), whole(1..=1000, self.epochs), "from 1 to 1000"),
             ("rate", self.rate, real(1e-9, 1e3, self.rate), "above 0 and up to 1000"),
             ("held-out", f64::from(self.held_out), whole(1..=100_000, self.held_out), "from 1 to 100,000"),
-        ] {
-            if !good {
-                return Err(TaskError { key, given, must });
-            }
-        }
-        Ok(())
+        ];
+        task::check("softmax", numbers)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::numbers::Target;
 use super::outcome::{Outcome, Took};
-use super::settings::Target;
+use super::seeds::OverSeeds;
 
 /// All runs, and what they took.
 #[derive(Serialize)]
@@ -12,6 +13,8 @@ pub(super) struct Summary {
     #[serde(flatten)]
     only: Option<RunSummary>,
     runs: Vec<RunSummary>,
+    /// Runs that differ in their seed alone, together.
+    over_seeds: Vec<OverSeeds>,
     #[serde(flatten)]
     took: Took,
     /// The most memory that this process had; none where the system does not say.
@@ -43,6 +46,7 @@ impl Summary {
         Self {
             only: if let [only] = &runs[..] { Some(only.clone()) } else { None },
             runs,
+            over_seeds: OverSeeds::of(outcomes),
             took,
             peak_memory_bytes: peak_memory(),
         }
@@ -60,6 +64,12 @@ impl Summary {
             println!(
                 "{}: quality {:.4} before, {:.4} after {} rounds ({:+.4}{kept}); {cost}",
                 run.run, run.quality_before, run.quality_after, run.rounds, run.gain
+            );
+        }
+        for over in &self.over_seeds {
+            println!(
+                "{}, over {} seeds: mean gain {:+.4}, 95 % confidence interval {:+.4} to {:+.4}; quality {:.4} before",
+                over.runs, over.seeds, over.mean_gain, over.gain_low, over.gain_high, over.mean_quality_before
             );
         }
     }

@@ -15,6 +15,8 @@ const MOST: usize = 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Axis {
+    /// First, so that it varies slowest: another seed is another fleet, and some take long to make.
+    Seed,
     Sites,
     Rounds,
     Cohort,
@@ -27,6 +29,7 @@ pub(crate) enum Axis {
 impl Axis {
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::Seed => "seed",
             Self::Sites => "sites",
             Self::Rounds => "rounds",
             Self::Cohort => "cohort",
@@ -52,7 +55,7 @@ impl FromStr for Along {
     fn from_str(text: &str) -> Result<Self, String> {
         let (key, values) = text.split_once('=').ok_or("a key and its values are needed, as in epsilon=none,4,1")?;
         let axis = <Axis as clap::ValueEnum>::from_str(key, false).map_err(|_| {
-            format!("{key} cannot be swept; sites, rounds, cohort, clip, malicious, combine, epsilon can")
+            format!("{key} cannot be swept; sites, rounds, cohort, clip, malicious, combine, epsilon, seed can")
         })?;
         Ok(Self(axis, values.split(',').map(|value| scalar(value.trim())).collect()))
     }
@@ -75,13 +78,25 @@ pub(super) struct Run {
 impl fmt::Display for Run {
     /// Such as `epsilon 4, combine median`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.differs.is_empty() {
-            return write!(f, "epsilon {}", self.settings.epsilon);
-        }
-        for (n, (axis, value)) in self.differs.iter().rev().enumerate() {
-            write!(f, "{}{} {value}", if n > 0 { ", " } else { "" }, axis.name())?;
-        }
-        Ok(())
+        f.write_str(&self.named(|_| true))
+    }
+}
+
+impl Run {
+    /// As it is shown, but for its seed.
+    pub(super) fn but_seed(&self) -> String {
+        self.named(|axis| axis != Axis::Seed)
+    }
+
+    /// Whether another run differs in its seed at most.
+    pub(super) fn same_but_seed(&self, other: &Self) -> bool {
+        Settings { seed: other.settings.seed, ..self.settings.clone() } == other.settings
+    }
+
+    fn named(&self, shown: impl Fn(Axis) -> bool) -> String {
+        let axes = self.differs.iter().rev().filter(|(axis, _)| shown(*axis));
+        let names: Vec<String> = axes.map(|(axis, value)| format!("{} {value}", axis.name())).collect();
+        if names.is_empty() { format!("epsilon {}", self.settings.epsilon) } else { names.join(", ") }
     }
 }
 

@@ -10,8 +10,9 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
+use super::numbers::Target;
 use super::outcome::{Outcome, Round};
-use super::settings::{Settings, Target};
+use super::settings::Settings;
 
 /// A value of a table; none where a column does not apply.
 enum Cell {

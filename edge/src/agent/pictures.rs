@@ -1,22 +1,18 @@
-//! Learning from a folder of annotated pictures, and judging models by it: picture files and one COCO file, as Volet
-//! itself writes them.
+//! Learning from a folder of annotated pictures ([`coco`]), and judging models by it.
 //!
 //! Every fifth picture, by the hash of its file, is held out: nothing is learned from it. Where a folder of its own is
 //! named for judging, all of the other is learned from.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use volet_federated::RoundId;
-use volet_models::{BBox, LabelledBox, Model, ObjectClass, Sample};
+use volet_models::{Model, Sample};
 
 use super::stills::{Part, Stills};
 use super::talents::{Judge, TalentError};
 use crate::learn::buffer::held_out;
+use crate::learn::coco::{self, CocoError};
 
-/// Where a folder's COCO file may lie, and its pictures.
-const COCO: [&str; 3] = ["annotations.json", "coco.json", "annotations/coco.json"];
-const MEDIA: [&str; 3] = ["", "images", "media"];
 /// The most pictures that are learned from or judged by: what fits a small camera's memory.
 const MOST: usize = 64;
 
@@ -61,84 +57,27 @@ impl Judge for Runs {
     }
 }
 
-#[derive(Deserialize)]
-struct Coco {
-    images: Vec<Image>,
-    #[serde(default)]
-    annotations: Vec<Annotation>,
-    #[serde(default)]
-    categories: Vec<Category>,
-}
-
-#[derive(Deserialize)]
-struct Image {
-    id: u64,
-    file_name: String,
-}
-
-#[derive(Deserialize)]
-struct Annotation {
-    image_id: u64,
-    category_id: u64,
-    bbox: [f32; 4],
-    #[serde(default)]
-    iscrowd: u8,
-    #[serde(default)]
-    ignore: u8,
-}
-
-#[derive(Deserialize)]
-struct Category {
-    id: u64,
-    name: String,
-}
-
 /// A folder's annotated pictures, of the model's classes.
 fn read(folder: &Path, part: Part, model: &Model) -> Result<Vec<Sample>, TalentError> {
-    let file = COCO.iter().map(|name| folder.join(name)).find(|path| path.is_file());
-    let file =
-        file.ok_or_else(|| TalentError::failed(format!("{} holds none of {}", folder.display(), COCO.join(", "))))?;
-    let at = |error: &dyn std::fmt::Display| TalentError::failed(format!("{}: {error}", file.display()));
-    let text = std::fs::read(&file).map_err(|error| at(&error))?;
-    let coco: Coco = serde_json::from_slice(&text).map_err(|error| at(&error))?;
-    let classes = &model.manifest().classes;
-    let class_of = |id: u64| {
-        let name = &coco.categories.iter().find(|category| category.id == id)?.name;
-        let class: ObjectClass = name.parse().ok()?;
-        classes.iter().position(|c| *c == class)
-    };
+    let (pictures, truth) = coco::open(folder).map_err(TalentError::failed)?;
     let mut samples = Vec::new();
-    for image in &coco.images {
-        let Some(path) = find(folder, &image.file_name) else { continue };
-        let bytes =
-            std::fs::read(&path).map_err(|error| TalentError::failed(format!("{}: {error}", path.display())))?;
+    for picture in &pictures {
+        let bytes = match picture.bytes() {
+            Err(CocoError::Missing { .. }) => continue,
+            read => read.map_err(TalentError::failed)?,
+        };
         if samples.len() >= MOST || !part.has(held_out(&blake3::hash(&bytes))) {
             continue;
         }
         // One damaged picture is no reason to learn from none.
-        let Ok(picture) = image::load_from_memory(&bytes) else {
-            tracing::warn!(path = %path.display(), "a picture cannot be read, and is left out");
+        let Ok(rgb) = picture.decode(&bytes) else {
+            tracing::warn!(name = picture.name(), "a picture cannot be read, and is left out");
             continue;
         };
-        let rgb = picture.into_rgb8();
-        let boxes = coco.annotations.iter().filter(|annotation| annotation.image_id == image.id);
-        let boxes = boxes.filter_map(|annotation| {
-            let [x, y, w, h] = annotation.bbox;
-            let (class, bbox) = (class_of(annotation.category_id)?, BBox::new(x, y, w, h));
-            let ignore = annotation.iscrowd != 0 || annotation.ignore != 0;
-            bbox.is_valid().then_some(LabelledBox { class, bbox, ignore })
-        });
-        let boxes = boxes.collect();
+        let boxes = truth.of(picture, &model.manifest().classes);
         samples.push(Sample { width: rgb.width(), height: rgb.height(), rgb: rgb.into_raw(), boxes });
     }
     Ok(samples)
-}
-
-/// A picture of a folder; none for a name that leads out of it.
-fn find(folder: &Path, name: &str) -> Option<PathBuf> {
-    let name = Path::new(name);
-    let within = name.components().all(|part| matches!(part, Component::Normal(_)));
-    MEDIA.iter().map(|media| folder.join(media).join(name)).find(|path| within && path.is_file())
 }
 
 #[cfg(test)]
@@ -147,7 +86,7 @@ mod tests {
     use super::*;
     use crate::agent::Device;
     use volet_federated::TaskId;
-    use volet_models::builtin;
+    use volet_models::{BBox, builtin};
 
     fn folder(pictures: u8) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();

@@ -24,7 +24,7 @@ pub struct LabelConfig {
     pub sure: f32,
     /// Below this confidence it is background; at most `sure`.
     pub unlikely: f32,
-    /// How many frames before and after a frame have a say.
+    /// How many frames before and after a frame have a say; 0 for a still of which nothing around is known.
     pub reach: u32,
 }
 
@@ -255,6 +255,21 @@ mod tests {
         assert_eq!(at(60.0), Some((false, Source::Teacher)), "{all:?}");
         assert_eq!(at(12.0), Some((false, Source::Detector)), "{all:?}");
         assert_eq!(all.len(), 2);
+    }
+
+    /// Its own search never makes a still's boxes sure: that takes the teacher, and more of it than where frames agree.
+    #[test]
+    fn a_still_alone_is_labelled_by_the_teacher() {
+        let label = |score: f32, taught: f32| {
+            let mut labeller = Labeller::new(LabelConfig { reach: 0, ..LabelConfig::default() });
+            labeller.observe(0, &[found(10.0, score)]);
+            labeller.labels(Some(&[found(11.0, taught)]), &CLASSES).first().map(|label| (label.bbox.x, label.ignore))
+        };
+        assert_eq!(label(0.7, 0.7), Some((11.0, false)));
+        assert_eq!(label(0.9, 0.4), Some((11.0, true)));
+        assert_eq!(label(0.2, 0.1), None);
+        let around = labels(&vec![vec![found(10.0, 0.9)]; 5], Some(&[found(11.0, 0.4)]));
+        assert!(!around[0].ignore, "{around:?}");
     }
 
     proptest! {

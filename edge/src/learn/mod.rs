@@ -4,6 +4,7 @@
 
 #[cfg(all(unix, feature = "buffer"))]
 pub mod buffer;
+pub mod coco;
 #[cfg(all(unix, feature = "agent"))]
 pub mod desk;
 mod labels;

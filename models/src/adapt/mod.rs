@@ -161,6 +161,13 @@ impl Views {
     }
 }
 
+impl FromIterator<Views> for Views {
+    /// All of them together. They must be of one school.
+    fn from_iter<I: IntoIterator<Item = Self>>(all: I) -> Self {
+        Self(all.into_iter().flat_map(|views| views.0).collect())
+    }
+}
+
 impl School {
     /// Cuts `model` in two, for views of this size. What the model had learned does not count.
     ///

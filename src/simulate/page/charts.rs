@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use maud::{Markup, PreEscaped, html};
 
 use super::plot::{COLOURS, Chart, Line, draw, short};
+use crate::simulate::numbers::Target;
 use crate::simulate::outcome::Outcome;
-use crate::simulate::settings::Target;
 use crate::simulate::sweep::Axis;
 
 /// A line's name and how it looks.

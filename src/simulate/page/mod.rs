@@ -9,8 +9,10 @@ mod words;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use volet_federated::simulation::Spread;
 
+use super::numbers::Target;
 use super::outcome::Outcome;
-use super::settings::{Choices, SettingsError, Target};
+use super::seeds::OverSeeds;
+use super::settings::{Choices, SettingsError};
 use plot::{COLOURS, short};
 
 const STYLE: &str = include_str!("style.css");
@@ -25,6 +27,7 @@ const POLICY: &str =
 pub(super) fn page(choices: &Choices, outcomes: &[Outcome]) -> anyhow::Result<String> {
     let charts = charts::all(outcomes)?;
     let (settings, command) = (settings(choices)?, words::command(choices)?);
+    let over = OverSeeds::of(outcomes);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -48,7 +51,8 @@ pub(super) fn page(choices: &Choices, outcomes: &[Outcome]) -> anyhow::Result<St
                     (failures(outcomes))
                     @for chart in &charts { (chart) }
                     section.wide aria-labelledby="runs" { h2 #runs { "Runs" } (runs(outcomes)) }
-                    section.wide aria-labelledby="words" { h2 #words { "What the numbers mean" } (words::meanings(outcomes)) }
+                    (seeds(&over))
+                    section.wide aria-labelledby="words" { h2 #words { "What the numbers mean" } (words::meanings(outcomes, !over.is_empty())) }
                     section.wide aria-labelledby="settings" { h2 #settings { "Settings" } (settings) }
                     section.wide aria-labelledby="again" {
                         h2 #again { "Run it again" }
@@ -166,6 +170,27 @@ fn runs(outcomes: &[Outcome]) -> Markup {
                 @if poisoned { td { (outcome.after.blind_spot.map_or_else(|| "-".to_owned(), short)) } }
             } } }
         } }
+    }
+}
+
+/// The gain over several seeds, where there are such runs.
+fn seeds(over: &[OverSeeds]) -> Markup {
+    html! {
+        @if !over.is_empty() {
+            section.wide aria-labelledby="seeds" {
+                h2 #seeds { "Over seeds" }
+                div.scroll { table.runs {
+                    thead { tr { th { "runs" } th { "seeds" } th { "mean before" } th { "mean gain" } th { "95 % interval" } } }
+                    tbody { @for all in over { tr {
+                        td { (all.runs) }
+                        td { (all.seeds) }
+                        td { (short(all.mean_quality_before)) }
+                        td { (signed(all.mean_gain)) }
+                        td { (signed(all.gain_low)) " to " (signed(all.gain_high)) }
+                    } } }
+                } }
+            }
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 use maud::{Markup, html};
 use volet_federated::optimizer::Rule;
 
+use crate::simulate::numbers::Target;
 use crate::simulate::outcome::Outcome;
-use crate::simulate::settings::{Choices, SettingsError, Target};
+use crate::simulate::settings::{Choices, SettingsError};
 
 /// One plain sentence for each number on the page.
-pub(super) fn meanings(outcomes: &[Outcome]) -> Markup {
+pub(super) fn meanings(outcomes: &[Outcome], over_seeds: bool) -> Markup {
     let noisy = outcomes.iter().any(|outcome| outcome.run.settings.epsilon != Target::None);
     let malicious = outcomes.iter().any(|outcome| outcome.run.settings.malicious.get() > 0.0);
     let delta = outcomes.first().map_or(1e-6, |outcome| outcome.run.settings.delta.get());
@@ -25,6 +26,9 @@ pub(super) fn meanings(outcomes: &[Outcome]) -> Markup {
                 (word("Gain kept", "The gain with noise in percent of the gain of the same run without noise; a little over 100 % is chance."))
             }
             (word("p5, p50, p95", "Quality that 5, 50 and 95 percent of the held-out sites do not reach: p5 stands for those who are worst off."))
+            @if over_seeds {
+                (word("95 % interval", "Where the mean gain lies, were there ever more seeds like these: by Student's t, with 95 percent confidence. Where it holds 0, a gain is not shown."))
+            }
             @if malicious {
                 (word("Malicious sites", "A share of all sites that teach the model to miss something, as strongly as the clip norm lets them."))
                 (word("Blind spot", "Quality on just what malicious sites want the model to miss; where it stays up, they have failed."))
@@ -38,7 +42,9 @@ pub(super) fn meanings(outcomes: &[Outcome]) -> Markup {
 pub(super) fn command(choices: &Choices) -> Result<String, SettingsError> {
     let defaults = Choices::by_default(choices.optimizer.unwrap_or(Rule::Average));
     let (keys, usual) = (choices.table()?, defaults.table()?);
-    if keys.get("softmax") != usual.get("softmax") {
+    let task =
+        |(key, value): (&String, &toml::Value)| value.is_table() && key != "sweep" && usual.get(key) != Some(value);
+    if choices.faces.is_some() || keys.iter().any(task) {
         return Ok("volet simulate --config settings.toml --out NEW".to_owned());
     }
     let mut words = vec!["volet".to_owned(), "simulate".to_owned()];
