@@ -579,7 +579,8 @@ fn pictures_are_learned_from_again_after_a_kill_and_seeds_are_told_together() {
     let out = album.bench.out("out");
     let faces = ["--faces", album.folder.to_str().unwrap()];
     for run in ["run-1", "run-2"] {
-        let mut child = album.bench.command(&out, &[&faces[..], &sweep].concat()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            album.bench.command(&out, &[&faces[..], &sweep].concat()).stderr(Stdio::null()).spawn().unwrap();
         while !out.join("state").join(run).exists() {
             assert!(child.try_wait().unwrap().is_none());
             std::thread::yield_now();
@@ -614,7 +615,9 @@ fn folders_that_cannot_be_learned_from_are_refused() {
     let empty = album.bench.out("empty");
     std::fs::create_dir(&empty).unwrap();
     album.bench.refused(&out, &["--faces", empty.to_str().unwrap()], "holds none of annotations.json");
-    for (text, with) in [("rate = 1.0", "[pictures] rate is 1"), ("most = 3", "[pictures] most is 3"), ("horses = 1", "horses")] {
+    for (text, with) in
+        [("rate = 1.0", "[pictures] rate is 1"), ("most = 3", "[pictures] most is 3"), ("horses = 1", "horses")]
+    {
         std::fs::write(album.bench.out("small.toml"), format!("[pictures]\n{text}\n")).unwrap();
         album.refused(&[], with);
     }

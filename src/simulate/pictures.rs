@@ -48,7 +48,7 @@ pub(crate) struct Task {
 
 impl Default for Task {
     fn default() -> Self {
-        Self { stills: 4, most: 1000, epochs: 1, rate: 0.001, truth: false }
+        Self { stills: 4, most: 1000, epochs: 1, rate: 0.002, truth: false }
     }
 }
 
