@@ -36,7 +36,7 @@ use super::task::{self, TaskError};
 pub(crate) struct Task {
     /// How many pictures a site has where the number of sites is not given.
     pub(super) stills: u32,
-    /// How many pictures are used at most, learned from or held out: those learned from take some 4 MB of memory each.
+    /// How many pictures are used at most, learned from or held out: those learned from take up to 4 MB or so of memory each.
     pub(super) most: u32,
     /// How often a site passes over its pictures, and their mirror images, in a round.
     pub(super) epochs: u32,
