@@ -115,14 +115,18 @@ pub struct Thresholds {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trainable {
-    /// Names of ONNX initialisers.
+    /// Names of ONNX initialisers, all of whose values are trained.
     #[serde(default)]
     pub initializers: Vec<String>,
+    /// Names of kernels of convolutions in which one value for each window is trained, which moves all of it alike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub even: Vec<String>,
 }
 
 impl Trainable {
-    fn is_empty(&self) -> bool {
-        self.initializers.is_empty()
+    /// Whether nothing is trained.
+    pub fn is_empty(&self) -> bool {
+        self.initializers.is_empty() && self.even.is_empty()
     }
 }
 
@@ -248,9 +252,9 @@ impl Manifest {
         if (1..self.classes.len()).any(|i| self.classes[..i].contains(&self.classes[i])) {
             return fail("classes", "a class is named twice");
         }
-        let trainable = &self.trainable.initializers;
+        let trainable: Vec<&String> = self.trainable.initializers.iter().chain(&self.trainable.even).collect();
         if (1..trainable.len()).any(|i| trainable[..i].contains(&trainable[i])) {
-            return fail("trainable.initializers", "an initialiser is named twice");
+            return fail("trainable", "an initialiser is named twice");
         }
         let t = &self.thresholds;
         if !(t.score > 0.0 && t.score < 1.0) {

@@ -34,6 +34,8 @@ const LOOK: u32 = 5;
 const PAUSE: u32 = 15;
 /// The size of frames, at which they are searched too.
 const SIZE: (u32, u32) = (320, 192);
+/// How many positive cells a still is taken to have: about what those of the places have on average.
+const POSITIVES: f32 = 8.0;
 /// Looks at a scene that many sites share, as multiples of what one site has.
 const SHARED: u32 = 3;
 
@@ -139,6 +141,7 @@ impl Cameras {
             rate: self.task.rate as f32,
             view: Some(SIZE),
             mirror: false,
+            positives: Some(POSITIVES),
             class_weights: (0..self.model.manifest().classes.len()).map(weight).collect(),
             ..Settings::default()
         }

@@ -30,7 +30,7 @@ pub struct LabelConfig {
 
 impl Default for LabelConfig {
     fn default() -> Self {
-        Self { sure: 0.75, unlikely: 0.1, reach: 2 }
+        Self { sure: 0.85, unlikely: 0.1, reach: 2 }
     }
 }
 

@@ -19,7 +19,7 @@ mod tail;
 
 use crate::decode::Decoder;
 use crate::detector::{DetectError, Model, NetInput};
-use crate::learned::{self, LearnedError};
+use crate::learned::LearnedError;
 use crate::learning::loss::{Level, Losses, loss};
 use crate::learning::random::Random;
 use crate::manifest::{Manifest, ManifestError};
@@ -59,6 +59,10 @@ pub struct Settings {
     /// Weight of each of the manifest's classes, at least 0; empty: all 1. Where nobody labels a class it must weigh 0,
     /// else the network learns that there is none of it.
     pub class_weights: Vec<f32>,
+    /// How many positive cells a view is taken to have, above 0: the loss is divided by that. Then a site's update weighs
+    /// as much as what it saw, and the mean of many sites' updates is that of all they saw; a site that saw nobody does not
+    /// outshout one that saw a crowd. Where not given, the loss is divided by how many there are.
+    pub positives: Option<f32>,
 }
 
 impl Default for Settings {
@@ -75,6 +79,7 @@ impl Default for Settings {
             smallest: 5.0,
             mirror: true,
             class_weights: Vec::new(),
+            positives: None,
         }
     }
 }
@@ -226,7 +231,6 @@ impl School {
             return Err(AdaptError::NoSamples);
         }
         let mut learner = Learner::new(self, views, learned, settings)?;
-        let before = learner.tail.values();
         let mut order: Vec<usize> = (0..views.0.len()).collect();
         'all: for epoch in 0..settings.epochs {
             shuffle(&mut order, &mut Random::of(settings.seed, &[u64::from(epoch)]));
@@ -241,7 +245,7 @@ impl School {
         if learner.step == 0 {
             return Err(AdaptError::Stopped);
         }
-        let update: Vec<f32> = learner.tail.values().iter().zip(&before).map(|(new, old)| new - old).collect();
+        let update: Vec<f32> = learner.learned.iter().zip(learned).map(|(new, old)| new - old).collect();
         if update.iter().all(|v| v.is_finite()) { Ok(update) } else { Err(AdaptError::Diverged(learner.step)) }
     }
 }
@@ -252,6 +256,8 @@ struct Learner<'a> {
     size: (u32, u32),
     weights: Vec<f32>,
     tail: Tail,
+    /// What it has learned, and the model before it.
+    learned: Vec<f32>,
     views: &'a [Arc<View>],
     velocity: Vec<f32>,
     step: u64,
@@ -265,7 +271,7 @@ impl<'a> Learner<'a> {
             given => given.to_vec(),
         };
         let velocity = vec![0.0; learned.len()];
-        Ok(Self { settings, size: school.size, weights, tail, views: &views.0, velocity, step: 0 })
+        Ok(Self { settings, size: school.size, weights, tail, learned: learned.to_vec(), views: &views.0, velocity, step: 0 })
     }
 
     /// One step on the views of these numbers.
@@ -275,8 +281,8 @@ impl<'a> Learner<'a> {
         let boxes: Vec<_> = views.iter().map(|v| v.boxes.clone()).collect();
         let pass = self.tail.forward(frozen::join(&views))?;
         let levels = levels(pass.levels()?, self.size, self.weights.len() + 4, views.len())?;
-        let (losses, slopes) = loss(&levels, &boxes, &self.weights);
-        let slope = pass.backward(slopes.into(), &self.tail.trainable)?;
+        let (losses, slopes) = loss(&levels, &boxes, &self.weights, self.settings.positives);
+        let slope = pass.backward(slopes.into(), &self.tail.parts)?;
         let norm = slope.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt() as f32;
         if !norm.is_finite() || !losses.class.is_finite() || !losses.bbox.is_finite() {
             return Err(AdaptError::Diverged(self.step));
@@ -285,8 +291,10 @@ impl<'a> Learner<'a> {
         for (v, g) in self.velocity.iter_mut().zip(&slope) {
             *v = self.settings.momentum * *v + scale * g;
         }
-        let (rate, velocity) = (self.settings.rate, &self.velocity);
-        self.tail.change(|value, i| *value -= rate * velocity[i]);
+        for (value, v) in self.learned.iter_mut().zip(&self.velocity) {
+            *value -= self.settings.rate * v;
+        }
+        self.tail.learn(&self.learned);
         Ok(losses)
     }
 }
@@ -301,7 +309,7 @@ fn working_size(manifest: &Manifest, samples: &[Sample]) -> (u32, u32) {
 /// A model's frozen part and its tail, both as the file has them.
 fn split(model: &Model) -> Result<(tract_onnx::pb::ModelProto, Tail), AdaptError> {
     let manifest = model.manifest();
-    if manifest.trainable.initializers.is_empty() {
+    if manifest.trainable.is_empty() {
         return Err(AdaptError::Nothing(manifest.name.clone()));
     }
     match &manifest.output {
@@ -309,10 +317,7 @@ fn split(model: &Model) -> Result<(tract_onnx::pb::ModelProto, Tail), AdaptError
         _ => return Err(AdaptError::Decoder(manifest.name.clone())),
     }
     let file = |source| LearnedError::File { model: manifest.name.clone(), source };
-    let mut proto = read_model(model.file()).map_err(file)?;
-    // Says what is wrong with a trainable part that is not as the manifest has it.
-    learned::add(manifest, &mut proto, Some(&vec![0.0; model.trainable_len()?]))?;
-    tail::cut(manifest, proto)
+    tail::cut(manifest, read_model(model.file()).map_err(file)?)
 }
 
 /// Raw outputs as the loss wants them.
@@ -365,6 +370,9 @@ impl Settings {
         }
         if !(0.0..=1e4).contains(&self.smallest) {
             return fail("smallest", "it must be 0 to 10000 pixels");
+        }
+        if self.positives.is_some_and(|each| !(each > 0.0 && each.is_finite())) {
+            return fail("positives", "it must be a number above 0");
         }
         let weights = &self.class_weights;
         let right = weights.iter().all(|w| w.is_finite() && *w >= 0.0) && weights.iter().any(|w| *w > 0.0);

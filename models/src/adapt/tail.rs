@@ -4,7 +4,8 @@
 //! be of convolutions (1x1 or 3x3, stride 1, padding that keeps the size) and ReLUs. Knows no stills and no loss.
 
 use super::AdaptError;
-use crate::learned::LearnedError;
+use crate::learned::part::Part;
+use crate::learned::{self, LearnedError};
 use crate::learning::loss::Level;
 use crate::learning::ops;
 use crate::manifest::Manifest;
@@ -21,10 +22,10 @@ pub(super) struct Tail {
     /// The network's outputs.
     outputs: Vec<String>,
     layers: Vec<Layer>,
-    /// Every initialiser that the tail uses, and every trainable one.
+    /// Every initialiser that the tail uses, and every trainable one, with what was learned.
     pub(super) arrays: BTreeMap<String, Array>,
-    /// Names of the trainable ones, in the manifest's order.
-    pub(super) trainable: Vec<String>,
+    /// The trainable ones as the file has them, in the order of what is learned.
+    pub(super) parts: Vec<Part>,
 }
 
 #[derive(Clone, Debug)]
@@ -41,18 +42,21 @@ enum Op {
 }
 
 /// Cuts a network into its frozen part, whose outputs are the tail's [`Tail::cuts`], and its tail.
+///
+/// # Errors
+/// A trainable part that the file does not have, or that is not the network's end.
 pub(super) fn cut(manifest: &Manifest, mut proto: pb::ModelProto) -> Result<(pb::ModelProto, Tail), AdaptError> {
+    let parts: Vec<Part> = learned::parts(manifest, &proto)?.into_iter().map(|(_, part)| part).collect();
     let fail = |node: &str, reason: &str| AdaptError::Tail {
         model: manifest.name.clone(),
         node: node.to_owned(),
         reason: reason.to_owned(),
     };
     let graph = proto.graph.as_mut().ok_or_else(|| fail("", "the file holds no graph"))?;
-    let trainable = manifest.trainable.initializers.clone();
     let initialisers: BTreeMap<String, &pb::TensorProto> =
         graph.initializer.iter().map(|i| (i.name.clone(), i)).collect();
-    let mut warm: BTreeSet<String> = trainable.iter().cloned().collect();
-    let mut used: BTreeSet<String> = trainable.iter().cloned().collect();
+    let mut warm: BTreeSet<String> = parts.iter().map(|part| part.name.clone()).collect();
+    let mut used = warm.clone();
     let (mut cuts, mut layers, mut frozen) = (Vec::new(), Vec::new(), Vec::new());
     for node in std::mem::take(&mut graph.node) {
         if !node.input.iter().any(|i| warm.contains(i)) {
@@ -96,7 +100,7 @@ pub(super) fn cut(manifest: &Manifest, mut proto: pb::ModelProto) -> Result<(pb:
     graph.output = cuts.iter().map(|c| pb::ValueInfoProto { name: c.clone(), ..Default::default() }).collect();
     graph.value_info.clear();
     graph.node = frozen;
-    Ok((proto, Tail { cuts, outputs, layers, arrays, trainable }))
+    Ok((proto, Tail { cuts, outputs, layers, arrays, parts }))
 }
 
 /// A node as a layer, and the initialisers that it uses.
@@ -158,34 +162,33 @@ enum Leaf {
 }
 
 impl Tail {
-    /// The trainable values as one vector, in the manifest's order.
-    pub(super) fn values(&self) -> Vec<f32> {
-        self.trainable.iter().filter_map(|n| self.arrays.get(n)).flat_map(|a| &a.data).copied().collect()
+    /// How many values it learns.
+    pub(super) fn len(&self) -> usize {
+        self.parts.iter().map(Part::len).sum()
     }
 
-    /// The tail of a model that has learned this besides.
+    /// The tail of a model that has learned this.
     pub(super) fn with(&self, model: &str, learned: &[f32]) -> Result<Self, LearnedError> {
-        let expected = self.values().len();
+        let expected = self.len();
         if learned.len() != expected {
             return Err(LearnedError::Length { model: model.to_owned(), expected, actual: learned.len() });
         }
         let mut tail = self.clone();
-        tail.change(|value, i| *value += learned[i]);
-        let sick = |name: &&String| tail.arrays.get(*name).is_some_and(|a| !a.data.iter().all(|v| v.is_finite()));
-        match tail.trainable.iter().find(sick) {
-            Some(tensor) => Err(LearnedError::Overflow { model: model.to_owned(), tensor: tensor.clone() }),
+        tail.learn(learned);
+        let sick = |part: &&Part| tail.arrays.get(&part.name).is_some_and(|a| !a.data.iter().all(|v| v.is_finite()));
+        match tail.parts.iter().find(sick) {
+            Some(part) => Err(LearnedError::Overflow { model: model.to_owned(), tensor: part.name.clone() }),
             None => Ok(tail),
         }
     }
 
-    /// Changes every trainable value by `f(value, number)`, in the manifest's order.
-    pub(super) fn change(&mut self, mut f: impl FnMut(&mut f32, usize)) {
-        let mut number = 0;
-        for name in &self.trainable {
-            for v in self.arrays.get_mut(name).into_iter().flat_map(|a| &mut a.data) {
-                f(v, number);
-                number += 1;
-            }
+    /// Takes what was learned instead of what it had learned before.
+    pub(super) fn learn(&mut self, learned: &[f32]) {
+        let mut rest = learned;
+        for part in &self.parts {
+            let (values, after) = rest.split_at(part.len().min(rest.len()));
+            rest = after;
+            self.arrays.insert(part.name.clone(), part.with(values));
         }
     }
 
@@ -195,7 +198,7 @@ impl Tail {
         let mut leaves = BTreeMap::new();
         for (name, array) in &self.arrays {
             let data = TensorData::new(array.data.clone(), array.shape.clone());
-            let learns = self.trainable.contains(name);
+            let learns = self.parts.iter().any(|part| part.name == *name);
             let leaf = if array.shape.len() == 4 {
                 let tensor = Tensor::from_data(data, &device);
                 Leaf::Kernel(if learns { tensor.require_grad() } else { tensor })
@@ -245,8 +248,8 @@ impl Pass {
         self.outputs.iter().map(level).collect()
     }
 
-    /// The gradient of every trainable value, in the order of `trainable`, given the loss's gradient on the outputs.
-    pub(super) fn backward(self, slopes: Vec<Vec<f32>>, trainable: &[String]) -> Result<Vec<f32>, AdaptError> {
+    /// The gradient of every learned value, in the order of `parts`, given the loss's gradient on the outputs.
+    pub(super) fn backward(self, slopes: Vec<Vec<f32>>, parts: &[Part]) -> Result<Vec<f32>, AdaptError> {
         let pulled = self.outputs.iter().zip(slopes).map(|(output, slope)| {
             let slope = Tensor::<4>::from_data(TensorData::new(slope, output.dims()), &self.device);
             (output.clone() * slope).sum()
@@ -254,13 +257,14 @@ impl Pass {
         let pulled = pulled.reduce(|a, b| a + b);
         let grads = pulled.ok_or_else(|| AdaptError::Backend("the network has no output".to_owned()))?.backward();
         let mut all = Vec::new();
-        for name in trainable {
-            let grad = match self.leaves.get(name) {
+        for part in parts {
+            let grad = match self.leaves.get(&part.name) {
                 Some(Leaf::Kernel(t)) => t.grad(&grads).map(Tensor::into_data),
                 Some(Leaf::Vector(t)) => t.grad(&grads).map(Tensor::into_data),
                 None => None,
             };
-            all.extend(numbers(grad.ok_or_else(|| AdaptError::Backend(format!("no gradient for {name}")))?)?);
+            let none = || AdaptError::Backend(format!("no gradient for {}", part.name));
+            all.extend(part.pull(&numbers(grad.ok_or_else(none)?)?));
         }
         Ok(all)
     }

@@ -44,14 +44,21 @@ pub(crate) fn decode(stride: f32, column: usize, row: usize, v: [f32; 4]) -> BBo
     BBox::from_corners(cx - l, cy - t, cx + r, cy + b)
 }
 
-/// Loss and gradient of a batch; `boxes[n]` are those of picture n, `weights[k]` weighs class k.
-pub(crate) fn loss(levels: &[Level; 3], boxes: &[Vec<LabelledBox>], weights: &[f32]) -> (Losses, [Vec<f32>; 3]) {
+/// Loss and gradient of a batch; `boxes[n]` are those of picture n, `weights[k]` weighs class k. Divided by the number of positive
+/// cells, or by as many as are `expected` of each picture.
+pub(crate) fn loss(
+    levels: &[Level; 3],
+    boxes: &[Vec<LabelledBox>],
+    weights: &[f32],
+    expected: Option<f32>,
+) -> (Losses, [Vec<f32>; 3]) {
     let mut grads = [0, 1, 2].map(|i: usize| vec![0.0f32; levels[i].data.len()]);
     let mut total = Losses::default();
     let mut iou_sum = 0.0f32;
     let assigned: Vec<[Vec<Option<usize>>; 3]> = boxes.iter().map(|b| assign(levels, b)).collect();
     total.positives = assigned.iter().flatten().flatten().filter(|a| a.is_some()).count();
-    let unit = 1.0 / total.positives.max(1) as f32;
+    let found = total.positives.max(1) as f32;
+    let unit = 1.0 / expected.map_or(found, |each| each * boxes.len() as f32);
     for (n, (boxes, owners)) in boxes.iter().zip(&assigned).enumerate() {
         for (l, level) in levels.iter().enumerate() {
             let cells = level.height * level.width;
@@ -88,7 +95,7 @@ pub(crate) fn loss(levels: &[Level; 3], boxes: &[Vec<LabelledBox>], weights: &[f
             }
         }
     }
-    total.iou = iou_sum * unit;
+    total.iou = iou_sum / found;
     (total, grads)
 }
 
@@ -232,7 +239,7 @@ mod tests {
         let mut other = face(20.0, 3.0, 40.0, 55.0);
         other.class = 1;
         let boxes = vec![vec![face(10.3, 11.0, 9.0, 10.0), face(50.0, 20.0, 30.0, 33.0), other]];
-        let (_, grads) = loss(&levels, &boxes, &[1.0, 0.5]);
+        let (_, grads) = loss(&levels, &boxes, &[1.0, 0.5], None);
         // The target IoU is a constant to the class loss, so only the box part is checked by distance
         // channels and only the class part by class channels.
         for l in 0..3 {
@@ -242,7 +249,7 @@ mod tests {
                 let mut at = |delta: f32| {
                     let kept = levels[l].data[i];
                     levels[l].data[i] = kept + delta;
-                    let (losses, _) = loss(&levels, &boxes, &[1.0, 0.5]);
+                    let (losses, _) = loss(&levels, &boxes, &[1.0, 0.5], None);
                     levels[l].data[i] = kept;
                     if class_part { losses.class } else { losses.bbox }
                 };
@@ -269,7 +276,7 @@ mod tests {
         let mut random = Random::new(7);
         let levels = levels(1, &mut random);
         let whole = LabelledBox { class: 0, bbox: BBox::new(0.0, 0.0, 96.0, 64.0), ignore: true };
-        let (losses, grads) = loss(&levels, &[vec![whole]], &[1.0]);
+        let (losses, grads) = loss(&levels, &[vec![whole]], &[1.0], None);
         assert_eq!(losses.positives, 0);
         assert!(grads.iter().flatten().all(|g| *g == 0.0));
     }
@@ -282,7 +289,7 @@ mod tests {
             let (w, h) = (random.between(2.0, 6.0), random.between(2.0, 6.0));
             let mut tiny = face(random.between(0.0, 90.0), random.between(0.0, 58.0), w, h);
             tiny.ignore = true;
-            let (_, grads) = loss(&levels, &[vec![tiny]], &[1.0]);
+            let (_, grads) = loss(&levels, &[vec![tiny]], &[1.0], None);
             for (level, grads) in levels.iter().zip(grads) {
                 let cells = level.height * level.width;
                 assert!(grads[..cells].contains(&0.0), "{tiny:?} is learnt as nothing");

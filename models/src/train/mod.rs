@@ -340,7 +340,7 @@ impl Run<'_> {
         let images = (batch.pixels, [views, 3, height, width]);
         let pass = model::Pass::forward(&recipe.architecture, &self.state.network, images, self.compute)?;
         let levels = pass.levels()?;
-        let (losses, slopes) = loss::loss(&levels, &batch.boxes, &recipe.class_weights);
+        let (losses, slopes) = loss::loss(&levels, &batch.boxes, &recipe.class_weights, None);
         let worst = |n: usize| mining::worst(&levels, n, &batch.boxes[n], recipe.architecture.classes.len());
         let found = batch.origins.iter().enumerate().filter_map(|(n, (still, frame))| {
             let (x, y) = worst(n).map(|(x, y)| frame.backward(x, y))?;

@@ -1,10 +1,12 @@
 //! The trainable part of a model as one vector, and models that have learned: the manifest's file with a vector added.
 //!
-//! A manifest names initialisers of its ONNX file; their values in that order, row-major, are the vector. What is
-//! learned is kept apart from the file, whose hash therefore stays that of the manifest: a model that has learned
+//! A manifest names initialisers of its ONNX file, to each of whose values one is added, and kernels whose windows move
+//! evenly ([`part`]): in that order, row-major, they are the vector. What is learned is kept apart from the file, whose hash therefore stays that of the manifest: a model that has learned
 //! shares the file's bytes with the one it came from, and the vector is added while a plan is built.
 //!
 //! Knows no training and no network: where a vector comes from is the caller's affair.
+
+pub(crate) mod part;
 
 use std::sync::Arc;
 
@@ -13,7 +15,8 @@ use tract_onnx::pb;
 
 use crate::detector::Model;
 use crate::manifest::Manifest;
-use crate::net::{NetError, Tensor, read_model, read_tensor, write_tensor};
+use crate::net::{NetError, read_model, read_tensor, write_tensor};
+use part::Part;
 
 /// Why what was learned cannot be added to a model.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +47,8 @@ pub enum LearnedError {
          manifest"
     )]
     NotF32 { model: String, tensor: String },
+    #[error("model {model}: {tensor} is no kernel of a convolution; take it out of `trainable.even` in the manifest")]
+    NoKernel { model: String, tensor: String },
     #[error("model {model}: {source}; get the file again")]
     File { model: String, source: NetError },
 }
@@ -54,18 +59,18 @@ impl Model {
     /// # Errors
     /// The file is no ONNX model, or a named initialiser is absent, there twice, or not f32.
     pub fn trainable_len(&self) -> Result<usize, LearnedError> {
-        Ok(self.trained()?.len())
+        Ok(parts(self.manifest(), &proto(self)?)?.iter().map(|(_, part)| part.len()).sum())
     }
 
-    /// The values of the trainable part as this model runs with them: the file's, and what was learned added.
+    /// The values of all trainable tensors as this model runs with them: the file's, changed by what was learned.
     ///
     /// # Errors
     /// As [`Model::trainable_len`].
     pub fn trained(&self) -> Result<Vec<f32>, LearnedError> {
         let mut proto = proto(self)?;
         add(self.manifest(), &mut proto, self.learned_values())?;
-        let tensors = initialisers(self.manifest(), &proto)?;
-        Ok(tensors.into_iter().flat_map(|(_, tensor)| tensor.data).collect())
+        let parts = parts(self.manifest(), &proto)?;
+        Ok(parts.into_iter().flat_map(|(_, part)| part.tensor.data).collect())
     }
 
     /// This model's file with `learned` added to its trainable part, ready to be used. What `self` itself had
@@ -98,35 +103,32 @@ pub(crate) fn add(
 ) -> Result<(), LearnedError> {
     let Some(learned) = learned else { return Ok(()) };
     let model = || manifest.name.clone();
-    let tensors = initialisers(manifest, proto)?;
-    let expected = tensors.iter().map(|(_, t)| t.data.len()).sum();
+    let parts = parts(manifest, proto)?;
+    let expected = parts.iter().map(|(_, part)| part.len()).sum();
     if learned.len() != expected {
         return Err(LearnedError::Length { model: model(), expected, actual: learned.len() });
     }
     let Some(graph) = proto.graph.as_mut() else { return Ok(()) };
     let mut rest = learned;
-    for (at, mut tensor) in tensors {
-        let (delta, after) = rest.split_at(tensor.data.len());
+    for (at, part) in parts {
+        let (values, after) = rest.split_at(part.len());
         rest = after;
-        let name = graph.initializer[at].name.clone();
-        if !delta.iter().all(|d| d.is_finite()) {
-            return Err(LearnedError::NotFinite { model: model(), tensor: name });
+        if !values.iter().all(|v| v.is_finite()) {
+            return Err(LearnedError::NotFinite { model: model(), tensor: part.name });
         }
-        // Nothing learned leaves a value as it is, to the bit: -0 + 0 would be +0.
-        tensor.data.iter_mut().zip(delta).filter(|(_, d)| **d != 0.0).for_each(|(v, d)| *v += d);
+        let tensor = part.with(values);
         if !tensor.data.iter().all(|v| v.is_finite()) {
-            return Err(LearnedError::Overflow { model: model(), tensor: name });
+            return Err(LearnedError::Overflow { model: model(), tensor: part.name });
         }
-        graph.initializer[at] = write_tensor(&name, &tensor);
+        graph.initializer[at] = write_tensor(&part.name, &tensor);
     }
     Ok(())
 }
 
-/// The trainable initialisers in the manifest's order: where in the graph each is, and what it holds.
-fn initialisers(manifest: &Manifest, proto: &pb::ModelProto) -> Result<Vec<(usize, Tensor)>, LearnedError> {
+/// The trainable part in the vector's order: where in the graph each tensor is, and what it holds.
+pub(crate) fn parts(manifest: &Manifest, proto: &pb::ModelProto) -> Result<Vec<(usize, Part)>, LearnedError> {
     let all = proto.graph.as_ref().map_or(&[][..], |g| &g.initializer);
-    let mut found = Vec::with_capacity(manifest.trainable.initializers.len());
-    for name in &manifest.trainable.initializers {
+    let find = |name: &String| {
         let (model, tensor) = (manifest.name.clone(), name.clone());
         let mut named = all.iter().enumerate().filter(|(_, i)| i.name == *name);
         let (at, initialiser) = match (named.next(), named.next()) {
@@ -137,9 +139,18 @@ fn initialisers(manifest: &Manifest, proto: &pb::ModelProto) -> Result<Vec<(usiz
         if initialiser.data_type != pb::tensor_proto::DataType::Float as i32 {
             return Err(LearnedError::NotF32 { model, tensor });
         }
-        found.push((at, read_tensor(initialiser).map_err(|source| LearnedError::File { model, source })?));
-    }
-    Ok(found)
+        Ok((at, read_tensor(initialiser).map_err(|source| LearnedError::File { model, source })?))
+    };
+    let added = manifest.trainable.initializers.iter().map(|name| {
+        let (at, tensor) = find(name)?;
+        Ok((at, Part::whole(name.clone(), tensor)))
+    });
+    let even = manifest.trainable.even.iter().map(|name| {
+        let (at, tensor) = find(name)?;
+        let no_kernel = || LearnedError::NoKernel { model: manifest.name.clone(), tensor: name.clone() };
+        Ok((at, Part::evenly(name.clone(), tensor).ok_or_else(no_kernel)?))
+    });
+    added.chain(even).collect()
 }
 
 fn proto(model: &Model) -> Result<pb::ModelProto, LearnedError> {
@@ -190,16 +201,16 @@ mod tests {
     #[test]
     fn zeros_change_nothing_and_a_delta_changes_what_is_found() {
         let model = builtin::default_model().unwrap();
-        assert_eq!(model.trainable_len().unwrap(), 38_098);
+        assert_eq!(model.trainable_len().unwrap(), 5_330);
         let before = detections(&model);
         assert!(!before.is_empty());
-        let zeros = model.learned(&vec![0.0; 38_098]).unwrap();
+        let zeros = model.learned(&vec![0.0; 5_330]).unwrap();
         assert_eq!(detections(&zeros), before);
         assert_eq!(zeros.trained().unwrap(), model.trained().unwrap());
-        let moved = model.learned(&vec![0.01; 38_098]).unwrap();
+        let moved = model.learned(&vec![0.01; 5_330]).unwrap();
         assert_ne!(detections(&moved), before);
         // The sum starts at the file, whatever the model had learned.
-        assert_eq!(detections(&moved.learned(&vec![0.0; 38_098]).unwrap()), before);
+        assert_eq!(detections(&moved.learned(&vec![0.0; 5_330]).unwrap()), before);
         assert_eq!(moved.manifest(), model.manifest());
     }
 
