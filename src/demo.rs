@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use volet_edge::batch::Input;
-use volet_edge::frame::{Color, FramePool, Geometry, PixelFormat, RawFrame};
-use volet_edge::source::{MediaKind, Next, Rate, Source, SourceError, StreamInfo};
 use volet_synthetic::Clip;
+
+use crate::synthetic::Synthetic;
 
 const SEED: u64 = 11;
 const WIDTH: u32 = 960;
@@ -20,7 +20,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let out = new_folder(Path::new("volet-out"))?;
     eprintln!("A synthetic clip of {} seconds, redacted and annotated into {}", FRAMES / FPS, out.display());
     eprintln!("(no real person is in it; `volet redact INPUT... --out DIR` does the same with your files)");
-    let source = Synthetic::new()?;
+    let source = Synthetic::new(Clip::new(SEED, WIDTH, HEIGHT, FPS, FRAMES), (WIDTH, HEIGHT), FPS)?;
     let inputs = vec![Input::Stream("synthetic clip".to_owned(), Box::new(source))];
     crate::redact::run_batch(inputs, Vec::new(), &out, &model, &crate::redact::default_options(&model), false)
 }
@@ -38,42 +38,4 @@ fn new_folder(base: &Path) -> anyhow::Result<PathBuf> {
         }
     }
     anyhow::bail!("there are too many folders {base:?}-N; remove some")
-}
-
-/// A clip of synthetic people as a camera would give it.
-struct Synthetic {
-    clip: Clip,
-    info: StreamInfo,
-    next: u32,
-}
-
-impl Synthetic {
-    fn new() -> anyhow::Result<Self> {
-        let info = StreamInfo {
-            kind: MediaKind::Mp4,
-            geometry: Geometry::new(PixelFormat::Rgb8, WIDTH, HEIGHT)?,
-            color: Color::untagged(HEIGHT),
-            rate: Rate { num: FPS, den: 1 },
-            frames: Some(u64::from(FRAMES)),
-        };
-        Ok(Self { clip: Clip::new(SEED, WIDTH, HEIGHT, FPS, FRAMES), info, next: 0 })
-    }
-}
-
-impl Source for Synthetic {
-    fn info(&self) -> &StreamInfo {
-        &self.info
-    }
-
-    fn next(&mut self, _pool: &FramePool) -> Result<Next, SourceError> {
-        if self.next >= self.clip.len() {
-            return Ok(Next::End);
-        }
-        let index = u64::from(self.next);
-        let rgb = self.clip.frame(self.next).image.into_raw();
-        self.next += 1;
-        RawFrame::new(index, self.info.rate.time_of(index), self.info.geometry, self.info.color, rgb)
-            .map(Next::Frame)
-            .map_err(|source| SourceError::Frame { path: PathBuf::from("synthetic clip"), source })
-    }
 }

@@ -1,5 +1,6 @@
 //! `volet demo`: an aggregator and some cameras as processes of this very program on this machine, learning together.
 
+mod lessons;
 mod report;
 mod stage;
 
@@ -29,7 +30,8 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
             scratch.path()
         }
     };
-    let mut stage = Stage::set(folder, args)?;
+    let begun = Instant::now();
+    let mut stage = Stage::set(folder, args, stop)?;
     eprintln!(
         "{} cameras and an aggregator in {}; noise multiplier {:.2}, so that {} rounds cost epsilon {:.2} at delta {:e}",
         args.cameras,
@@ -42,6 +44,7 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     eprintln!("(so few cameras learn nothing through so much noise: what they show is the protocol, and that a camera");
     eprintln!("keeps its old model where the new one is worse; `volet privacy plan` says what takes how many)");
     stage.start()?;
+    eprintln!("each has watched clips of its own and labelled its lessons; {:.0} s", begun.elapsed().as_secs_f64());
     match stage.dashboard() {
         Some(dashboard) => eprintln!("the aggregator is at {}, its dashboard at {dashboard}", stage.address),
         None => eprintln!("the aggregator is at {}", stage.address),

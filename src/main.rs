@@ -19,6 +19,7 @@ mod score;
 mod simulate;
 mod stop;
 mod synth;
+mod synthetic;
 #[cfg(feature = "train")]
 mod train;
 

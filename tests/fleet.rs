@@ -30,8 +30,31 @@ fn four_cameras_learn_in_two_rounds() {
         assert!((camera["epsilon_spent"].as_f64().unwrap() - epsilon).abs() < 1e-6);
         let model = &camera["model"];
         assert!(models.iter().any(|released| released["blake3"] == *model), "what is in use was released");
+        // What it learned from and judged by, and what it made of the releases.
+        let held = |what: &str| camera["buffer"][what].as_u64().unwrap();
+        assert!(held("lessons") >= 10 && held("held_out") >= 2 && held("labels") >= held("lessons") / 2, "{camera}");
+        assert_eq!(held("taught"), held("lessons"), "{camera}");
+        let (used, refused) = (camera["used"].as_array().unwrap(), camera["refused"].as_array().unwrap());
+        assert!((1..=2).contains(&(used.len() + refused.len())), "{camera}");
+        let latest = used.iter().map(|used| used["release"].as_u64().unwrap()).max().unwrap_or(0);
+        assert_eq!(camera["release"], latest, "{camera}");
+        let reasons = used.iter().map(|used| &used["why"]).chain(refused);
+        reasons.for_each(|why| assert!(why.as_str().unwrap().contains("on this camera's own frames"), "{why}"));
     }
     assert!(told.contains("round 2: the sum of 4 cameras"), "{told}");
+    // Lessons are sealed: nothing of a camera's folder but what its pipeline redacted is a picture.
+    for camera in 1..=4 {
+        let buffer = dir.join(format!("camera-{camera}-lessons"));
+        let status = volet_edge::learn::buffer::status(&buffer).unwrap();
+        assert_eq!(
+            (status.damaged, status.lessons as u64),
+            (0, cameras[camera - 1]["buffer"]["lessons"].as_u64().unwrap())
+        );
+        for file in std::fs::read_dir(&buffer).unwrap() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            assert!(!bytes.windows(4).any(|part| part == b"IHDR"), "a picture lies open");
+        }
+    }
     // Nobody is left: every folder's lock can be had.
     for camera in 1..=4 {
         let folder = dir.join(format!("camera-{camera}"));

@@ -79,7 +79,7 @@ fn an_owner_makes_fills_corrects_and_wipes_a_buffer() {
 
     let classes = builtin::default_model().unwrap().manifest().classes.clone();
     let writer = Buffer::writer(&place.path("buffer"), &classes).unwrap();
-    let added: Vec<_> = (0..8).map(|seed| writer.add(&lesson(seed)).unwrap()).collect();
+    let added: Vec<_> = (0..8).map(|seed| writer.add(&lesson(seed), None).unwrap()).collect();
     let kept: Vec<u64> = added[2..].iter().map(|entry| entry.number).collect();
     let listed = place.json(&[&["label", "list"][..], &OWNED].concat());
     let numbers: Vec<u64> = listed.as_array().unwrap().iter().map(|l| l["lesson"].as_u64().unwrap()).collect();
@@ -119,7 +119,7 @@ fn an_owner_makes_fills_corrects_and_wipes_a_buffer() {
 
     // What the owner corrected stays longest.
     for seed in 8..14 {
-        writer.add(&lesson(seed)).unwrap();
+        writer.add(&lesson(seed), None).unwrap();
     }
     assert_eq!((&place.json(&show)["corrected"], &status()["lessons"]), (&json!(true), &json!(6)));
 
@@ -144,7 +144,7 @@ fn an_owner_makes_fills_corrects_and_wipes_a_buffer() {
     assert_eq!((&status()["lessons"], &status()["owner"]), (&json!(0), &json!(owner)));
     let files = std::fs::read_dir(place.path("buffer")).unwrap().count();
     assert_eq!(files, 3, "buffer.toml, key and lock");
-    writer.add(&lesson(1)).unwrap();
+    writer.add(&lesson(1), None).unwrap();
     assert_eq!(place.json(&[&["label", "list"][..], &OWNED].concat()).as_array().unwrap().len(), 1);
     assert!(place.said(&["buffer", "status", "--dir", "buffer"]).contains("1 of 6"));
 }

@@ -3,8 +3,8 @@
 //! Every still is searched as a camera's pipeline searches a frame, by tract, at the manifest's size. Knows no files
 //! and no training.
 
-use crate::detector::{DetectError, LoadError, Model};
-use crate::sample::{Sample, SampleError};
+use crate::detector::Model;
+use crate::sample::Sample;
 use crate::score::{FoundBox, Scores, TrueBox};
 use crate::search::{StillError, search};
 use crate::{Detection, ObjectClass};
@@ -23,40 +23,13 @@ pub struct Quality {
     pub boxes: usize,
 }
 
-/// Why quality could not be measured.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)] // the messages say it
-#[non_exhaustive]
-pub enum QualityError {
-    #[error("there are no stills to measure on; give at least one")]
-    NoSamples,
-    #[error("model {0} does not find faces; measure its classes with `quality_by_class`")]
-    NoFaces(String),
-    #[error(transparent)]
-    Sample(#[from] SampleError),
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    #[error(transparent)]
-    Detect(#[from] DetectError),
-}
-
-impl From<StillError> for QualityError {
-    fn from(error: StillError) -> Self {
-        match error {
-            StillError::Sample(error) => Self::Sample(error),
-            StillError::Load(error) => Self::Load(error),
-            StillError::Detect(error) => Self::Detect(error),
-        }
-    }
-}
-
 /// The quality of `model` on the faces of annotated stills.
 ///
 /// # Errors
 /// No stills, a damaged one, a model that knows no faces or cannot be run.
-pub fn quality(model: &Model, samples: &[Sample]) -> Result<Quality, QualityError> {
+pub fn quality(model: &Model, samples: &[Sample]) -> Result<Quality, StillError> {
     let face = model.manifest().classes.iter().position(|c| *c == ObjectClass::Face);
-    let face = face.ok_or_else(|| QualityError::NoFaces(model.manifest().name.clone()))?;
+    let face = face.ok_or_else(|| StillError::NoFaces(model.manifest().name.clone()))?;
     Ok(quality_by_class(model, samples)?.get(face).copied().unwrap_or_default())
 }
 
@@ -64,7 +37,7 @@ pub fn quality(model: &Model, samples: &[Sample]) -> Result<Quality, QualityErro
 ///
 /// # Errors
 /// No stills, a damaged one, a model that cannot be run.
-pub fn quality_by_class(model: &Model, samples: &[Sample]) -> Result<Vec<Quality>, QualityError> {
+pub fn quality_by_class(model: &Model, samples: &[Sample]) -> Result<Vec<Quality>, StillError> {
     quality_at(model, samples, None)
 }
 
@@ -73,10 +46,10 @@ pub fn quality_by_class(model: &Model, samples: &[Sample]) -> Result<Vec<Quality
 ///
 /// # Errors
 /// As [`quality_by_class`].
-pub fn quality_at(model: &Model, samples: &[Sample], size: Option<(u32, u32)>) -> Result<Vec<Quality>, QualityError> {
+pub fn quality_at(model: &Model, samples: &[Sample], size: Option<(u32, u32)>) -> Result<Vec<Quality>, StillError> {
     let classes = &model.manifest().classes;
     if samples.is_empty() {
-        return Err(QualityError::NoSamples);
+        return Err(StillError::NoSamples);
     }
     for (index, sample) in samples.iter().enumerate() {
         sample.check(index, classes.len())?;
@@ -112,19 +85,20 @@ pub(crate) fn by_class(classes: &[ObjectClass], stills: &[Sample], found: &[Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::SampleError;
     use crate::{BBox, LabelledBox, builtin};
 
     #[test]
     fn what_cannot_be_measured_is_an_error() {
         let model = builtin::default_model().unwrap();
-        assert!(matches!(quality(&model, &[]), Err(QualityError::NoSamples)));
+        assert!(matches!(quality(&model, &[]), Err(StillError::NoSamples)));
         let still = Sample { width: 64, height: 48, rgb: vec![90; 64 * 48 * 3], boxes: vec![] };
         assert_eq!(quality(&model, std::slice::from_ref(&still)).unwrap(), Quality::default());
         let short = Sample { rgb: vec![0; 5], ..still.clone() };
-        assert!(matches!(quality(&model, &[short]), Err(QualityError::Sample(SampleError::Bytes { index: 0, .. }))));
+        assert!(matches!(quality(&model, &[short]), Err(StillError::Sample(SampleError::Bytes { index: 0, .. }))));
         let bbox = BBox::new(0.0, 0.0, 9.0, 9.0);
         let boxes = vec![LabelledBox { class: 2, bbox, ignore: false }];
         let other = quality(&model, &[still.clone(), Sample { boxes, ..still }]);
-        assert!(matches!(other, Err(QualityError::Sample(SampleError::Class { index: 1, .. }))));
+        assert!(matches!(other, Err(StillError::Sample(SampleError::Class { index: 1, .. }))));
     }
 }

@@ -8,7 +8,7 @@ use crate::fit::fit;
 use crate::sample::{Sample, SampleError};
 use crate::{BBox, Detection};
 
-/// Why a still could not be searched.
+/// Why stills could not be searched, or a model not be measured on them.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)] // the messages say it
 #[non_exhaustive]
@@ -19,6 +19,10 @@ pub enum StillError {
     Load(#[from] LoadError),
     #[error(transparent)]
     Detect(#[from] DetectError),
+    #[error("there are no stills to measure on; give at least one")]
+    NoSamples,
+    #[error("model {0} does not find faces; measure its classes with `quality_by_class`")]
+    NoFaces(String),
 }
 
 impl Model {
@@ -83,7 +87,7 @@ impl Teacher {
         still.check(0, model.manifest().classes.len())?;
         let mut looks = Vec::new();
         for &scale in &self.scales {
-            let size = self.size_at(model, still, scale);
+            let size = self.size_at(model, still.width, still.height, scale);
             for mirrored in [false, true] {
                 looks.push(search(model, still, Some(size), mirrored, self.least)?);
             }
@@ -91,9 +95,15 @@ impl Teacher {
         Ok(join(looks))
     }
 
-    fn size_at(&self, model: &Model, still: &Sample, scale: f32) -> (u32, u32) {
+    /// Width and height of the largest input that a still of this size is searched at, pixels.
+    pub fn largest(&self, model: &Model, width: u32, height: u32) -> (u32, u32) {
+        let sizes = self.scales.iter().map(|scale| self.size_at(model, width, height, *scale));
+        sizes.max_by_key(|(width, height)| u64::from(*width) * u64::from(*height)).unwrap_or_default()
+    }
+
+    fn size_at(&self, model: &Model, width: u32, height: u32, scale: f32) -> (u32, u32) {
         let input = &model.manifest().input;
-        let (width, height) = self.size.unwrap_or_else(|| input.size_for(still.width, still.height));
+        let (width, height) = self.size.unwrap_or_else(|| input.size_for(width, height));
         let side = |side: u32| {
             let scaled = (side as f32 * scale.clamp(0.25, 4.0)) as u32;
             scaled.max(1).next_multiple_of(input.multiple_of.max(1))

@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use volet_edge::agent::{Kind, Used};
 use volet_federated::aggregator::DELTA;
 
+use super::lessons::Held;
 use super::stage::Stage;
 
 #[derive(Serialize)]
@@ -44,7 +46,12 @@ struct Camera {
     /// The release in use: an older one where the newer ones were worse.
     release: u64,
     model: String,
-    refused: usize,
+    /// What it learns from.
+    buffer: Held,
+    /// Releases that it put in use, and why.
+    used: Vec<Used>,
+    /// Releases that it did not put in use, and why.
+    refused: Vec<String>,
 }
 
 impl Report {
@@ -56,13 +63,16 @@ impl Report {
             blake3: volet_federated::budget::LineageId::from_bytes(release.model).to_string(),
             rounds: release.rounds,
         });
-        let cameras = stage.cameras()?.into_iter().map(|status| Camera {
+        let releases = |refused: volet_edge::agent::Refused| (refused.kind == Kind::Release).then_some(refused.why);
+        let cameras = stage.cameras()?.into_iter().zip(stage.held()?).map(|(status, buffer)| Camera {
             identity: status.identity,
             rounds: status.rounds,
             epsilon_spent: status.budget.map_or(0.0, |budget| budget.lifetime_spent),
             release: status.release,
             model: status.model,
-            refused: status.refusals.len(),
+            buffer,
+            used: status.used,
+            refused: status.refusals.into_iter().filter_map(releases).collect(),
         });
         Ok(Self {
             aggregator: stage.address.clone(),
@@ -86,9 +96,12 @@ impl Report {
         for camera in &self.cameras {
             let identity = camera.identity.get(..16).unwrap_or(&camera.identity);
             println!(
-                "camera {identity}  {} rounds, epsilon {:.3}, release {} in use, {} releases refused",
-                camera.rounds, camera.epsilon_spent, camera.release, camera.refused
+                "camera {identity}  {} rounds, epsilon {:.3}, release {} in use",
+                camera.rounds, camera.epsilon_spent, camera.release
             );
+            println!("  buffer: {}", camera.buffer);
+            camera.used.iter().for_each(|used| println!("  release {} is used: {}", used.release, used.why));
+            camera.refused.iter().for_each(|why| println!("  {why}"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a demonstration consists of: folders, keys, pictures, processes. The processes end with this one, however it
+//! What a demonstration consists of: folders, keys, lessons, processes. The processes end with this one, however it
 //! ends.
 
 use std::fs::File;
@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use rayon::prelude::*;
@@ -16,13 +17,14 @@ use volet_federated::accounting::{Delta, Epsilon, Rounds, zcdp};
 use volet_federated::aggregator::{Book, Config, DELTA, Evaluate, Setup};
 use volet_synthetic::{Dataset, seed_of, still};
 
+use super::lessons::{Held, Shelf, limits};
 use crate::cli::DemoArgs;
 
 /// The epsilon of all rounds together.
 const EPSILON: f64 = 8.0;
 /// What one update may move the model by: some times what a few pictures teach.
 const CLIP: f64 = 0.1;
-/// Pictures per camera, and their size.
+/// Pictures that models are evaluated on before they are released, and their size.
 const PICTURES: u64 = 10;
 const SIZE: (u32, u32) = (320, 192);
 
@@ -38,7 +40,7 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Sets everything up in a new or empty folder; nothing runs yet.
-    pub(super) fn set(folder: &Path, args: &DemoArgs) -> anyhow::Result<Self> {
+    pub(super) fn set(folder: &Path, args: &DemoArgs, stop: &AtomicBool) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {folder:?}"))?;
         let empty = std::fs::read_dir(folder).with_context(|| format!("cannot read {folder:?}"))?.next().is_none();
         anyhow::ensure!(empty, "{folder:?} is not empty; choose a new folder");
@@ -48,7 +50,7 @@ impl Stage {
         let (_, model) = builtin::default_files();
         // Pictures that no camera has.
         let held_out = folder.join("evaluation-pictures");
-        pictures(&held_out, u64::MAX >> 32)?;
+        pictures(&held_out)?;
         let (config, dashboard) = config(args, parameters, noise, &held_out)?;
         let camera = Setup::create(&aggregator, &config, "volet-1", model)?;
         std::fs::write(folder.join("camera.toml"), toml::to_string(&camera)?)?;
@@ -62,11 +64,12 @@ impl Stage {
         std::fs::write(folder.join("policy.toml"), toml::to_string(&policy)?)?;
         make_owner(&folder.join("owner.key"))?;
         let names: Vec<String> = (1..=args.cameras).map(|n| format!("camera-{n}")).collect();
-        (0..)
-            .zip(&names)
-            .collect::<Vec<(u64, _)>>()
-            .into_par_iter()
-            .try_for_each(|(n, name)| pictures(&folder.join(format!("{name}-pictures")), n))?;
+        (0..).zip(&names).collect::<Vec<(u64, _)>>().into_par_iter().try_for_each(|(n, name)| {
+            let media = folder.join(format!("{name}-media"));
+            Shelf::of(folder, name).fill(n, &media, stop).with_context(|| name.clone())
+        })?;
+        let limits = toml::Table::from_iter([("learning".to_owned(), toml::Value::try_from(limits())?)]);
+        std::fs::write(folder.join("learning.toml"), toml::to_string(&limits)?)?;
         let book = super::open(&aggregator)?.book;
         let (folder, address) = (folder.to_owned(), camera.aggregator);
         Ok(Self { folder, book, address, dashboard, noise, names, children: Children(Vec::new()) })
@@ -98,7 +101,9 @@ impl Stage {
         for name in self.names.clone() {
             let mut agent = self.command("camera", &name)?;
             agent.args(["agent", "--until-stdin-ends", "--dir"]).arg(self.folder.join(&name));
-            agent.arg("--learn").arg(self.folder.join(format!("{name}-pictures"))).stdout(Stdio::null());
+            let Shelf { dir, identity } = Shelf::of(&self.folder, &name);
+            agent.arg("--buffer").arg(dir).arg("--buffer-identity").arg(identity);
+            agent.arg("--learning").arg(self.folder.join("learning.toml")).stdout(Stdio::null());
             self.children.start(&name, agent)?;
         }
         Ok(())
@@ -126,6 +131,11 @@ impl Stage {
     pub(super) fn cameras(&self) -> anyhow::Result<Vec<Status>> {
         let delta = Delta::new(DELTA)?;
         self.names.iter().map(|name| Ok(status(&self.folder.join(name), delta)?)).collect()
+    }
+
+    /// What each camera's buffer holds.
+    pub(super) fn held(&self) -> anyhow::Result<Vec<Held>> {
+        self.names.iter().map(|name| Shelf::of(&self.folder, name).held()).collect()
     }
 
     /// What so many rounds cost.
@@ -214,12 +224,12 @@ fn config(args: &DemoArgs, parameters: u32, noise: f64, held_out: &Path) -> anyh
     Ok((toml::to_string(&config)?, dashboard))
 }
 
-/// A camera's own pictures of people who do not exist.
-fn pictures(folder: &Path, camera: u64) -> anyhow::Result<()> {
+/// Annotated pictures of people who do not exist, and whom no camera has seen.
+fn pictures(folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir(folder)?;
     let mut set = Dataset::new("volet demo");
     for index in 0..PICTURES {
-        let (seed, name) = (seed_of(1000 + camera, index), format!("{index:06}.png"));
+        let (seed, name) = (seed_of(999, index), format!("{index:06}.png"));
         let made = still(seed, SIZE.0, SIZE.1);
         made.image.save(folder.join(&name))?;
         set.add(name, SIZE, seed, None, made.light, &made.objects);

@@ -81,6 +81,9 @@ impl Agent {
         (self.active, self.learned) = (active, candidate);
         let first = blake3::Hash::from_bytes(*release.lineage.as_bytes());
         self.state.prune(&[&first, &hash])?;
+        let why = format!("on this camera's own frames it is no worse, {after:.4} where {before:.4} was");
+        self.journal.uses(release.number, why, now());
+        self.write_journal()?;
         (self.tell)(&Event::Uses(release.number));
         Ok(())
     }

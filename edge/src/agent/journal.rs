@@ -1,5 +1,5 @@
-//! What an agent remembers beside its ledger: when it last called, and what it refused, so that it does not think twice
-//! about the same. Losing it costs nothing but that.
+//! What an agent remembers beside its ledger: when it last called, what it put in use, and what it refused, so that it does
+//! not think twice about the same. Losing it costs nothing but that.
 
 use serde::{Deserialize, Serialize};
 use volet_federated::budget::Day;
@@ -27,6 +27,17 @@ pub struct Refused {
     pub at: u64,
 }
 
+/// A release that was put in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// Its number.
+    pub release: u64,
+    /// In words.
+    pub why: String,
+    /// In seconds since the epoch.
+    pub at: u64,
+}
+
 /// The journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -37,10 +48,12 @@ pub struct Journal {
     pub renew_at: Option<u64>,
     /// The latest refusals, first to last.
     pub refusals: Vec<Refused>,
+    /// The latest releases that were put in use, first to last.
+    pub used: Vec<Used>,
 }
 
 impl Journal {
-    /// The most refusals that are kept.
+    /// The most of each that are kept.
     const MOST: usize = 64;
 
     /// What was written, or nothing where it cannot be read: it is no more than a memory.
@@ -61,6 +74,12 @@ impl Journal {
         self.refusals.push(Refused { kind, id, why, at: now });
         let surplus = self.refusals.len().saturating_sub(Self::MOST);
         self.refusals.drain(..surplus);
+    }
+
+    pub(super) fn uses(&mut self, release: u64, why: String, now: u64) {
+        self.used.push(Used { release, why, at: now });
+        let surplus = self.used.len().saturating_sub(Self::MOST);
+        self.used.drain(..surplus);
     }
 }
 
@@ -92,8 +111,10 @@ mod tests {
         let mut journal = Journal::default();
         for n in 0..200_u32 {
             journal.refuse(Kind::Task, &blake3::hash(&n.to_le_bytes()), String::new(), 0);
+            journal.uses(n.into(), String::new(), 0);
         }
-        assert_eq!(journal.refusals.len(), Journal::MOST);
+        assert_eq!((journal.refusals.len(), journal.used.len()), (Journal::MOST, Journal::MOST));
+        assert_eq!(journal.used.last().unwrap().release, 199);
         assert!(journal.refuses(Kind::Task, &blake3::hash(&199_u32.to_le_bytes()), 0));
     }
 }

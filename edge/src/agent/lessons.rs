@@ -5,9 +5,10 @@ use std::sync::Arc;
 use volet_federated::RoundId;
 use volet_models::{Model, Sample};
 
-use super::pace::Learning;
+use super::limits::Learning;
 use super::stills::{Part, Stills};
 use super::talents::TalentError;
+use super::teach::teach;
 use crate::learn::buffer::{Buffer, Entry};
 
 /// What learning keeps of a still besides its pixels: two views, that is it and its mirror image, as they come out of the
@@ -32,6 +33,20 @@ impl Lessons {
 }
 
 impl Stills for Lessons {
+    /// Has the model's teacher look at lessons that it has not seen, whatever part they are in: models are judged by its labels
+    /// too. Learning does not hang on it.
+    fn improve(&mut self, model: &Model, round: RoundId, on: &dyn Fn() -> bool) {
+        // Reading says what is wrong.
+        if self.buffer.classes() != model.manifest().classes {
+            return;
+        }
+        match teach(&self.buffer, model, round, self.most, on) {
+            Ok(0) => {}
+            Ok(searched) => tracing::info!(searched, "the teacher has looked at lessons"),
+            Err(error) => tracing::warn!(%error, "the teacher could not look at lessons; their labels stay"),
+        }
+    }
+
     /// For a round: those that the owner labelled first, then others, other ones in every round. To judge by: the
     /// newest first.
     fn read(&mut self, model: &Model, round: Option<RoundId>) -> Result<Vec<Sample>, TalentError> {
@@ -70,7 +85,7 @@ impl Stills for Lessons {
 }
 
 /// When it is a lesson's turn in a round: an order of chance, the same one whenever it is asked for.
-fn turn(round: RoundId, entry: &Entry) -> [u8; 32] {
+pub(super) fn turn(round: RoundId, entry: &Entry) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(round.task().as_bytes()).update(&round.number().to_le_bytes()).update(&entry.number.to_le_bytes());
     hasher.finalize().into()

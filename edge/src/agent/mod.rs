@@ -17,6 +17,7 @@ mod enrol;
 mod follow;
 mod journal;
 mod lessons;
+mod limits;
 mod pace;
 mod part;
 mod pictures;
@@ -24,7 +25,9 @@ mod policy;
 mod state;
 mod status;
 mod stills;
+mod surroundings;
 mod talents;
+mod teach;
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -45,14 +48,16 @@ use volet_proto::v1;
 
 pub use enrol::{Enrolment, certify, enrol, set_policy};
 pub use follow::{Follower, LoadActiveError, load_active};
-pub use journal::{Journal, Kind, Refused};
+pub use journal::{Journal, Kind, Refused, Used};
 pub use lessons::Lessons;
-pub use pace::{Device, Going, Hours, Learning, LearningFileError, Pace, Surroundings};
+pub use limits::{Hours, Learning, LearningFileError};
+pub use pace::{Going, Pace};
 pub use pictures::{Pictures, Runs};
 pub use policy::{Epsilons, OwnerError, PolicyFile, PolicyFileError, make_owner, read_owner};
 pub use state::{Active, StateError};
 pub use status::{Budget, Status, status};
 pub use stills::{Part, StillJudge, StillLearner, Stills};
+pub use surroundings::{Device, Surroundings};
 pub use talents::{Judge, Learner, TalentError, Talents};
 
 use state::State;

@@ -13,7 +13,7 @@ use volet_federated::signing::{SigningKey, VerifyingKey};
 use volet_proto::v1;
 
 use super::AgentError;
-use super::journal::{Journal, Refused};
+use super::journal::{Journal, Refused, Used};
 use super::state::{self, Active, StateError, at};
 
 /// A camera's state, as it is shown.
@@ -37,6 +37,8 @@ pub struct Status {
     pub budget: Option<Budget>,
     /// When the aggregator last answered, in seconds since the epoch.
     pub last_check_in: Option<u64>,
+    /// The latest releases that were put in use, first to last.
+    pub used: Vec<Used>,
     /// The latest refusals, first to last.
     pub refusals: Vec<Refused>,
 }
@@ -101,6 +103,7 @@ pub fn status(folder: &Path, delta: Delta) -> Result<Status, AgentError> {
         rounds: statement.map_or(0, sent),
         budget,
         last_check_in: journal.last_check_in,
+        used: journal.used,
         refusals: journal.refusals,
     })
 }

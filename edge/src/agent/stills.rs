@@ -2,8 +2,8 @@
 
 use volet_federated::RoundId;
 use volet_models::adapt::{AdaptError, Settings, adapt};
-use volet_models::evaluate::{QualityError, quality};
-use volet_models::{Model, Sample};
+use volet_models::evaluate::quality;
+use volet_models::{Model, Sample, StillError};
 
 use super::pace::Pace;
 use super::talents::{Judge, Learner, TalentError};
@@ -34,6 +34,9 @@ pub trait Stills: Send + 'static {
     /// [`TalentError::NotNow`] where there are too few to learn from, [`TalentError::Failed`].
     fn read(&mut self, model: &Model, round: Option<RoundId>) -> Result<Vec<Sample>, TalentError>;
 
+    /// Improves their labels by a closer look with the model in use, as long as `on` says so.
+    fn improve(&mut self, _model: &Model, _round: RoundId, _on: &dyn Fn() -> bool) {}
+
     /// Where they lie, in words.
     fn place(&self) -> String;
 }
@@ -50,6 +53,9 @@ pub struct StillJudge<S> {
     model: Model,
     stills: S,
 }
+
+/// The share of a learning's time that better labels may take; what they leave undone another learning does.
+const TEACHING: f64 = 0.25;
 
 impl<S: Stills> StillLearner<S> {
     /// Learns the trainable part of `model`'s file from stills, as fast as it may.
@@ -71,8 +77,8 @@ impl<S: Stills> StillJudge<S> {
         model.at(None).map_err(|error| unfit(&error))?;
         match quality(&model, samples) {
             Ok(quality) => Ok(f64::from(quality.average_precision)),
-            Err(QualityError::NoSamples | QualityError::NoFaces(_)) => Ok(0.0),
-            Err(error @ (QualityError::Load(_) | QualityError::Detect(_))) => Err(unfit(&error)),
+            Err(StillError::NoSamples | StillError::NoFaces(_)) => Ok(0.0),
+            Err(error @ (StillError::Load(_) | StillError::Detect(_))) => Err(unfit(&error)),
             Err(error) => Err(TalentError::failed(error)),
         }
     }
@@ -81,6 +87,8 @@ impl<S: Stills> StillJudge<S> {
 impl<S: Stills> Learner for StillLearner<S> {
     fn update(&mut self, active: &[f32], round: RoundId) -> Result<Vec<f32>, TalentError> {
         let going = self.pace.begin()?;
+        let present = self.model.learned(active).map_err(TalentError::failed)?;
+        self.stills.improve(&present, round, &|| going.within(TEACHING));
         let samples = self.stills.read(&self.model, Some(round))?;
         // A class that nobody labels must weigh nothing, or the network learns that there is none of it.
         let labels = |class: usize| samples.iter().any(|sample| sample.boxes.iter().any(|b| b.class == class));

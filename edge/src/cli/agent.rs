@@ -291,6 +291,9 @@ fn print(status: &Status) {
         Some(at) => println!("last call   {}", utc(at)),
         None => println!("last call   none was answered yet"),
     }
+    for used in &status.used {
+        println!("used        {}  release {}: {}", utc(used.at), used.release, used.why);
+    }
     for refused in &status.refusals {
         println!("refused     {}  {}", utc(refused.at), refused.why);
     }

@@ -96,10 +96,11 @@ fn make(args: &InitArgs) -> anyhow::Result<()> {
 }
 
 fn print(status: &Status) {
-    let Status { lessons, bytes, oldest, newest, held_out, labelled, damaged, limits, owner, classes } = status;
+    let Status { lessons, bytes, oldest, newest, held_out, labelled, taught, damaged, limits, owner, classes } = status;
     let Limits { lessons: most, megabytes, days } = limits;
     let words: Vec<&str> = classes.iter().map(|class| class.name()).collect();
     println!("lessons   {lessons} of {most}, {held_out} of them held out, {labelled} labelled by the owner");
+    println!("teacher   {taught} were looked at closely since they were taken");
     println!("bytes     {bytes} of {}", limits.bytes());
     match oldest.zip(*newest) {
         Some((oldest, newest)) => println!("days      {} to {}; each is kept for {days}", day(oldest), day(newest)),

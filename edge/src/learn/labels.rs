@@ -1,81 +1,15 @@
-//! Labels from agreement over time: what a detector finds in one frame, seen with what it finds in the frames around.
-//!
-//! A face does not come and go within a fraction of a second. What the detector found before and after but not in a
-//! frame is in it all the same (a hard positive); what flashes up in one frame and is not there in the next is nothing (a
-//! hard negative). Between the two lies a confidence: a logistic model of four kinds of evidence, which
-//! `cargo bench --bench labels -- --fit` fits to synthetic clips in any light, half of them seen from above.
-//! What is neither sure nor ruled out is ignored: nothing is learned there, one way or the other.
+//! Labels from agreement over time: a detector is followed through a stream, and some frames later what it found around a frame
+//! says what is in it ([`Moment`]).
 //!
 //! Knows boxes, scores and frame numbers; no pixels, no truth.
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-use volet_models::{BBox, Detection, ObjectClass};
+use volet_models::{Detection, ObjectClass};
 
-use super::lesson::{Label, Source};
+use super::lesson::Label;
+use super::moment::{Candidate, LabelConfig, Moment};
 use crate::track::{TrackedBox, Tracker, TrackerConfig};
-
-/// How much is believed.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LabelConfig {
-    /// From this confidence on a box is a label, in `(0, 1)`.
-    pub sure: f32,
-    /// Below this confidence it is background; at most `sure`.
-    pub unlikely: f32,
-    /// How many frames before and after a frame have a say; 0 for a still of which nothing around is known.
-    pub reach: u32,
-}
-
-impl Default for LabelConfig {
-    fn default() -> Self {
-        Self { sure: 0.85, unlikely: 0.1, reach: 2 }
-    }
-}
-
-/// What speaks for a box, each from 0 to 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Evidence {
-    /// The detector's score in this very frame; 0 where it found nothing.
-    pub score: f32,
-    /// The mean of its scores there in the frames around, 0 for each in which it found nothing.
-    pub around: f32,
-    /// The mean score of the track's detections; 0 without a track.
-    pub track: f32,
-    /// The teacher's score: [`volet_models::Teacher`]. None where there was no time to ask it.
-    pub teacher: Option<f32>,
-}
-
-impl Evidence {
-    /// How sure it is that there is something, from 0 to 1.
-    pub fn confidence(&self) -> f32 {
-        let terms = |weights: &[f32]| {
-            let values = [1.0, self.score, self.around, self.track, self.teacher.unwrap_or(0.0)];
-            weights.iter().zip(values).map(|(w, v)| w * v).sum::<f32>()
-        };
-        let weights = if self.teacher.is_some() { &WITH_TEACHER[..] } else { &ALONE[..] };
-        1.0 / (1.0 + (-terms(weights)).exp())
-    }
-}
-
-/// Weights of a constant, the score, the frames around and the track; fitted, see the module's first lines.
-const ALONE: [f32; 4] = [-5.0, 7.66, 2.65, 3.41];
-/// The same with the teacher's score as the last.
-const WITH_TEACHER: [f32; 5] = [-4.78, -2.06, 2.45, 2.48, 10.75];
-
-/// A box that may be something.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Candidate {
-    /// What it would be.
-    pub class: ObjectClass,
-    /// Where, in pixels of the frame.
-    pub bbox: BBox,
-    /// Who found it first: in this frame the detector, or the teacher, or else the tracker alone.
-    pub source: Source,
-    /// What speaks for it.
-    pub evidence: Evidence,
-}
 
 /// Follows a stream, and says of a frame some frames later what is in it.
 pub struct Labeller {
@@ -84,16 +18,12 @@ pub struct Labeller {
     recent: VecDeque<(u64, Vec<Detection>)>,
 }
 
-/// Boxes that overlap more are the same thing.
-const SAME: f32 = 0.3;
-/// A thing moves little from frame to frame.
-const NEAR: f32 = 0.35;
 /// Detections of at least this score begin a track; weaker ones go on with one.
 const BIRTH: f32 = 0.2;
 
 impl Labeller {
     /// Detections below this score say nothing.
-    pub const FLOOR: f32 = 0.1;
+    pub const FLOOR: f32 = Moment::FLOOR;
 
     /// A labeller that has seen nothing.
     pub fn new(config: LabelConfig) -> Self {
@@ -140,75 +70,35 @@ impl Labeller {
         self.recent.len() > self.config.reach as usize
     }
 
-    /// What may be in the frame that is [`ready`](Self::ready), the surest first and none overlapping; `taught` is what
-    /// the teacher found in it. Nothing where no frame is ready.
+    /// What was found in and around the frame that is [`ready`](Self::ready); none where none is.
+    pub fn moment(&self) -> Option<Moment> {
+        let frame = self.ready()?;
+        let found = |same: bool| self.recent.iter().filter(move |(at, _)| (*at == frame) == same);
+        let track = |t: TrackedBox| Detection { class: t.class, bbox: t.bbox, score: t.mean_score };
+        Some(Moment {
+            here: found(true).flat_map(|(_, found)| found).copied().collect(),
+            around: found(false).map(|(_, found)| found.clone()).collect(),
+            tracks: self.tracker.boxes_at(frame).into_iter().map(track).collect(),
+        })
+    }
+
+    /// As [`Moment::candidates`] of the frame that is ready; nothing where none is.
     pub fn candidates(&self, taught: Option<&[Detection]>) -> Vec<Candidate> {
-        let Some(frame) = self.ready() else { return Vec::new() };
-        let reach = self.config.reach as usize;
-        let here = self.recent.get(reach).map_or(&[][..], |(_, found)| found);
-        let tracks = self.tracker.boxes_at(frame);
-        let boxes = |found: &[Detection], source| {
-            let loud = found.iter().filter(|d| d.score >= Self::FLOOR);
-            loud.map(|d| (d.class, d.bbox, source)).collect::<Vec<(ObjectClass, BBox, Source)>>()
-        };
-        let mut all = boxes(taught.unwrap_or_default(), Source::Teacher);
-        all.extend(boxes(here, Source::Detector));
-        all.extend(tracks.iter().map(|t| (t.class, t.bbox, Source::Tracker)));
-        let mut candidates: Vec<Candidate> = all
-            .into_iter()
-            .map(|(class, bbox, source)| {
-                let evidence = self.evidence(here, &tracks, taught, class, &bbox);
-                // Who looks hardest draws the best box, and takes the credit only where the detector saw nothing.
-                let source = if evidence.score > 0.0 { Source::Detector } else { source };
-                Candidate { class, bbox, source, evidence }
-            })
-            .collect();
-        // The sort keeps the order of equals: the teacher's box before the detector's before the tracker's.
-        candidates.sort_by(|a, b| b.evidence.confidence().total_cmp(&a.evidence.confidence()));
-        let mut kept: Vec<Candidate> = Vec::new();
-        for candidate in candidates {
-            if kept.iter().all(|k| k.class != candidate.class || k.bbox.iou(&candidate.bbox) < SAME) {
-                kept.push(candidate);
-            }
-        }
-        kept
+        self.moment().map_or_else(Vec::new, |moment| moment.candidates(taught))
     }
 
-    /// The labels of the frame that is ready; `classes` are the model's. Background has none.
+    /// As [`Moment::labels`] of the frame that is ready; nothing where none is.
     pub fn labels(&self, taught: Option<&[Detection]>, classes: &[ObjectClass]) -> Vec<Label> {
-        let label = |c: Candidate| {
-            let (class, confidence) = (classes.iter().position(|k| *k == c.class)?, c.evidence.confidence());
-            let ignore = confidence < self.config.sure;
-            (confidence >= self.config.unlikely).then_some(Label { class, bbox: c.bbox, ignore, source: c.source })
-        };
-        self.candidates(taught).into_iter().filter_map(label).collect()
-    }
-
-    fn evidence(
-        &self,
-        here: &[Detection],
-        tracks: &[TrackedBox],
-        taught: Option<&[Detection]>,
-        class: ObjectClass,
-        bbox: &BBox,
-    ) -> Evidence {
-        let reach = self.config.reach as usize;
-        let best = |found: &[Detection], least: f32| {
-            let there = found.iter().filter(|d| d.class == class && d.bbox.iou(bbox) > least);
-            there.map(|d| d.score).fold(0.0, f32::max)
-        };
-        let others = self.recent.iter().enumerate().filter(|(at, _)| *at != reach).map(|(_, (_, found))| found);
-        let around = others.map(|found| best(found, NEAR)).sum::<f32>() / (2 * reach).max(1) as f32;
-        let own = tracks.iter().filter(|t| t.class == class && t.bbox.iou(bbox) > NEAR);
-        let track = own.map(|t| t.mean_score).fold(0.0, f32::max);
-        Evidence { score: best(here, 0.5), around, track, teacher: taught.map(|found| best(found, 0.5)) }
+        self.moment().map_or_else(Vec::new, |moment| moment.labels(taught, &self.config, classes))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::lesson::Source;
     use super::*;
     use proptest::prelude::*;
+    use volet_models::BBox;
 
     const CLASSES: [ObjectClass; 2] = [ObjectClass::Face, ObjectClass::Person];
 
@@ -273,27 +163,6 @@ mod tests {
     }
 
     proptest! {
-        /// More evidence never makes less sure, but for the detector's own score where the teacher has spoken: what its
-        /// plain look alone saw is what is there least.
-        #[test]
-        fn confidence_rises_with_evidence(
-            score in 0.0f32..1.0, around in 0.0f32..1.0, track in 0.0f32..1.0, teacher: Option<bool>, more in 0.0f32..0.5
-        ) {
-            let teacher = teacher.map(|sure| if sure { 0.9 } else { 0.1 });
-            let known = Evidence { score, around, track, teacher };
-            let base = known.confidence();
-            prop_assert!((0.0..=1.0).contains(&base));
-            let mut surer = vec![
-                Evidence { around: around + more, ..known },
-                Evidence { track: track + more, ..known },
-                Evidence { teacher: teacher.map(|t| t + more), ..known },
-            ];
-            if teacher.is_none() {
-                surer.push(Evidence { score: score + more, ..known });
-            }
-            prop_assert!(surer.iter().all(|evidence| evidence.confidence() >= base));
-        }
-
         #[test]
         fn labels_do_not_overlap_whatever_is_found(
             frames in prop::collection::vec(prop::collection::vec((0.0f32..90.0, 0.0f32..1.0), 0..8), 5),
@@ -303,7 +172,7 @@ mod tests {
             let frames: Vec<_> = frames.iter().map(frame).collect();
             let all = labels(&frames, taught.as_ref().map(frame).as_deref());
             for (i, a) in all.iter().enumerate() {
-                prop_assert!(all[..i].iter().all(|b| a.bbox.iou(&b.bbox) < SAME));
+                prop_assert!(all[..i].iter().all(|b| a.bbox.iou(&b.bbox) < 0.3));
             }
         }
     }

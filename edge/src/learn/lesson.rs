@@ -31,6 +31,13 @@ pub struct Label {
     pub source: Source,
 }
 
+impl Label {
+    /// Whether it is a box that has something in a picture of this size.
+    pub(crate) fn is_inside(&self, width: u32, height: u32) -> bool {
+        self.bbox.is_valid() && self.bbox.clipped(width, height).is_some()
+    }
+}
+
 /// A still and what is in it. What has no label is taken for background.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lesson {

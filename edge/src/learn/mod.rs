@@ -9,9 +9,11 @@ pub mod coco;
 pub mod desk;
 mod labels;
 mod lesson;
+mod moment;
 mod watch;
 
-pub use labels::{Candidate, Evidence, LabelConfig, Labeller};
+pub use labels::Labeller;
 pub use lesson::{Label, Lesson, Source};
+pub use moment::{Candidate, Evidence, LabelConfig, Moment};
 pub(crate) use watch::Watcher;
 pub use watch::{Keep, Lessons};

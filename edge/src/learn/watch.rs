@@ -11,18 +11,19 @@ use std::time::Duration;
 
 use volet_models::{Detection, ObjectClass};
 
-use super::labels::{LabelConfig, Labeller};
+use super::labels::Labeller;
 use super::lesson::Lesson;
+use super::moment::{LabelConfig, Moment};
 use crate::frame::RawFrame;
 use crate::sample::Sampler;
 
 /// Whoever keeps lessons.
 pub trait Keep: fmt::Debug + Send + Sync {
-    /// Keeps one.
+    /// Keeps one, and what its labels were made from.
     ///
     /// # Errors
     /// Why it could not, for people to read.
-    fn keep(&self, lesson: &Lesson) -> Result<(), String>;
+    fn keep(&self, lesson: &Lesson, moment: &Moment) -> Result<(), String>;
 }
 
 /// How lessons are taken from streams.
@@ -102,16 +103,15 @@ impl Watcher {
     }
 
     fn hand_in(&mut self, mut lesson: Lesson, scale: f32) {
-        lesson.labels = self.labeller.labels(None, &self.lessons.classes);
-        for label in &mut lesson.labels {
-            let b = label.bbox;
-            label.bbox = volet_models::BBox::new(b.x * scale, b.y * scale, b.w * scale, b.h * scale);
-        }
+        let Some(moment) = self.labeller.moment().map(|moment| moment.scaled(scale)) else { return };
+        lesson.labels = moment.labels(None, &self.lessons.labels, &self.lessons.classes);
+        // A track may lead out of the picture.
+        lesson.labels.retain(|label| label.is_inside(lesson.width, lesson.height));
         // Without a label of its own a still tells that there is nothing, which may be wrong.
         if lesson.labels.is_empty() {
             return;
         }
-        let kept = self.lessons.keep.keep(&lesson);
+        let kept = self.lessons.keep.keep(&lesson, &moment);
         if let (Err(error), false) = (&kept, self.failing) {
             tracing::warn!(%error, "a lesson could not be kept; the stream goes on");
         }
@@ -128,6 +128,8 @@ mod tests {
     use crate::learn::Source;
     use volet_models::BBox;
 
+    const CLASSES: [ObjectClass; 2] = [ObjectClass::Person, ObjectClass::Face];
+
     #[derive(Debug, Default)]
     struct Drawer {
         lessons: Mutex<Vec<Lesson>>,
@@ -135,7 +137,8 @@ mod tests {
     }
 
     impl Keep for Drawer {
-        fn keep(&self, lesson: &Lesson) -> Result<(), String> {
+        fn keep(&self, lesson: &Lesson, moment: &Moment) -> Result<(), String> {
+            assert_eq!(moment.labels(None, &LabelConfig::default(), &CLASSES), lesson.labels);
             self.lessons.lock().unwrap().push(lesson.clone());
             if self.full { Err("the drawer is full".to_owned()) } else { Ok(()) }
         }
@@ -156,7 +159,7 @@ mod tests {
         let drawer = Arc::new(Drawer { full, ..Drawer::default() });
         let keep: Arc<dyn Keep> = drawer.clone();
         let every = Duration::from_secs(10);
-        let classes = vec![ObjectClass::Person, ObjectClass::Face];
+        let classes = CLASSES.to_vec();
         let mut watcher = Watcher::new(Lessons { keep, classes, every, labels: LabelConfig::default() });
         let frame = frame(1920, 480);
         for index in 0..seconds * fps {

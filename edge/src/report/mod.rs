@@ -332,7 +332,7 @@ fn share(value: f64) -> String {
 }
 
 /// A count with narrow spaces between groups of three digits.
-fn grouped(count: u64) -> String {
+pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

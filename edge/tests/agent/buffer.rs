@@ -27,7 +27,7 @@ fn buffer(parent: &Path, name: &str, lessons: usize) -> (PathBuf, PathBuf) {
     let classes = &model.manifest().classes;
     init_with(&dir, &identity, classes, Limits::default()).unwrap();
     let writer = Buffer::writer(&dir, classes).unwrap();
-    let learned = (0..).filter(|seed| !writer.add(&lesson(*seed)).unwrap().held_out).take(lessons);
+    let learned = (0..).filter(|seed| !writer.add(&lesson(*seed), None).unwrap().held_out).take(lessons);
     assert_eq!(learned.count(), lessons);
     (dir, identity)
 }

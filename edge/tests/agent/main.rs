@@ -130,6 +130,7 @@ fn cameras_learn_together_and_use_what_they_learned() {
         follow(&aggregator, folder, 3);
         let status = status_of(folder);
         assert_eq!((status.release, status.rounds, status.refusals.len()), (3, 3, 0), "{status:?}");
+        assert_eq!(status.used.last().map(|used| used.release), Some(3), "{status:?}");
         let budget = status.budget.unwrap();
         assert!(budget.spent > 600.0 && budget.spent == budget.lifetime_spent && budget.left > 0.0, "{budget:?}");
         // Three rounds of 0.1 by everyone, and little noise.

@@ -40,7 +40,7 @@ impl Shown {
         init_with(&dir, &identity, &model.manifest().classes, Limits::default()).unwrap();
         let writer = Buffer::writer(&dir, &model.manifest().classes).unwrap();
         for blue in [7, 200] {
-            writer.add(&lesson(blue)).unwrap();
+            writer.add(&lesson(blue), None).unwrap();
         }
         let mut command = Command::new(env!("CARGO_BIN_EXE_volet-edge"));
         command.args(["label", "--until-stdin-ends", "--dir"]).arg(dir).arg("--identity").arg(identity);

@@ -271,7 +271,16 @@ impl<'a> Learner<'a> {
             given => given.to_vec(),
         };
         let velocity = vec![0.0; learned.len()];
-        Ok(Self { settings, size: school.size, weights, tail, learned: learned.to_vec(), views: &views.0, velocity, step: 0 })
+        Ok(Self {
+            settings,
+            size: school.size,
+            weights,
+            tail,
+            learned: learned.to_vec(),
+            views: &views.0,
+            velocity,
+            step: 0,
+        })
     }
 
     /// One step on the views of these numbers.

@@ -7,6 +7,7 @@ mod plot;
 mod words;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use volet_edge::report::grouped;
 use volet_federated::simulation::Spread;
 
 use super::numbers::Target;
@@ -88,7 +89,7 @@ fn headline(outcomes: &[Outcome]) -> String {
         let cost = only.epsilon().map_or_else(|| "without noise".to_owned(), |e| format!("at epsilon {}", short(e)));
         let (before, after) = (short(only.before.value), short(only.after.value));
         let verb = if only.gain() > 0.0 { "rises" } else { "goes" };
-        let sites = grouped(settings.sites.get());
+        let sites = grouped(settings.sites.get().into());
         return format!(
             "{sites} sites learn in {} rounds {cost}: quality {verb} from {before} to {after}.",
             settings.rounds.get()
@@ -216,16 +217,4 @@ fn cost(outcome: &Outcome) -> String {
 
 fn signed(value: f64) -> String {
     if value > 0.0 { format!("+{}", short(value)) } else { short(value) }
-}
-
-fn grouped(number: u32) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

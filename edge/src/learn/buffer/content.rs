@@ -1,4 +1,4 @@
-//! What is inside a lesson's file once it is opened: its labels, and its pixels as PNG.
+//! What is inside a lesson's file once it is opened: its labels, what they were made from, and its pixels as PNG.
 //!
 //! Whoever can write the folder can seal a lesson of their own making: what comes out is checked as a stranger's. Knows no
 //! keys and no files.
@@ -8,16 +8,20 @@ use std::io::Cursor;
 use borsh::{BorshDeserialize, BorshSerialize};
 use image::codecs::png::{CompressionType, FilterType, PngDecoder, PngEncoder};
 use image::{ColorType, ExtendedColorType, ImageDecoder, ImageEncoder};
-use volet_models::BBox;
+use volet_models::{BBox, Detection, ObjectClass};
 use zeroize::Zeroizing;
 
 use super::super::lesson::{Label, Lesson, Source};
+use super::super::moment::Moment;
 
 /// The sides of a still, pixels, and the most pixels of one.
 const SIDES: std::ops::RangeInclusive<u32> = 32..=16_384;
 const MOST_PIXELS: u64 = 1 << 24;
 /// The most labels of a still.
 const MOST_LABELS: usize = 1000;
+/// The most frames around one that have a say, and the most that is found in all of them.
+const MOST_FRAMES: usize = 64;
+const MOST_FOUND: usize = 4096;
 
 /// Why a lesson is not kept.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub enum LessonError {
     Class(usize, usize, usize),
     #[error("label {0} is empty, not finite, or has nothing in the picture: leave it out")]
     Box(usize),
+    #[error("{found} detections in {frames} frames speak for the labels: at most 4096 in 64 are kept")]
+    Moment { frames: usize, found: usize },
     #[error("the still cannot be written as PNG")]
     Png,
 }
@@ -52,6 +58,7 @@ pub(super) struct Content {
     height: u32,
     held_out: bool,
     labels: Vec<Kept>,
+    moment: Option<KeptMoment>,
     png: Vec<u8>,
 }
 
@@ -63,6 +70,21 @@ struct Kept {
     source: u8,
 }
 
+#[derive(BorshSerialize, BorshDeserialize)]
+struct KeptMoment {
+    here: Vec<Found>,
+    around: Vec<Vec<Found>>,
+    tracks: Vec<Found>,
+}
+
+#[derive(BorshSerialize, BorshDeserialize)]
+struct Found {
+    /// In the order of `ObjectClass::ALL`.
+    class: u8,
+    bbox: [f32; 4],
+    score: f32,
+}
+
 const SOURCES: [Source; 4] = [Source::Detector, Source::Tracker, Source::Teacher, Source::Owner];
 
 /// Whether what hashes to this is held out: every fifth, and the same ones for ever.
@@ -70,15 +92,16 @@ pub(crate) fn held_out(hash: &blake3::Hash) -> bool {
     hash.as_bytes()[0].is_multiple_of(5)
 }
 
-/// Makes a lesson ready, for a buffer of so many classes.
-pub(super) fn pack(lesson: &Lesson, classes: usize) -> Result<Packed, LessonError> {
+/// Makes a lesson ready, for a buffer of so many classes, with what its labels were made from, if that is known.
+pub(super) fn pack(lesson: &Lesson, moment: Option<&Moment>, classes: usize) -> Result<Packed, LessonError> {
     let Lesson { width, height, rgb, labels } = lesson;
     check(*width, *height, rgb.len(), labels, classes)?;
     let mut png = Vec::with_capacity(rgb.len() / 2);
     let encoder = PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Adaptive);
     encoder.write_image(rgb, *width, *height, ExtendedColorType::Rgb8).map_err(|_| LessonError::Png)?;
     let held_out = held_out(&hash(*width, *height, rgb));
-    let content = Content { width: *width, height: *height, held_out, labels: keep(labels)?, png };
+    let moment = moment.map(KeptMoment::of).transpose()?;
+    let content = Content { width: *width, height: *height, held_out, labels: keep(labels)?, moment, png };
     content.pack(labels.iter().any(|label| label.source == Source::Owner))
 }
 
@@ -102,14 +125,19 @@ impl Content {
         Ok(())
     }
 
-    /// The lesson, in a buffer of so many classes; none where anything is not as `pack` would have it.
-    pub(super) fn lesson(&self, held_out: bool, classes: usize) -> Option<Lesson> {
+    /// The lesson, in a buffer of so many classes, and what its labels were made from, if that is known; none where anything
+    /// is not as `pack` would have it.
+    pub(super) fn lesson(&self, held_out: bool, classes: usize) -> Option<(Lesson, Option<Moment>)> {
         let labels = self.labels.iter().map(|kept| {
             let [x, y, w, h] = kept.bbox;
             let source = *SOURCES.get(usize::from(kept.source))?;
             Some(Label { class: kept.class.into(), bbox: BBox::new(x, y, w, h), ignore: kept.ignore, source })
         });
         let labels = labels.collect::<Option<Vec<Label>>>()?;
+        let moment = match &self.moment {
+            Some(kept) => Some(kept.moment()?),
+            None => None,
+        };
         let (width, height) = (self.width, self.height);
         let bytes = usize::try_from(3 * u64::from(width) * u64::from(height)).ok()?;
         check(width, height, bytes, &labels, classes).ok()?;
@@ -123,7 +151,54 @@ impl Content {
         decoder.read_image(&mut rgb).ok()?;
         let by_pixels = self::held_out(&hash(width, height, &rgb));
         let same = by_pixels == held_out && by_pixels == self.held_out;
-        same.then_some(Lesson { width, height, rgb, labels })
+        same.then_some((Lesson { width, height, rgb, labels }, moment))
+    }
+}
+
+impl KeptMoment {
+    fn of(moment: &Moment) -> Result<Self, LessonError> {
+        let all = |found: &[Detection]| found.iter().filter_map(Found::of).collect::<Vec<Found>>();
+        let Moment { here, around, tracks } = moment;
+        let kept =
+            Self { here: all(here), around: around.iter().map(|frame| all(frame)).collect(), tracks: all(tracks) };
+        let (frames, found) = kept.size();
+        if kept.fits() { Ok(kept) } else { Err(LessonError::Moment { frames, found }) }
+    }
+
+    fn moment(&self) -> Option<Moment> {
+        let all = |found: &[Found]| found.iter().map(Found::detection).collect::<Option<Vec<Detection>>>();
+        let around = self.around.iter().map(|frame| all(frame)).collect::<Option<Vec<_>>>()?;
+        self.fits().then_some(Moment { here: all(&self.here)?, around, tracks: all(&self.tracks)? })
+    }
+
+    fn fits(&self) -> bool {
+        let (frames, found) = self.size();
+        frames <= MOST_FRAMES && found <= MOST_FOUND
+    }
+
+    /// Frames, and what was found in all of them.
+    fn size(&self) -> (usize, usize) {
+        (1 + self.around.len(), self.here.len() + self.tracks.len() + self.around.iter().map(Vec::len).sum::<usize>())
+    }
+}
+
+impl Found {
+    /// None of what is no box or no score: it speaks for nothing.
+    fn of(found: &Detection) -> Option<Self> {
+        let Detection { class, bbox: BBox { x, y, w, h }, score } = *found;
+        let class = ObjectClass::ALL.iter().zip(0..).find(|(known, _)| **known == class)?.1;
+        let kept = Self { class, bbox: [x, y, w, h], score };
+        kept.detection().is_some().then_some(kept)
+    }
+
+    fn detection(&self) -> Option<Detection> {
+        let [x, y, w, h] = self.bbox;
+        let found = Detection {
+            class: *ObjectClass::ALL.get(usize::from(self.class))?,
+            bbox: BBox::new(x, y, w, h),
+            score: self.score,
+        };
+        (found.bbox.is_valid() && (0.0..=1.0).contains(&found.score)).then_some(found)
     }
 }
 
@@ -152,7 +227,7 @@ fn check(width: u32, height: u32, bytes: usize, labels: &[Label], classes: usize
         if label.class >= classes {
             return Err(LessonError::Class(index, label.class, classes));
         }
-        if !label.bbox.is_valid() || label.bbox.clipped(width, height).is_none() {
+        if !label.is_inside(width, height) {
             return Err(LessonError::Box(index));
         }
     }

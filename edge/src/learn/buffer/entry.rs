@@ -3,6 +3,7 @@
 //! Knows nothing of contents.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 /// How a lesson's file name begins.
 pub(super) const BEGINNING: &str = "lesson-";
@@ -18,6 +19,8 @@ pub struct Entry {
     pub day: u32,
     /// Bytes of its file.
     pub length: u32,
+    /// Whose teacher has searched it: the first bytes of a hash of that model; none where none has.
+    pub taught: Option<NonZeroU32>,
     /// Never learned from, models are judged by it.
     pub held_out: bool,
     /// Its labels are the owner's own.
@@ -31,7 +34,7 @@ impl Entry {
         let mut next = || parts.next();
         let number = u64::from_str_radix(next()?, 16).ok()?;
         let mut hex = || u32::from_str_radix(next()?, 16).ok();
-        let (revision, day, length) = (hex()?, hex()?, hex()?);
+        let (revision, day, length, taught) = (hex()?, hex()?, hex()?, NonZeroU32::new(hex()?));
         let (held_out, corrected) = match parts.next()? {
             "lm" => (false, false),
             "lo" => (false, true),
@@ -39,7 +42,7 @@ impl Entry {
             "ho" => (true, true),
             _ => return None,
         };
-        let entry = Self { number, revision, day, length, held_out, corrected };
+        let entry = Self { number, revision, day, length, taught, held_out, corrected };
         // One name for one lesson: no sign, no capitals, nothing behind.
         (entry.to_string() == name).then_some(entry)
     }
@@ -47,9 +50,10 @@ impl Entry {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, revision, day, length, held_out, corrected } = self;
+        let Self { number, revision, day, length, taught, held_out, corrected } = self;
         let (part, by) = (if *held_out { 'h' } else { 'l' }, if *corrected { 'o' } else { 'm' });
-        write!(f, "{BEGINNING}{number:016x}-{revision:08x}-{day:08x}-{length:08x}-{part}{by}")
+        let taught = taught.map_or(0, NonZeroU32::get);
+        write!(f, "{BEGINNING}{number:016x}-{revision:08x}-{day:08x}-{length:08x}-{taught:08x}-{part}{by}")
     }
 }
 
@@ -61,9 +65,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_name_says_it_all(
-            number: u64, revision: u32, day: u32, length: u32, held_out: bool, corrected: bool,
+            number: u64, revision: u32, day: u32, length: u32, taught: u32, held_out: bool, corrected: bool,
         ) {
-            let entry = Entry { number, revision, day, length, held_out, corrected };
+            let taught = NonZeroU32::new(taught);
+            let entry = Entry { number, revision, day, length, taught, held_out, corrected };
             prop_assert_eq!(Entry::parse(&entry.to_string()), Some(entry));
         }
 

@@ -57,7 +57,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn entry(number: u64, day: u32, corrected: bool) -> Entry {
-        Entry { number, revision: 0, day, length: 1 << 20, held_out: false, corrected }
+        Entry { number, revision: 0, day, length: 1 << 20, taught: None, held_out: false, corrected }
     }
 
     #[test]

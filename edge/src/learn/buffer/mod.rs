@@ -26,6 +26,7 @@ mod shelf;
 mod tests;
 
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -34,9 +35,10 @@ use volet_federated::storage::{DirError, DirStorage};
 use volet_models::ObjectClass;
 
 use super::lesson::{Label, Lesson};
+use super::moment::Moment;
 use super::watch::Keep;
 use head::HEAD;
-use shelf::Shelf;
+use shelf::{By, Shelf};
 
 pub use content::LessonError;
 #[cfg(feature = "agent")]
@@ -142,6 +144,8 @@ pub struct Status {
     pub held_out: usize,
     /// Lessons that the owner labelled.
     pub labelled: usize,
+    /// Lessons that a teacher has searched.
+    pub taught: usize,
     /// Lessons that were found damaged and removed, since the buffer was made or wiped.
     pub damaged: u64,
     /// How much is kept.
@@ -167,6 +171,7 @@ pub fn status(dir: &Path) -> Result<Status, BufferError> {
         newest: days.max(),
         held_out: entries.iter().filter(|entry| entry.held_out).count(),
         labelled: entries.iter().filter(|entry| entry.corrected).count(),
+        taught: entries.iter().filter(|entry| entry.taught.is_some()).count(),
         damaged: shelf.lost()?,
         limits: head.limits,
         owner: head.owner,
@@ -182,20 +187,20 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Keeps a lesson, durably at return; what the limits leave no room for goes. It takes the folder for a few syncs of
-    /// the disk.
+    /// Keeps a lesson, durably at return, with what its labels were made from, if that is known; what the limits leave no room
+    /// for goes. It takes the folder for a few syncs of the disk.
     ///
     /// # Errors
     /// A [`BufferError`]: this lesson is not kept, and nothing else is lost by it.
-    pub fn add(&self, lesson: &Lesson) -> Result<Entry, BufferError> {
-        let packed = content::pack(lesson, self.classes.len())?;
+    pub fn add(&self, lesson: &Lesson, moment: Option<&Moment>) -> Result<Entry, BufferError> {
+        let packed = content::pack(lesson, moment, self.classes.len())?;
         open_for(&self.dir, &self.classes)?.add(&packed, today())
     }
 }
 
 impl Keep for Writer {
-    fn keep(&self, lesson: &Lesson) -> Result<(), String> {
-        self.add(lesson).map(drop).map_err(|error| error.to_string())
+    fn keep(&self, lesson: &Lesson, moment: &Moment) -> Result<(), String> {
+        self.add(lesson, Some(moment)).map(drop).map_err(|error| error.to_string())
     }
 }
 
@@ -255,6 +260,14 @@ impl Buffer {
     /// # Errors
     /// A [`BufferError`].
     pub(crate) fn read(&self, entry: &Entry) -> Result<Option<Lesson>, BufferError> {
+        Ok(self.recall(entry)?.map(|(lesson, _)| lesson))
+    }
+
+    /// A lesson, and what its labels were made from, if that is known; none where it has gone, or cannot be read.
+    ///
+    /// # Errors
+    /// A [`BufferError`].
+    pub(crate) fn recall(&self, entry: &Entry) -> Result<Option<(Lesson, Option<Moment>)>, BufferError> {
         let mut shelf = open_for(&self.dir, &self.classes)?;
         let opener = shelf.unlock(&self.identity)?;
         shelf.read(entry, &opener)
@@ -265,22 +278,27 @@ impl Buffer {
     /// # Errors
     /// A [`BufferError`].
     pub(crate) fn correct(&self, number: u64, labels: &[Label]) -> Result<Option<Entry>, BufferError> {
-        self.relabel(number, labels, true)
+        self.relabel(number, labels, By::Owner)
     }
 
-    /// Puts better labels of the machine's in place; the owner's stay. None where there is no such lesson any more.
+    /// Puts better labels in place, found by the teacher of this model; the owner's stay. None where there is no such lesson
+    /// any more.
     ///
     /// # Errors
     /// A [`BufferError`].
-    #[allow(dead_code)] // for whoever labels when there is time
-    pub(crate) fn improve(&self, number: u64, labels: &[Label]) -> Result<Option<Entry>, BufferError> {
-        self.relabel(number, labels, false)
+    pub(crate) fn improve(
+        &self,
+        number: u64,
+        labels: &[Label],
+        model: NonZeroU32,
+    ) -> Result<Option<Entry>, BufferError> {
+        self.relabel(number, labels, By::Teacher(model))
     }
 
-    fn relabel(&self, number: u64, labels: &[Label], corrected: bool) -> Result<Option<Entry>, BufferError> {
+    fn relabel(&self, number: u64, labels: &[Label], by: By) -> Result<Option<Entry>, BufferError> {
         let mut shelf = open_for(&self.dir, &self.classes)?;
         let opener = shelf.unlock(&self.identity)?;
-        shelf.relabel(number, labels, corrected, &opener)
+        shelf.relabel(number, labels, by, &opener)
     }
 }
 

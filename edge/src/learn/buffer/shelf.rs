@@ -4,12 +4,14 @@
 //! lessons is removed, and it starts anew under another key.
 
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use volet_federated::storage::{Storage, put};
 use volet_models::ObjectClass;
 
 use super::super::lesson::{Label, Lesson};
+use super::super::moment::Moment;
 use super::BufferError;
 use super::content::{Content, Packed};
 use super::entry::{BEGINNING, Entry};
@@ -18,7 +20,7 @@ use super::keys::{Identity, OVERHEAD, Opener, Recipient};
 use super::limits::Limits;
 
 /// How a lesson's file begins.
-const MAGIC: [u8; 8] = *b"VOLETLS\x01";
+const MAGIC: [u8; 8] = *b"VOLETLS\x02";
 /// Counts lessons that were found damaged.
 const DAMAGED: &str = "damaged";
 /// How files end that are being written.
@@ -31,6 +33,14 @@ pub(super) struct Shelf<S> {
     path: PathBuf,
     head: Head,
     entries: Vec<Entry>,
+}
+
+/// Whose labels take the place of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    Owner,
+    /// The teacher of this model.
+    Teacher(NonZeroU32),
 }
 
 impl<S: Storage> Shelf<S> {
@@ -109,11 +119,16 @@ impl<S: Storage> Shelf<S> {
         let last = self.entries.last().map_or(0, |entry| entry.number);
         let number = last.checked_add(1).ok_or_else(|| BufferError::Full(self.path.clone()))?;
         let Packed { held_out, corrected, .. } = *lesson;
-        self.write(lesson, Entry { number, revision: 0, day: today, length, held_out, corrected })
+        self.write(lesson, Entry { number, revision: 0, day: today, length, taught: None, held_out, corrected })
     }
 
-    /// Reads a lesson; none where it is gone, or damaged, which removes it.
-    pub(super) fn read(&mut self, entry: &Entry, opener: &Opener) -> Result<Option<Lesson>, BufferError> {
+    /// Reads a lesson, and what its labels were made from, if that is known; none where it is gone, or damaged, which removes
+    /// it.
+    pub(super) fn read(
+        &mut self,
+        entry: &Entry,
+        opener: &Opener,
+    ) -> Result<Option<(Lesson, Option<Moment>)>, BufferError> {
         let classes = self.head.classes.len();
         match self.content(entry, opener) {
             Err(()) => Ok(None),
@@ -124,22 +139,23 @@ impl<S: Storage> Shelf<S> {
         }
     }
 
-    /// Puts other labels in place, and says whose they are; none where the lesson is gone. The owner's stay where they are
-    /// not the owner's.
+    /// Puts other labels in place; none where the lesson is gone. The owner's stay where they are not the owner's.
     pub(super) fn relabel(
         &mut self,
         number: u64,
         labels: &[Label],
-        corrected: bool,
+        by: By,
         opener: &Opener,
     ) -> Result<Option<Entry>, BufferError> {
+        let corrected = by == By::Owner;
         let found = self.entries.iter().find(|entry| entry.number == number).copied();
         let Some(old) = found.filter(|entry| corrected || !entry.corrected) else { return Ok(found) };
         let Ok(Some(mut content)) = self.content(&old, opener) else { return Ok(None) };
         content.relabel(labels, self.head.classes.len())?;
         let lesson = content.pack(corrected)?;
         let revision = old.revision.checked_add(1).ok_or_else(|| BufferError::Full(self.path.clone()))?;
-        let new = Entry { revision, length: self.fits(&lesson)?, corrected, ..old };
+        let taught = if let By::Teacher(model) = by { Some(model) } else { old.taught };
+        let new = Entry { revision, length: self.fits(&lesson)?, taught, corrected, ..old };
         self.write(&lesson, new)?;
         self.remove(&[old])?;
         // It may have grown.

@@ -17,6 +17,8 @@ pub struct Listed {
     pub held_out: bool,
     /// Whether its labels are the owner's own.
     pub corrected: bool,
+    /// Whether a teacher has looked at it since it was taken.
+    pub taught: bool,
     /// Bytes of its file.
     pub bytes: u32,
 }
@@ -66,10 +68,19 @@ pub enum CorrectionError {
     Buffer(#[from] BufferError),
 }
 
+impl Shown {
+    /// How many labels it has that are learned from, and how many that are too uncertain.
+    pub fn labels(&self) -> (usize, usize) {
+        let unsure = self.labels.iter().filter(|label| label.ignore).count();
+        (self.labels.len() - unsure, unsure)
+    }
+}
+
 impl Listed {
     fn of(entry: &Entry) -> Self {
-        let Entry { number, held_out, corrected, length, .. } = *entry;
-        Self { lesson: number, day: day(entry.day), held_out, corrected, bytes: length }
+        let Entry { number, held_out, corrected, taught, length, .. } = *entry;
+        let taught = taught.is_some();
+        Self { lesson: number, day: day(entry.day), held_out, corrected, taught, bytes: length }
     }
 }
 
