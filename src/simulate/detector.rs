@@ -59,7 +59,7 @@ pub(crate) struct Task {
 
 impl Default for Task {
     fn default() -> Self {
-        Self { scenes: 1000, stills: 4, held_out: 120, epochs: 4, rate: 0.005, truth: false }
+        Self { scenes: 1000, stills: 4, held_out: 120, epochs: 8, rate: 0.002, truth: false }
     }
 }
 

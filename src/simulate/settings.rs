@@ -48,7 +48,7 @@ pub(crate) struct Choices {
     /// The share of a sum's sites whose noise is not counted on [default: 0.1].
     #[arg(long, value_name = "SHARE")]
     pub(crate) colluding_share: Option<Share>,
-    /// The clip norm: the largest length of an update that counts [default: 1; 0.05 for fleets that teach the detector].
+    /// The clip norm: the largest length of an update that counts [default: 1; 0.1 for fleets that teach the detector].
     #[arg(long, value_name = "C")]
     pub(crate) clip: Option<Positive>,
     /// Let the clip norm move to where this share of updates lies within it.
@@ -257,7 +257,7 @@ impl Settings {
 }
 
 /// Of what a few stills teach the detector, so much goes the same way at most sites.
-const DETECTOR_CLIP: f64 = 0.05;
+const DETECTOR_CLIP: f64 = 0.1;
 
 impl TryFrom<&Choices> for Settings {
     type Error = SettingsError;

@@ -160,6 +160,7 @@ fn proto(model: &Model) -> Result<pb::ModelProto, LearnedError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::Trainable;
     use crate::net::{Architecture, Stage, Weights, write_model};
     use crate::{Detection, Digest, ObjectClass, builtin};
     use proptest::prelude::*;
@@ -174,7 +175,8 @@ mod tests {
 
     fn manifest(initialisers: &[&str], file: &[u8]) -> Manifest {
         let mut manifest = builtin::default_model().unwrap().manifest().clone();
-        manifest.trainable.initializers = initialisers.iter().map(|&s| s.to_owned()).collect();
+        let initializers = initialisers.iter().map(|&s| s.to_owned()).collect();
+        manifest.trainable = Trainable { initializers, even: Vec::new() };
         manifest.blake3 = Digest::of(file);
         manifest
     }
@@ -237,6 +239,36 @@ mod tests {
         // What the file finds is what the model finds that has learned the same.
         let written = Model::new(manifest(&PART, &file), file).unwrap();
         assert_eq!(detections(&written), detections(&model.learned(&learned).unwrap()));
+    }
+
+    #[test]
+    fn kernels_whose_windows_move_evenly_follow_the_named_tensors() {
+        let file = write_model(&small());
+        let even = |names: &[&str]| {
+            let mut manifest = manifest(&["out16.bias"], &file);
+            manifest.trainable.even = names.iter().map(|&s| s.to_owned()).collect();
+            Model::new(manifest, file.clone()).unwrap()
+        };
+        let model = even(&["head.weight"]);
+        assert_eq!(model.trainable_len().unwrap(), 6 + 9);
+        let mut learned = vec![0.0; 15];
+        (learned[2], learned[6 + 4]) = (1.0, 1.5);
+        let before = Weights::from_model(&small()).unwrap();
+        let after = model.learned_onnx(&learned).unwrap();
+        let after = Weights::from_model(&read_model(&after).unwrap()).unwrap();
+        for (name, tensor) in &before.tensors {
+            let moved = tensor.data.iter().zip(&after.tensors[name].data).map(|(b, a)| a - b);
+            for (at, moved) in moved.enumerate() {
+                let expected = match (name.as_str(), at) {
+                    ("out16.bias", 2) => 1.0,
+                    ("head.weight", 36..45) => 0.5,
+                    _ => 0.0,
+                };
+                assert!((moved - expected).abs() < 1e-6, "{name} {at}: {moved}");
+            }
+        }
+        let bias = even(&["head.bias"]).trainable_len().unwrap_err();
+        assert!(matches!(&bias, LearnedError::NoKernel { tensor, .. } if tensor == "head.bias"), "{bias}");
     }
 
     #[test]
