@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
-use volet_synthetic::{Clip, Object, ObjectClass, SIDES, Still, still};
+use volet_synthetic::{Clip, Conditions, Generator, LightKind, Object, ObjectClass, SIDES, Still, still};
 
 /// Track ids of things start here.
 const THINGS: u32 = 1 << 25;
@@ -177,4 +177,25 @@ proptest! {
     fn any_seed_and_shape_renders(seed in any::<u64>(), width in 0_u32..300, height in 0_u32..300) {
         check(&still(seed, width, height));
     }
+}
+
+#[test]
+fn a_night_watch_stands_high_at_night_and_other_cameras_anywhere() {
+    let seen = |conditions: &Conditions| {
+        let still = |seed| Clip::with(&Generator::default(), conditions, seed, 160, 96, 5, 10).frame(4);
+        (0..24).map(still).collect::<Vec<Still>>()
+    };
+    // How far down people look, or are looked at from: the median over all faces, degrees.
+    let tilt = |stills: &[Still]| {
+        let pitches = stills.iter().flat_map(|still| &still.objects).filter(|o| o.class == ObjectClass::Face);
+        let mut pitches: Vec<f32> = pitches.filter_map(|o| o.attributes.as_ref().map(|a| a.pitch.abs())).collect();
+        pitches.sort_by(f32::total_cmp);
+        assert!(pitches.len() > 20, "{}", pitches.len());
+        pitches[pitches.len() / 2]
+    };
+    let (watch, any) = (seen(&Conditions::night_watch()), seen(&Conditions::default()));
+    let dark = |still: &Still| matches!(still.light, LightKind::Night | LightKind::Infrared);
+    assert!(watch.iter().all(dark) && !any.iter().all(dark));
+    assert!(watch.iter().any(|s| s.light == LightKind::Night) && watch.iter().any(|s| s.light == LightKind::Infrared));
+    assert!(tilt(&watch) > 25.0 && tilt(&any) < 20.0, "{} {}", tilt(&watch), tilt(&any));
 }
