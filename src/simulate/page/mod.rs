@@ -95,10 +95,16 @@ fn headline(outcomes: &[Outcome]) -> String {
             settings.rounds.get()
         );
     }
-    let after = || outcomes.iter().map(|outcome| outcome.after.value);
-    let (low, high) = (after().fold(f64::INFINITY, f64::min), after().fold(f64::NEG_INFINITY, f64::max));
-    let before = short(first.before.value);
-    format!("{} runs: quality goes from {before} to between {} and {}.", outcomes.len(), short(low), short(high))
+    let before = range(outcomes.iter().map(|outcome| outcome.before.value));
+    let after = range(outcomes.iter().map(|outcome| outcome.after.value));
+    format!("{} runs: quality goes from {before} to {after}.", outcomes.len())
+}
+
+/// One value, or the least and the largest of several.
+fn range(values: impl Iterator<Item = f64> + Clone) -> String {
+    let (low, high) = (values.clone().fold(f64::INFINITY, f64::min), values.fold(f64::NEG_INFINITY, f64::max));
+    let (low, high) = (short(low), short(high));
+    if low == high { low } else { format!("between {low} and {high}") }
 }
 
 fn tiles(outcomes: &[Outcome]) -> Markup {
