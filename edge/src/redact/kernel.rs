@@ -35,8 +35,7 @@ pub(super) struct Scratch {
 
 /// Sets every sample of the region to `value` (one value for each of a position's channels).
 pub(super) fn fill(data: &mut [u8], plane: &Plane, region: &Region, value: u8) {
-    for y in region.rows(plane) {
-        let span = region.samples(plane, y);
+    for (y, span) in region.spans(plane) {
         let row = &mut data[plane.offset + y * plane.stride..];
         if plane.step == plane.channels {
             row[span.start * plane.step..span.end * plane.step].fill(value);
@@ -84,7 +83,7 @@ fn paint_as<const STEP: usize, const C: usize>(
     let width = grid.x1 - grid.x0;
     scratch.row.resize(width * C, 0);
     let mut line_of_row = usize::MAX;
-    for y in grid.rows.clone() {
+    for (y, span) in region.spans(plane) {
         match how {
             Paint::Mosaic => {
                 let line = (y - grid.rows.start) * grid.lines / grid.rows.len();
@@ -95,7 +94,6 @@ fn paint_as<const STEP: usize, const C: usize>(
             }
             Paint::Blur => grid.blur_row(y, &mut scratch.row),
         }
-        let span = region.samples(plane, y);
         let from = &scratch.row[(span.start - grid.x0) * C..(span.end - grid.x0) * C];
         let row = &mut data[plane.offset + y * plane.stride..];
         if STEP == C {

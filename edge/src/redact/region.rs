@@ -50,8 +50,15 @@ impl Region {
         }
     }
 
-    /// The samples of `plane` that row `y` of the plane has inside the region: `first..end`, maybe empty.
-    pub(super) fn samples(&self, plane: &Plane, y: usize) -> std::ops::Range<usize> {
+    /// The samples of `plane` that are inside the region: each row that has some, and its `first..end`, which is
+    /// never empty. (A row that the region touches beyond the frame's border only has none. The last row of a
+    /// plane whose samples are interleaved ends before the place where an empty span would begin.)
+    pub(super) fn spans(&self, plane: &Plane) -> impl Iterator<Item = (usize, std::ops::Range<usize>)> {
+        self.rows(plane).map(|y| (y, self.samples(plane, y))).filter(|(_, span)| !span.is_empty())
+    }
+
+    /// The samples that row `y` of `plane` has inside the region: `first..end`, maybe empty.
+    fn samples(&self, plane: &Plane, y: usize) -> std::ops::Range<usize> {
         let rows = 1usize << plane.shift_y;
         let Some((x0, x1)) = self.span((y * rows) as f32, ((y + 1) * rows) as f32) else { return 0..0 };
         let pixels = (1u32 << plane.shift_x) as f32;
