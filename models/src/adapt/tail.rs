@@ -1,9 +1,9 @@
 //! The end of a network that its trainable initialisers are in: cut off, and run in burn with gradients.
 //!
 //! Whatever is computed before the first trainable node on each path is frozen and stays ONNX, for tract. The tail may
-//! be of convolutions (1x1 or 3x3, stride 1, padding that keeps the size) and ReLUs. Knows no stills and no loss.
+//! be of convolutions (1x1 or 3x3, stride 1, padding that keeps the size), ReLUs and additions. Knows no stills and no loss.
 
-use super::AdaptError;
+use super::{AdaptError, even};
 use crate::learned::part::Part;
 use crate::learned::{self, LearnedError};
 use crate::learning::loss::Level;
@@ -31,7 +31,7 @@ pub(super) struct Tail {
 #[derive(Clone, Debug)]
 struct Layer {
     op: Op,
-    input: String,
+    inputs: Vec<String>,
     output: String,
 }
 
@@ -39,6 +39,7 @@ struct Layer {
 enum Op {
     Conv { weight: String, bias: Option<String> },
     Relu,
+    Add,
 }
 
 /// Cuts a network into its frozen part, whose outputs are the tail's [`Tail::cuts`], and its tail.
@@ -53,6 +54,7 @@ pub(super) fn cut(manifest: &Manifest, mut proto: pb::ModelProto) -> Result<(pb:
         reason: reason.to_owned(),
     };
     let graph = proto.graph.as_mut().ok_or_else(|| fail("", "the file holds no graph"))?;
+    let parts = even::take_apart(manifest, graph, parts)?;
     let initialisers: BTreeMap<String, &pb::TensorProto> =
         graph.initializer.iter().map(|i| (i.name.clone(), i)).collect();
     let mut warm: BTreeSet<String> = parts.iter().map(|part| part.name.clone()).collect();
@@ -65,8 +67,10 @@ pub(super) fn cut(manifest: &Manifest, mut proto: pb::ModelProto) -> Result<(pb:
         }
         let (layer, tensors) = layer(&node, &initialisers).map_err(|reason| fail(&node.name, reason))?;
         used.extend(tensors);
-        if !warm.contains(&layer.input) && !cuts.contains(&layer.input) {
-            cuts.push(layer.input.clone());
+        for input in &layer.inputs {
+            if !warm.contains(input) && !cuts.contains(input) {
+                cuts.push(input.clone());
+            }
         }
         warm.insert(layer.output.clone());
         layers.push(layer);
@@ -109,9 +113,12 @@ fn layer(
     initialisers: &BTreeMap<String, &pb::TensorProto>,
 ) -> Result<(Layer, Vec<String>), &'static str> {
     let [output] = node.output.as_slice() else { return Err("it has not one output") };
-    let layer = |op, input: &String| Layer { op, input: input.clone(), output: output.clone() };
+    let layer = |op, inputs: &[String]| Layer { op, inputs: inputs.to_vec(), output: output.clone() };
     match (node.op_type.as_str(), node.input.as_slice()) {
-        ("Relu", [input]) => Ok((layer(Op::Relu, input), Vec::new())),
+        ("Relu", [_]) => Ok((layer(Op::Relu, &node.input), Vec::new())),
+        ("Add", [one, other]) if ![one, other].iter().any(|i| initialisers.contains_key(*i)) => {
+            Ok((layer(Op::Add, &node.input), Vec::new()))
+        }
         ("Conv", [input, weight, rest @ ..]) if rest.len() <= 1 => {
             if initialisers.contains_key(input) || !initialisers.contains_key(weight) {
                 return Err("its weight is not an initialiser");
@@ -120,9 +127,9 @@ fn layer(
             plain(node, kernel)?;
             let bias = rest.first().filter(|b| !b.is_empty()).cloned();
             let used = [Some(weight.clone()), bias.clone()].into_iter().flatten().collect();
-            Ok((layer(Op::Conv { weight: weight.clone(), bias }, input), used))
+            Ok((layer(Op::Conv { weight: weight.clone(), bias }, std::slice::from_ref(input)), used))
         }
-        _ => Err("only Conv and Relu can follow what is trained; train fewer layers"),
+        _ => Err("only Conv, Relu and Add of two layers can follow what is trained; train fewer layers"),
     }
 }
 
@@ -214,9 +221,13 @@ impl Tail {
             values.insert(name, Tensor::from_data(TensorData::new(data, shape), &device));
         }
         for layer in &self.layers {
-            let x = values.get(&layer.input).cloned().ok_or_else(|| missing(&layer.input))?;
+            let seen = |name: &String| values.get(name).cloned().ok_or_else(|| missing(name));
+            let seen: Vec<Tensor<4>> = layer.inputs.iter().map(seen).collect::<Result<_, _>>()?;
+            let [x, rest @ ..] = &seen[..] else { return Err(missing(&layer.output)) };
+            let x = x.clone();
             let y = match &layer.op {
                 Op::Relu => activation::relu(x),
+                Op::Add => rest.iter().fold(x, |sum, other| sum + other.clone()),
                 Op::Conv { weight, bias } => {
                     let Some(Leaf::Kernel(kernel)) = leaves.get(weight) else { return Err(missing(weight)) };
                     if x.dims()[1] != kernel.dims()[1] {
@@ -264,7 +275,7 @@ impl Pass {
                 None => None,
             };
             let none = || AdaptError::Backend(format!("no gradient for {}", part.name));
-            all.extend(part.pull(&numbers(grad.ok_or_else(none)?)?));
+            all.extend(numbers(grad.ok_or_else(none)?)?);
         }
         Ok(all)
     }

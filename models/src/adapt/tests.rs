@@ -81,7 +81,8 @@ fn the_tail_computes_what_tract_computes() {
         let plan = crate::detector::plan(whole.clone(), size).unwrap();
         let school = School::new(&model, size).unwrap();
         let tail = school.tail.with("volet-1", &learned).unwrap();
-        assert_eq!((tail.cuts.len(), tail.len()), (3, N));
+        // What the fixed kernel and the blur make of each of three levels.
+        assert_eq!((tail.cuts.len(), tail.len()), (6, N));
         let mut seen = crate::NetInput::new(&model.manifest().input, size.0, size.1).unwrap();
         for still in pictures() {
             for mirrored in [false, true] {
@@ -100,6 +101,27 @@ fn the_tail_computes_what_tract_computes() {
                 }
             }
         }
+    }
+}
+
+/// A window's learned value moves by the sum of what its values would move by, times its share.
+#[test]
+fn a_kernel_that_learns_evenly_learns_what_its_values_have_in_common() {
+    let shipped = builtin::default_model().unwrap();
+    let settings = Settings { epochs: 1, longest: 1e9, momentum: 0.0, ..small() };
+    let learn = |trainable| {
+        let manifest = Manifest { trainable, ..shipped.manifest().clone() };
+        let model = Model::new(manifest, shipped.file().to_vec()).unwrap();
+        let zeros = vec![0.0; model.trainable_len().unwrap()];
+        adapt(&model, &zeros, &[masks(1), masks(2)], &settings, &|| true).unwrap()
+    };
+    let head = || vec!["head.weight".to_owned()];
+    let whole = learn(Trainable { initializers: head(), even: Vec::new() });
+    let even = learn(Trainable { initializers: Vec::new(), even: head() });
+    assert_eq!(whole.len(), 9 * even.len());
+    let longest = even.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+    for (window, even) in whole.chunks(9).zip(&even) {
+        assert!((window.iter().sum::<f32>() / 3.0 - even).abs() < 1e-4 * longest, "{window:?} {even}");
     }
 }
 
