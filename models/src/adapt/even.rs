@@ -25,14 +25,13 @@ pub(super) fn take_apart(
 ) -> Result<Vec<Part>, AdaptError> {
     let (mut apart, mut even) = (Vec::with_capacity(parts.len()), Vec::new());
     for part in parts {
-        let [outputs, inputs, height, width] = *part.tensor.shape.as_slice() else {
-            apart.push(part);
-            continue;
+        let (outputs, inputs, height, width) = match *part.tensor.shape.as_slice() {
+            [outputs, inputs, height, width] if part.window > 1 => (outputs, inputs, height, width),
+            _ => {
+                apart.push(part);
+                continue;
+            }
         };
-        if part.window == 1 {
-            apart.push(part);
-            continue;
-        }
         let one = Array { shape: vec![outputs, inputs, 1, 1], data: vec![0.0; outputs * inputs] };
         let blur = vec![part.share(); inputs * height * width];
         let blur = Array { shape: vec![inputs, 1, height, width], data: blur };
