@@ -39,6 +39,12 @@ pub(crate) enum Command {
     /// Judge what was learned by annotated pictures, as an aggregator's `[evaluate]` does.
     #[cfg(unix)]
     Judge(JudgeArgs),
+    /// Look at a camera from outside: what left it, to whom, what it may and whether all that it claims is so.
+    #[cfg(target_os = "linux")]
+    Audit(AuditArgs),
+    /// Capture what goes over this machine's networks, for `volet audit --capture`.
+    #[cfg(target_os = "linux")]
+    Capture(CaptureArgs),
     /// The camera's commands, as `volet-edge` has them.
     #[command(hide = true)]
     Camera(volet_edge::cli::Cli),
@@ -376,6 +382,52 @@ pub(crate) struct PlanArgs {
     /// Draw epsilon over rounds and the expected gain by number of sites.
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) plot: Option<PathBuf>,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// The camera's state folder.
+    #[arg(long, default_value = "/var/lib/volet", value_name = "STATE")]
+    pub(crate) state: PathBuf,
+    /// Watch this machine's networks for so many seconds, and hold what it sends against the ledger; takes root.
+    #[arg(long, value_name = "SECONDS", conflicts_with = "capture")]
+    pub(crate) live: Option<u64>,
+    /// A capture (pcap) that was made before, here or on the camera's network.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) capture: Option<PathBuf>,
+    /// The camera's network cards, as 02:00:00:00:00:01; this machine's where none is given.
+    #[arg(long = "card", value_name = "ADDRESS")]
+    pub(crate) cards: Vec<String>,
+    /// The folder in which the camera puts files for others.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) files: Option<PathBuf>,
+    /// BLAKE3 of the camera's program, as its maker or a build of your own says it is.
+    #[arg(long, value_name = "HASH")]
+    pub(crate) expect: Option<String>,
+    /// Leave the trial of the redaction out, which takes some seconds.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write a page for people, signed by the camera.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write the bill of materials of this program (CycloneDX, JSON).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sbom: Option<PathBuf>,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+pub(crate) struct CaptureArgs {
+    /// The file to write (pcap).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// End after so long; when standard input does, where not given.
+    #[arg(long)]
+    pub(crate) seconds: Option<u64>,
 }
 
 #[cfg(feature = "train")]

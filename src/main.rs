@@ -1,5 +1,7 @@
 //! The command `volet`: parses, calls a crate, prints.
 
+#[cfg(target_os = "linux")]
+mod audit;
 mod cli;
 #[cfg(feature = "train")]
 mod curve;
@@ -48,6 +50,10 @@ fn main() -> ExitCode {
         Some(cli::Command::Demo(args)) => fleet::run(&args),
         #[cfg(unix)]
         Some(cli::Command::Simulate(args)) => simulate::run(&args),
+        #[cfg(target_os = "linux")]
+        Some(cli::Command::Audit(args)) => audit::run(&args),
+        #[cfg(target_os = "linux")]
+        Some(cli::Command::Capture(args)) => audit::record(&args),
         Some(cli::Command::Camera(cli)) => volet_edge::cli::run(&cli),
         Some(cli::Command::Aggregator(cli)) => {
             volet_federated::aggregator::command::run(cli).map(|()| ExitCode::SUCCESS)

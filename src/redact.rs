@@ -70,6 +70,7 @@ pub(crate) fn default_options(model: &Model) -> BatchOptions {
         open: OpenOptions::default(),
         sink: SinkOptions::default(),
         max_frames: 0,
+        publisher: None,
     }
 }
 
@@ -112,6 +113,7 @@ fn options(args: &RedactArgs, model: &Model) -> anyhow::Result<BatchOptions> {
         open: OpenOptions { ffmpeg: !args.no_ffmpeg, ..OpenOptions::default() },
         sink: SinkOptions::default(),
         max_frames: args.frames,
+        publisher: None,
     })
 }
 

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use clap::Args;
 
 use crate::annotate::Format;
-use crate::batch::{self, BatchConfig, BatchError, BatchOptions, Event, Input};
+use crate::batch::{self, BatchConfig, BatchError, BatchOptions, Event, Input, Publisher};
 use crate::learn::Lessons;
 use crate::models::{Manifest, Model, builtin};
 use crate::sink::SinkOptions;
@@ -66,6 +67,11 @@ struct RunArgs {
     #[cfg(all(unix, feature = "agent"))]
     #[arg(long, default_value_t = 60, value_name = "SECONDS", requires = "lessons")]
     lesson_every: u64,
+    /// State folder of an enrolled camera: results get into --out only while its owner shares, each after it is in the camera's
+    /// ledger of exports. Without it whoever types this is taken for the owner.
+    #[cfg(all(unix, feature = "agent"))]
+    #[arg(long, value_name = "STATE")]
+    shared_by: Option<PathBuf>,
     /// Searches at a time.
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -108,6 +114,7 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
         open: OpenOptions { ffmpeg: false, ..OpenOptions::default() },
         sink: SinkOptions::default(),
         max_frames: args.frames,
+        publisher: publisher(args)?,
     };
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
@@ -130,6 +137,31 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
     };
     println!("{} frames, {:.2} % covered", summary.totals.counts.frames, 100.0 * summary.totals.cover_rate);
     Ok(if summary.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Who lets results out, if it is not whoever typed this. When the owner no longer shares, the batch is stopped.
+#[cfg(all(unix, feature = "agent"))]
+fn publisher(args: &RunArgs) -> anyhow::Result<Option<Arc<dyn Publisher>>> {
+    let Some(folder) = &args.shared_by else { return Ok(None) };
+    let exports = Arc::new(crate::agent::exports(folder)?);
+    anyhow::ensure!(
+        exports.is_open(),
+        "the owner of this camera does not share; `volet-edge consent --dir {} --sharing on` is theirs to say",
+        folder.display()
+    );
+    let watched = exports.clone();
+    std::thread::Builder::new().name("consent".to_owned()).spawn(move || {
+        while watched.is_open() {
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
+        STOP.store(true, Ordering::Relaxed);
+    })?;
+    Ok(Some(exports))
+}
+
+#[cfg(not(all(unix, feature = "agent")))]
+fn publisher(_: &RunArgs) -> anyhow::Result<Option<Arc<dyn Publisher>>> {
+    Ok(None)
 }
 
 /// How lessons are taken, if they are.

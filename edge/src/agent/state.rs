@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use volet_federated::signing::SigningKey;
 use volet_federated::storage::{DirError, DirStorage, Storage, put};
 
 /// Whom to call and whom to believe.
@@ -170,6 +171,14 @@ impl State {
         names.retain(|name| name.starts_with(beginning) && !keep.contains(&name.as_str()));
         names.iter().try_for_each(|name| self.remove(name))
     }
+}
+
+/// The device's key, read beside an agent that has the folder.
+pub(super) fn device_key(folder: &Path) -> Result<SigningKey, StateError> {
+    let path = folder.join(KEY);
+    let text = zeroize::Zeroizing::new(std::fs::read_to_string(&path).map_err(at(&path))?);
+    let bytes = blake3::Hash::from_hex(text.trim()).map_err(|_| StateError::Damaged(path))?;
+    Ok(SigningKey::from(<[u8; 32]>::from(bytes)))
 }
 
 const MODEL: &str = "model-";

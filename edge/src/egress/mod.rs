@@ -1,0 +1,23 @@
+//! The one door out. Whatever leaves a camera, over a network or as a file for others, passes here and is in the egress ledger
+//! before it goes.
+//!
+//! ```text
+//! client::Link --calls, in the clear--> Gate --consent, address, rules, budget, limits--> ledger --> TLS
+//!              --TLS records----------> wire --consent, limits-------------------------> ledger --> socket
+//! batch        --redacted files-------> Exports --consent------------------------------> ledger --> folder
+//! ```
+//!
+//! Nothing else in this crate opens a socket, but for a network camera's own stream (`source::rtsp`), which comes in. `clippy.toml`
+//! holds the code to that. Knows no pixels.
+
+mod consent;
+mod exports;
+mod gate;
+pub mod ledger;
+mod names;
+mod rules;
+mod wire;
+
+pub use consent::{Consent, ConsentError};
+pub use exports::Exports;
+pub use gate::{Gate, GateError, Purpose};
