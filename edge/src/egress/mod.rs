@@ -1,0 +1,3 @@
+//! What leaves the device, and what is written down of it before it leaves.
+
+pub mod ledger;
