@@ -15,7 +15,7 @@ pub mod annotate;
 pub mod batch;
 pub mod cli;
 pub mod detect;
-#[cfg(all(unix, feature = "agent"))]
+#[cfg(all(unix, feature = "egress"))]
 pub mod egress;
 pub mod frame;
 pub mod learn;

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 /// The file's name in a state folder.
-pub const FILE: &str = "consent.toml";
+pub(super) const FILE: &str = "consent.toml";
 
 /// What was agreed to, and how much may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

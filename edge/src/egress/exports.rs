@@ -17,7 +17,7 @@ use super::ledger::{Entry, Kind, Ledger, Limits};
 use crate::batch::{Product, Publisher};
 
 /// The folder of this ledger in a camera's state folder. It is not the agent's: each is written by one process.
-pub const LEDGER: &str = "exports";
+pub(super) const LEDGER: &str = "exports";
 
 /// Why a file was not given out. It is still where it was made.
 #[derive(Debug, thiserror::Error)]

@@ -71,7 +71,7 @@ struct Inner {
 }
 
 /// The folder of the agent's ledger in a camera's state folder, and that of its anchor.
-pub const LEDGER: &str = "egress";
+pub(super) const LEDGER: &str = "egress";
 /// The budget's ledger in a state folder.
 const BUDGET: &str = "budget";
 /// The same refusal is written down again after so many seconds.
