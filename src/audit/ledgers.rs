@@ -93,20 +93,22 @@ pub(crate) fn sums(books: &Books) -> Vec<Sent> {
 /// Nothing went over the network while the owner did not agree to learning, as the ledger itself has it.
 pub(crate) fn consent(books: &Books) -> Claim {
     let claim = "nothing left over the network while the owner had learning switched off";
-    let (mut agreed, mut silent, mut changes) = (true, 0, 0);
+    let (mut agreed, mut enrols, mut against, mut changes) = (true, false, 0, 0);
     for Record { entry, .. } in &books.network {
         match entry.kind {
+            // Enrolling is the owner's own doing.
+            Kind::Started => enrols = entry.policy.ends_with("Enrolment"),
             Kind::Consent => {
                 (agreed, changes) = (entry.policy.starts_with("learning on"), changes + 1);
             }
-            kind if !agreed && kind.group() != Group::Note && kind != Kind::Enrolment => silent += 1,
+            kind if !agreed && !enrols && kind.group() != Group::Note => against += 1,
             _ => {}
         }
     }
     Claim::of(
         claim,
-        silent == 0,
-        format!("{changes} times consent was looked up or changed; {silent} entries went against it"),
+        against == 0,
+        format!("{changes} times consent was looked up or changed; {against} entries went against it"),
     )
 }
 

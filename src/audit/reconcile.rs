@@ -222,7 +222,7 @@ impl<'a> Ledger<'a> {
     /// Each is taken once.
     fn connection(&mut self, to: &SocketAddr, stream: &Stream) -> Option<(u64, u64)> {
         let matched = |(_, pieces): &(SocketAddr, Vec<&Record>)| {
-            let (mut at, mut late) = (0, 0);
+            let (mut at, mut late) = (0usize, 0u64);
             for record in pieces {
                 let length = usize::try_from(record.entry.bytes).unwrap_or(usize::MAX);
                 let end = at.saturating_add(length);

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use serde::{Deserialize, Serialize};
 use volet_edge::agent::load_active;
 use volet_edge::batch::{self, BatchOptions, Input};
+use volet_edge::slot::ModelSlot;
 use volet_synthetic::{Clip, ObjectClass};
 
 use super::claims::Claim;
@@ -43,7 +44,7 @@ pub(crate) struct Measured {
 /// # Errors
 /// The model cannot be loaded or run, or there is no room for a few pictures.
 pub(crate) fn run(state: &Path) -> anyhow::Result<Measured> {
-    let (_, model) = load_active(state)?;
+    let model = ModelSlot::from(load_active(state)?.1);
     let folder = tempfile::tempdir()?;
     let (mut faces, mut leaks, mut covered) = (0, 0, 0.0);
     for seed in SEEDS {
@@ -52,7 +53,7 @@ pub(crate) fn run(state: &Path) -> anyhow::Result<Measured> {
         let options = BatchOptions {
             formats: Vec::new(),
             regions: Some(regions.clone()),
-            ..crate::redact::default_options(&model)
+            ..crate::redact::default_options(&model.get())
         };
         let source = Synthetic::new(clip(), SIZE, FPS)?;
         let input = vec![Input::Stream("a synthetic clip".to_owned(), Box::new(source))];

@@ -135,23 +135,26 @@ impl<'a> House<'a> {
         Ok(Agent { child, heard, all: Vec::new() })
     }
 
-    /// Has the camera watch a clip, with what comes of it for others; whether it was given out.
+    /// Has the camera watch a picture, with what comes of it for others; whether it was given out.
     pub(crate) fn watch(&self, name: &str) -> anyhow::Result<bool> {
         let clip = self.path("clip");
         if !clip.exists() {
             let mut synth = Command::new(env!("CARGO_BIN_EXE_volet"));
-            synth.args(["synth", "--clips", "1", "--seed", "7", "--size", "320x192", "--out"]).arg(&clip);
+            synth
+                .args(["synth", "--clips", "1", "--clip-frames", "1", "--seed", "7", "--size", "320x192", "--out"])
+                .arg(&clip);
             let out = synth.output()?;
             anyhow::ensure!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         }
-        let film = walkdir::WalkDir::new(&clip).into_iter().flatten().map(walkdir::DirEntry::into_path);
-        let film = film.into_iter().find(|path| path.extension().is_some_and(|e| e == "y4m" || e == "mp4"));
+        let picture = walkdir::WalkDir::new(&clip).into_iter().flatten().map(walkdir::DirEntry::into_path);
+        let picture = picture.into_iter().find(|path| path.extension().is_some_and(|e| e == "png"));
         let out = self.path("out");
         std::fs::remove_dir_all(&out).ok();
         let mut camera = self.networks.on_camera(env!("CARGO_BIN_EXE_volet"));
-        camera.args(["camera", "--frames", "10", "--source"]).arg(film.context("a clip was made")?);
+        camera.args(["camera", "--frames", "10", "--source"]).arg(picture.context("a picture was made")?);
         camera.arg("--out").arg(&out).arg("--shared-by").arg(self.path(name));
         let done = camera.output()?;
+        print!("{}", String::from_utf8_lossy(&done.stderr));
         Ok(done.status.success() && out.join("index.html").is_file())
     }
 

@@ -105,8 +105,9 @@ impl Exports {
             policy: format!("consent to sharing, of {}", consent.since),
             connection: 0,
         })?;
-        std::fs::rename(&from, &to).map_err(io(&to))?;
         let folder = to.parent().unwrap_or(target);
+        std::fs::create_dir_all(folder).map_err(io(folder))?;
+        std::fs::rename(&from, &to).map_err(io(&to))?;
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(io(folder))
     }
 
@@ -115,5 +116,84 @@ impl Exports {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         let appended = ledger.append(millis(), entry);
         appended.map(drop).map_err(|error| ExportError::Ledger { name, why: error.to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger;
+    use super::*;
+
+    struct House {
+        state: tempfile::TempDir,
+        made: tempfile::TempDir,
+        target: tempfile::TempDir,
+        exports: Exports,
+    }
+
+    impl House {
+        fn new(sharing: bool) -> Self {
+            let [state, made, target] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+            Consent::new(false, sharing).write(state.path()).unwrap();
+            std::fs::create_dir(made.path().join("annotations")).unwrap();
+            for (name, text) in [("film.mp4", "a film"), ("annotations/b.json", "b"), ("annotations/a.json", "a")] {
+                std::fs::write(made.path().join(name), text).unwrap();
+            }
+            let exports = Exports::open(state.path(), &SigningKey::from([7; 32])).unwrap();
+            Self { state, made, target, exports }
+        }
+
+        fn publish(&self, product: Product, name: &str) -> Result<(), String> {
+            self.exports.publish(product, self.made.path(), self.target.path(), name)
+        }
+
+        fn entries(&self) -> Vec<Entry> {
+            let mut entries = Vec::new();
+            let path = self.state.path().join(LEDGER);
+            ledger::records(&path, None, &[], &mut |record| entries.push(record.entry.clone())).unwrap();
+            entries
+        }
+    }
+
+    #[test]
+    fn what_is_given_out_is_in_the_ledger_as_it_is() {
+        let house = House::new(true);
+        house.publish(Product::Media, "film.mp4").unwrap();
+        house.publish(Product::Annotations, "annotations").unwrap();
+        assert_eq!(std::fs::read(house.target.path().join("film.mp4")).unwrap(), b"a film");
+        assert!(!house.made.path().join("film.mp4").exists());
+        let entries = house.entries();
+        let names: Vec<_> = entries.iter().map(|entry| (entry.kind, entry.destination.as_str())).collect();
+        let annotations = Kind::Annotations;
+        assert_eq!(
+            names,
+            [(Kind::Media, "film.mp4"), (annotations, "annotations/a.json"), (annotations, "annotations/b.json")]
+        );
+        assert_eq!((entries[0].bytes, entries[0].digest), (6, *blake3::hash(b"a film").as_bytes()));
+    }
+
+    #[test]
+    fn nothing_is_given_out_without_consent_nor_from_when_it_was_withdrawn() {
+        let house = House::new(false);
+        let why = house.publish(Product::Media, "film.mp4").unwrap_err();
+        assert!(why.contains("does not share") && !house.target.path().join("film.mp4").exists(), "{why}");
+        assert_eq!(house.entries().iter().map(|entry| entry.kind).collect::<Vec<_>>(), [Kind::Refused]);
+        let house = House::new(true);
+        house.publish(Product::Media, "film.mp4").unwrap();
+        Consent::new(true, false).write(house.state.path()).unwrap();
+        assert!(!house.exports.is_open() && house.publish(Product::Annotations, "annotations").is_err());
+        assert!(!house.target.path().join("annotations/a.json").exists());
+    }
+
+    #[test]
+    fn what_cannot_be_written_down_stays() {
+        let house = House::new(true);
+        let long = "x".repeat(254);
+        std::fs::create_dir(house.made.path().join(&long)).unwrap();
+        std::fs::write(house.made.path().join(&long).join("file"), b"x").unwrap();
+        let why = house.publish(Product::Report, &long).unwrap_err();
+        assert!(why.contains("written down"), "{why}");
+        assert!(house.made.path().join(&long).join("file").exists());
+        assert!(house.publish(Product::Media, "missing.mp4").unwrap_err().contains("missing.mp4"));
     }
 }

@@ -310,3 +310,139 @@ fn url(text: &str) -> Option<(String, u16)> {
     let host = host.trim_matches(['[', ']']);
     (!host.is_empty() && !host.contains(['/', '@', '?', '#'])).then(|| (host.to_owned(), port))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger::{self, Record};
+    use super::*;
+    use prost::Message;
+    use volet_proto::v1;
+
+    const CHECK_IN: &str = "/volet.v1.Aggregation/CheckIn";
+
+    struct House {
+        folder: tempfile::TempDir,
+        gate: Arc<Gate>,
+    }
+
+    impl House {
+        fn new(consent: Consent, purpose: Purpose) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            consent.write(folder.path()).unwrap();
+            let camera = Camera {
+                aggregator: "https://aggregator.example:7443".to_owned(),
+                authority: String::new(),
+                enrolment_key: String::new(),
+                team_key: String::new(),
+                helper_key: None,
+            };
+            let gate = Gate::open(folder.path(), &camera, &SigningKey::from([7; 32]), purpose).unwrap();
+            Self { folder, gate }
+        }
+
+        fn records(&self) -> Vec<Record> {
+            let mut records = Vec::new();
+            ledger::records(&self.folder.path().join(LEDGER), None, &[], &mut |record| records.push(record.clone()))
+                .unwrap();
+            records
+        }
+
+        fn kinds(&self) -> Vec<Kind> {
+            self.records().iter().map(|record| record.entry.kind).collect()
+        }
+    }
+
+    fn check_in() -> Vec<u8> {
+        v1::CheckInRequest { release: Some(1) }.encode_to_vec()
+    }
+
+    #[test]
+    fn nothing_passes_without_consent_and_its_refusal_is_written_down_once() {
+        let house = House::new(Consent::new(false, true), Purpose::Learning);
+        for _ in 0..3 {
+            let why = house.gate.pass(CHECK_IN, &[&check_in()]).unwrap_err();
+            assert!(why.contains("not agreed"), "{why}");
+        }
+        assert!(house.gate.pay(Kind::Wire, 1, "somewhere", b"bytes").is_err());
+        assert_eq!(house.kinds(), [Kind::Started, Kind::Consent, Kind::Refused, Kind::Refused]);
+    }
+
+    #[test]
+    fn consent_that_is_taken_back_holds_for_the_next_byte() {
+        let house = House::new(Consent::new(true, false), Purpose::Learning);
+        house.gate.pass(CHECK_IN, &[&check_in()]).unwrap();
+        house.gate.pay(Kind::Wire, 1, "somewhere", b"bytes").unwrap();
+        Consent::new(false, false).write(house.folder.path()).unwrap();
+        assert!(house.gate.pay(Kind::Wire, 1, "somewhere", b"bytes").is_err());
+        assert!(house.gate.pass(CHECK_IN, &[&check_in()]).is_err());
+        std::fs::remove_file(house.folder.path().join(super::super::consent::FILE)).unwrap();
+        assert!(!house.gate.is_open());
+    }
+
+    #[test]
+    fn what_passed_is_in_the_ledger_as_it_was() {
+        let house = House::new(Consent::new(true, false), Purpose::Learning);
+        house.gate.pass(CHECK_IN, &[&check_in()]).unwrap();
+        let last = house.records().pop().unwrap().entry;
+        assert_eq!((last.kind, last.bytes), (Kind::CheckIn, check_in().len() as u64));
+        assert_eq!(last.digest, *blake3::hash(&check_in()).as_bytes());
+        assert!(last.destination == "aggregator.example:7443" && last.policy.starts_with("consent to learning"));
+    }
+
+    #[test]
+    fn an_update_that_the_budget_has_not_sealed_stays() {
+        let house = House::new(Consent::new(true, false), Purpose::Learning);
+        let vector = v1::MaskedVector { packed: vec![7; 500], signature: vec![1; 64] };
+        let body = v1::site_message::Body::Masked(vector);
+        let data = v1::SiteMessage { body: Some(body) }.encode_to_vec();
+        let round = Some(v1::RoundId { task: Some(v1::TaskId { id: vec![1; 16] }), number: 3 });
+        let blake3 = blake3::hash(&data).as_bytes().to_vec();
+        let say = |offset: usize| {
+            let data = data[offset..].to_vec();
+            let piece = v1::SayPiece { round: round.clone(), data, blake3: blake3.clone(), offset: offset as u64 };
+            house.gate.pass("/volet.v1.Aggregation/Say", &[&piece.encode_to_vec()])
+        };
+        assert!(say(0).is_err());
+        // Nor does its end, as if its beginning were there already.
+        assert!(say(100).unwrap_err().contains("not let out"));
+    }
+
+    #[test]
+    fn a_day_has_so_many_bytes() {
+        let consent = Consent { megabytes_per_day: 1, ..Consent::new(true, false) };
+        let house = House::new(consent, Purpose::Learning);
+        let half = vec![0; 1 << 19];
+        house.gate.pay(Kind::Wire, 1, "somewhere", &half).unwrap();
+        house.gate.pay(Kind::Wire, 1, "somewhere", &half).unwrap();
+        let why = house.gate.pay(Kind::Wire, 1, "somewhere", b"x").unwrap_err().to_string();
+        assert!(why.contains("1048576"), "{why}");
+    }
+
+    #[test]
+    fn enrolling_is_the_owners_own_doing_and_is_good_for_nothing_else() {
+        let house = House::new(Consent::NONE, Purpose::Enrolment);
+        let enrol = v1::EnrolRequest { token: "t".to_owned(), key: vec![1; 32], signature: vec![2; 64] };
+        house.gate.pass("/volet.v1.Enrolment/Enrol", &[&enrol.encode_to_vec()]).unwrap();
+        assert!(house.gate.pass("/volet.v1.Aggregation/Renew", &[&[]]).is_err());
+        let agent = House::new(Consent::new(true, true), Purpose::Learning);
+        assert!(agent.gate.pass("/volet.v1.Enrolment/Enrol", &[&enrol.encode_to_vec()]).is_err());
+    }
+
+    #[test]
+    fn no_other_address_is_reached() {
+        let house = House::new(Consent::new(true, true), Purpose::Learning);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for (host, port) in [("elsewhere.example", 7443), ("aggregator.example", 443), ("127.0.0.1", 7443)] {
+            let opened = runtime.block_on(house.gate.clone().open(host.to_owned(), port));
+            assert_eq!(opened.err().map(|error| error.kind()), Some(io::ErrorKind::PermissionDenied), "{host}:{port}");
+        }
+        assert_eq!(house.kinds()[2..], [Kind::Refused; 3]);
+        let read = [("https://a:1", "a", 1), ("https://[::1]:7/", "::1", 7), ("https://a.b", "a.b", 443)];
+        assert!(read.iter().all(|(text, host, port)| url(text) == Some(((*host).to_owned(), *port))));
+        assert!(
+            ["http://a:1", "https://", "https://a:b", "https://u@a:1", "https://a/b:1"]
+                .iter()
+                .all(|t| url(t).is_none())
+        );
+    }
+}

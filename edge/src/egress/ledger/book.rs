@@ -94,12 +94,7 @@ impl<S: Storage> Ledger<S> {
     ///
     /// # Errors
     /// [`LedgerError::Storage`]: what was not done yet is done by the next call. No random bytes.
-    pub fn set_aside(
-        mut storage: S,
-        anchor: Option<S>,
-        key: &SigningKey,
-        limits: Limits,
-    ) -> Result<Self, LedgerError> {
+    pub fn set_aside(mut storage: S, anchor: Option<S>, key: &SigningKey, limits: Limits) -> Result<Self, LedgerError> {
         let failed = failed("set its files aside");
         let names = storage.list().map_err(failed)?;
         let times = (1u32..).find(|n| !names.iter().any(|name| name.starts_with(&format!("{ASIDE}{n}-"))));
@@ -203,7 +198,9 @@ impl<S: Storage> Ledger<S> {
         let mut last = Vec::new();
         for first in firsts {
             last = match storage.read(&file_name(first), MAX_SEGMENT) {
-                Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Err(Finding::TooLong { first }.into()),
+                Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                    return Err(Finding::TooLong { first }.into());
+                }
                 read => read.map_err(failed)?.unwrap_or_default(),
             };
             scan.segment(first, &last, first == newest, &mut |_| {});
@@ -213,7 +210,8 @@ impl<S: Storage> Ledger<S> {
         if let Some(finding) = scan.findings.into_iter().next() {
             return Err(finding.into());
         }
-        let place = scan.place.and_then(|place| Some((place.tail, place.opening?, place.head?, place.tree?, place.sums?)));
+        let place =
+            scan.place.and_then(|place| Some((place.tail, place.opening?, place.head?, place.tree?, place.sums?)));
         let Some((tail, opening, head, tree, sums)) = place else {
             return Err(Finding::Opening { first: newest }.into());
         };
@@ -291,7 +289,8 @@ impl<S: Storage> Ledger<S> {
         let failed = failed("begin a file");
         let Head { device, ledger, number, hash, .. } = self.end.head;
         let first = number.checked_add(1).ok_or_else(|| failed(io::ErrorKind::QuotaExceeded.into()))?;
-        let mut total = self.segments.iter().fold(self.limits.segment, |sum, segment| sum.saturating_add(segment.bytes));
+        let mut total =
+            self.segments.iter().fold(self.limits.segment, |sum, segment| sum.saturating_add(segment.bytes));
         let mut kept = self.segments.iter().peekable();
         while let Some(oldest) = kept.next_if(|_| total > self.limits.total) {
             total = total.saturating_sub(oldest.bytes);

@@ -97,7 +97,9 @@ impl Scan {
             place.lose(name);
         }
         let Some(place) = &mut self.place else { return Vec::new() };
-        for (found, is_opening) in opening.map(|found| (found, true)).into_iter().chain(rest.map(|found| (found, false))) {
+        for (found, is_opening) in
+            opening.map(|found| (found, true)).into_iter().chain(rest.map(|found| (found, false)))
+        {
             if !is_opening {
                 place.item(found, &mut self.findings, each);
             }
