@@ -13,7 +13,7 @@ use super::scan::{Depth, Scan};
 /// The greatest length of a segment's file, bytes.
 pub(super) const MAX_SEGMENT: u64 = 4 << 20;
 /// The least: an opening and some records.
-const MIN_SEGMENT: u64 = 4 << 10;
+const MIN_SEGMENT: u64 = 2 << 10;
 const SEGMENT: &str = "segment-";
 const ASIDE: &str = "aside-";
 /// The head's file in the second place.
@@ -23,7 +23,7 @@ const MAX_HEAD: u64 = 4096;
 /// How much of a ledger is kept. A value out of range counts as the nearest one in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most bytes of a segment: 4 KiB to 4 MiB.
+    /// The most bytes of a segment: 2 KiB to 4 MiB.
     pub segment: u64,
     /// The most bytes of all segments, at least two. The oldest go first, whole.
     pub total: u64,
@@ -237,9 +237,9 @@ impl<S: Storage> Ledger<S> {
         let empty = self.end.head.number < self.end.head.first;
         // Behind an opening alone nothing was ever acknowledged, and no other opening can follow it.
         let kept = if empty { last.len().saturating_sub(tail) } else { last.len() };
-        if doubtful || kept < last.len() {
-            // A last record that was not acknowledged may stand in the system's cache alone, after a sync that failed: only
-            // what is written anew is made durable by the next.
+        if doubtful || tail > 0 {
+            // A last record that was not acknowledged, or a part of one, may stand in the system's cache alone, after a sync
+            // that failed or was not reached: only what is written anew is made durable by the next.
             let name = file_name(self.end.head.first);
             put(&mut self.storage, &name, last.get(..kept).unwrap_or_default()).map_err(failed)?;
         }

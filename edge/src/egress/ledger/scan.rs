@@ -87,6 +87,9 @@ impl Scan {
             if !self.open(name, item, all) {
                 return Vec::new();
             }
+        } else if let Some(device) = opening.and_then(|found| self.stranger(&found.item)) {
+            self.findings.push(Finding::OtherDevice { device });
+            return Vec::new();
         } else {
             self.findings.push(Finding::Opening { first: name });
             let Some(place) = &mut self.place else { return Vec::new() };
@@ -141,16 +144,20 @@ impl Scan {
         }
     }
 
+    /// Which other device signed a segment's opening, if one did.
+    fn stranger(&self, item: &Item) -> Option<String> {
+        let Body::Opening(opening) = &item.frame.body else { return None };
+        let theirs = VerifyingKey::from_bytes(&opening.device).filter(|theirs| *theirs != self.key)?;
+        let head = item.head(opening.device, opening.ledger, opening.first);
+        head.signed_by(&theirs).then(|| hex::encode(opening.device))
+    }
+
     /// Begins a segment; false where nothing of it can be read.
     fn open(&mut self, name: u64, item: &Item, all: bool) -> bool {
         let Body::Opening(opening) = &item.frame.body else { return false };
         let findings = &mut self.findings;
         if opening.format != FORMAT {
             findings.push(Finding::Format { found: opening.format });
-            return false;
-        }
-        if opening.device != self.key.to_bytes() {
-            findings.push(Finding::OtherDevice { device: hex::encode(opening.device) });
             return false;
         }
         let first = opening.first;
