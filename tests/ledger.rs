@@ -20,7 +20,8 @@ fn ledger(arguments: &[&str], folder: &Path) -> Output {
 
 fn said(arguments: &[&str], folder: &Path, well: bool) -> String {
     let output = ledger(arguments, folder);
-    let (out, error) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr).into_owned());
+    let (out, error) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr).into_owned());
     assert_eq!(output.status.code(), Some(if well { 0 } else { 1 }), "{arguments:?}: {out}{error}");
     assert!((out.clone() + &error).chars().all(|c| c == '\n' || (' '..='~').contains(&c)), "{out}{error}");
     out + &error
@@ -39,7 +40,8 @@ fn a_ledger_is_verified_shown_exported_and_proven() {
     for n in 1..=20u64 {
         let kind = if n % 2 == 0 { Kind::Wire } else { Kind::CheckIn };
         let destination = if n == 5 { HOSTILE.to_owned() } else { "server.example:8443".to_owned() };
-        let entry = Entry { kind, destination, bytes: n, digest: [1; 32], policy: "learning".to_owned(), connection: 1 };
+        let entry =
+            Entry { kind, destination, bytes: n, digest: [1; 32], policy: "learning".to_owned(), connection: 1 };
         writer.append(1_780_000_000_000 + n * 1000, entry).unwrap();
     }
     let key = SiteId::from_bytes(VerifyingKey::from(&SigningKey::from([7; 32])).to_bytes()).to_string();
@@ -57,7 +59,10 @@ fn a_ledger_is_verified_shown_exported_and_proven() {
     let filter = ["show", "ledger", "--json", "--kind", "wire", "--since", "2026-05-28T20:26:50Z"];
     let shown = said(&filter, folder, true);
     let records: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(records.iter().map(|record| record["number"].as_u64().unwrap()).collect::<Vec<_>>(), [10, 12, 14, 16, 18, 20]);
+    assert_eq!(
+        records.iter().map(|record| record["number"].as_u64().unwrap()).collect::<Vec<_>>(),
+        [10, 12, 14, 16, 18, 20]
+    );
     let sums = said(&["show", "ledger", "--sums", "--json"], folder, true);
     let sums: Value = serde_json::from_str(&sums).unwrap();
     let bytes: u64 = sums.as_array().unwrap().iter().map(|line| line["bytes"].as_u64().unwrap()).sum();

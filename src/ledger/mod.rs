@@ -121,7 +121,9 @@ fn print(all: &Verification, anchored: bool) {
     }
     println!();
     if all.findings.is_empty() {
-        println!("holds: every record is signed by the device, in its place, and none is missing between the first and the last");
+        println!(
+            "holds: every record is signed by the device, in its place, and none is missing between the first and the last"
+        );
         if !anchored {
             println!("whether records were cut off the end, or the whole put back, only a later head shows (--anchor)");
         }

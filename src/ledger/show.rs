@@ -43,7 +43,12 @@ pub(crate) fn run(args: &LedgerShowArgs) -> anyhow::Result<ExitCode> {
     })?;
     written?;
     if args.sums {
-        let lines = sums.iter().map(|((group, kind, destination), sum)| Line { group: *group, kind: *kind, destination, sum: *sum });
+        let lines = sums.iter().map(|((group, kind, destination), sum)| Line {
+            group: *group,
+            kind: *kind,
+            destination,
+            sum: *sum,
+        });
         if args.json {
             writeln!(out, "{}", ascii(&serde_json::to_string_pretty(&lines.collect::<Vec<_>>())?))?;
         } else {

@@ -39,7 +39,9 @@ pub enum Finding {
     OutOfPlace { number: u64, expected: u64 },
     #[error("record {number} does not follow from the one before: one of the two is from another copy of the ledger")]
     Unchained { number: u64 },
-    #[error("record {number} is signed with a tree that does not hold the records before it: the device's software is faulty")]
+    #[error(
+        "record {number} is signed with a tree that does not hold the records before it: the device's software is faulty"
+    )]
     WrongRoot { number: u64 },
     #[error("the opening of the segment of record {first} is missing or is not what the device signed: it was altered")]
     Opening { first: u64 },
@@ -49,17 +51,25 @@ pub enum Finding {
     OtherLedger { first: u64 },
     #[error("the ledger is of another device, {device}: it was replaced, or the wrong key was given")]
     OtherDevice { device: String },
-    #[error("the sums that are stated before record {first} are not those of the records: the device's software is faulty")]
+    #[error(
+        "the sums that are stated before record {first} are not those of the records: the device's software is faulty"
+    )]
     Sums { first: u64 },
-    #[error("{bytes} bytes before record {first} are no record, and the device stated {stated}: they were altered or put there")]
+    #[error(
+        "{bytes} bytes before record {first} are no record, and the device stated {stated}: they were altered or put there"
+    )]
     Tail { first: u64, bytes: usize, stated: u32 },
     #[error("the file of record {first} is longer than any segment: something was put there")]
     TooLong { first: u64 },
     #[error("the format is {found}, which this version of Volet cannot read: use a newer one")]
     Format { found: u16 },
-    #[error("a head says that {signed} records were written, and the last one here is {last}: the rest was cut off, or an earlier copy put back")]
+    #[error(
+        "a head says that {signed} records were written, and the last one here is {last}: the rest was cut off, or an earlier copy put back"
+    )]
     Short { signed: u64, last: u64 },
-    #[error("record {number} is not the one that a head was signed for: the ledger was put back to an earlier state and went on from there")]
+    #[error(
+        "record {number} is not the one that a head was signed for: the ledger was put back to an earlier state and went on from there"
+    )]
     Rewritten { number: u64 },
     #[error("a head is of another ledger of this device, of {number} records: this one was begun in its place")]
     Begun { number: u64 },

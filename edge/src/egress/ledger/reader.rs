@@ -128,7 +128,9 @@ pub(super) fn walk(
 ) -> Result<Verification, ReadError> {
     let io = |source| ReadError::Io { path: path.to_owned(), source };
     let (files, exported, mut heads) = match find(path)? {
-        Segments::Folder(files) => (files.into_iter().map(|(first, file)| (first, Bytes::File(file))).collect(), false, heads.to_vec()),
+        Segments::Folder(files) => {
+            (files.into_iter().map(|(first, file)| (first, Bytes::File(file))).collect(), false, heads.to_vec())
+        }
         Segments::Exported(files, end) => {
             let files: Vec<_> = files.into_iter().map(|(first, bytes)| (first, Bytes::Read(bytes))).collect();
             (files, true, [heads, &[end]].concat())
@@ -167,7 +169,20 @@ pub(super) fn walk(
         let head = None;
         let removed = Sums::new();
         let (oldest, records, unfinished, cuts, cut_bytes, aside) = (0, 0, 0, 0, 0, None);
-        return Ok(Verification { device, own_word, oldest, records, head, removed, sums, unfinished, cuts, cut_bytes, aside, findings });
+        return Ok(Verification {
+            device,
+            own_word,
+            oldest,
+            records,
+            head,
+            removed,
+            sums,
+            unfinished,
+            cuts,
+            cut_bytes,
+            aside,
+            findings,
+        });
     };
     for (kind, removed) in &place.removed {
         let sum = sums.entry(*kind).or_default();

@@ -85,14 +85,19 @@ impl Disk {
         match state.fault {
             Some((at, fault)) if at == number || (fault == Fault::Full && number > at) => {
                 state.dead = fault != Fault::Full && fault != Fault::Io;
-                let error = if fault == Fault::Full { io::ErrorKind::StorageFull.into() } else { io::Error::other("planned") };
+                let error =
+                    if fault == Fault::Full { io::ErrorKind::StorageFull.into() } else { io::Error::other("planned") };
                 Err((error, Some(fault)))
             }
             _ => Ok(()),
         }
     }
 
-    fn change(&self, half: impl FnOnce(&mut MemoryStorage), whole: impl FnOnce(&mut MemoryStorage) -> io::Result<()>) -> io::Result<()> {
+    fn change(
+        &self,
+        half: impl FnOnce(&mut MemoryStorage),
+        whole: impl FnOnce(&mut MemoryStorage) -> io::Result<()>,
+    ) -> io::Result<()> {
         match self.operate() {
             Ok(()) => whole(&mut self.0.borrow_mut().now),
             Err((error, fault)) => {

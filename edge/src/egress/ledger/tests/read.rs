@@ -8,8 +8,13 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
     let name = || "\\PC{0,60}|[\\x00-\\x1f\u{202e}\u{9b}a\"\\\\]{0,20}";
     let kind = prop::sample::select(Kind::ALL.to_vec());
     let entry = (kind, name(), any::<u64>(), any::<[u8; 32]>(), name(), any::<u64>());
-    let entry = entry.prop_map(|(kind, destination, bytes, digest, policy, connection)| {
-        Entry { kind, destination, bytes, digest, policy, connection }
+    let entry = entry.prop_map(|(kind, destination, bytes, digest, policy, connection)| Entry {
+        kind,
+        destination,
+        bytes,
+        digest,
+        policy,
+        connection,
     });
     prop::collection::vec(entry, 1..60)
 }
