@@ -99,10 +99,10 @@ impl Scan {
             self.findings.extend(most.map(|records| Finding::Gone { records }));
             return;
         };
-        if let Some(opening) = &place.opening {
-            if opening.kept_from < place.oldest {
-                self.findings.push(Finding::Missing { from: opening.kept_from, to: place.oldest.saturating_sub(1) });
-            }
+        if let Some(opening) = &place.opening
+            && opening.kept_from < place.oldest
+        {
+            self.findings.push(Finding::Missing { from: opening.kept_from, to: place.oldest.saturating_sub(1) });
         }
         for (head, seen) in &self.heads {
             let number = head.number;
