@@ -30,6 +30,9 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     /// Say what learning from many sites costs in privacy, and plan for it.
     Privacy(PrivacyArgs),
+    /// Show and verify what a device wrote down of all that left it.
+    #[cfg(unix)]
+    Ledger(LedgerArgs),
     /// Say what a fleet would learn before it is rolled out: many sites in one process, with noise, dropouts and attackers.
     #[cfg(unix)]
     Simulate(Box<SimulateArgs>),
@@ -295,6 +298,93 @@ pub(crate) struct SimulateArgs {
     /// Print the summary as JSON on standard output, and no progress.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[cfg(unix)]
+#[derive(Debug, Args)]
+pub(crate) struct LedgerArgs {
+    #[command(subcommand)]
+    pub(crate) command: LedgerCommand,
+}
+
+/// Which ledger, and whose.
+#[cfg(unix)]
+#[derive(Debug, Args)]
+pub(crate) struct LedgerSource {
+    /// The ledger's folder, which is only read, also while the device uses it; or an exported file.
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// The device's public key, 64 hexadecimal digits. Without it the ledger's own word is taken.
+    #[arg(long, value_parser = crate::ledger::key, value_name = "HEX")]
+    pub(crate) key: Option<volet_federated::signing::VerifyingKey>,
+}
+
+#[cfg(unix)]
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Say what holds and what does not; the exit code is 1 if anything does not.
+    Verify {
+        #[command(flatten)]
+        source: LedgerSource,
+        /// A head that was signed before, to compare with: the ledger's second place, its head.json, or a proof.
+        #[arg(long, value_name = "PATH")]
+        anchor: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show records, or sums by kind and destination.
+    Show(LedgerShowArgs),
+    /// Write a ledger that holds to a file of JSON lines, whole or not at all; it can be verified again elsewhere.
+    Export {
+        #[command(flatten)]
+        source: LedgerSource,
+        /// The file.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Prove that one record is in the ledger, without showing the others.
+    Prove {
+        #[command(flatten)]
+        source: LedgerSource,
+        /// The record's number.
+        #[arg(value_name = "NUMBER")]
+        number: u64,
+        /// Where to write the proof (JSON).
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Check a proof, without the ledger.
+    Check {
+        /// The proof.
+        #[arg(value_name = "FILE")]
+        proof: PathBuf,
+        /// The device's public key, 64 hexadecimal digits.
+        #[arg(long, value_parser = crate::ledger::key, value_name = "HEX")]
+        key: volet_federated::signing::VerifyingKey,
+        /// Print the record as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[cfg(unix)]
+#[derive(Debug, Args)]
+pub(crate) struct LedgerShowArgs {
+    #[command(flatten)]
+    pub(crate) source: LedgerSource,
+    /// Only records from this time on, by the device's clock: 2026-11-23T14:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<jiff::Timestamp>,
+    /// Only records of this kind, such as wire, update, media, refused.
+    #[arg(long, value_parser = serde_word::<volet_edge::egress::ledger::Kind>, value_name = "KIND")]
+    pub(crate) kind: Option<volet_edge::egress::ledger::Kind>,
+    /// Print JSON: a line for each record, or a list of sums.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Sums by kind and destination instead of records.
+    #[arg(long)]
+    pub(crate) sums: bool,
 }
 
 #[derive(Debug, Args)]

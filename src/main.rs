@@ -11,6 +11,8 @@ mod detect;
 mod fleet;
 #[cfg(unix)]
 mod judge;
+#[cfg(unix)]
+mod ledger;
 mod models;
 mod picture;
 mod privacy;
@@ -44,6 +46,8 @@ fn main() -> ExitCode {
         Some(cli::Command::Synth(args)) => synth::run(&args),
         Some(cli::Command::Models(args)) => models::run(&args),
         Some(cli::Command::Privacy(args)) => privacy::run(&args),
+        #[cfg(unix)]
+        Some(cli::Command::Ledger(args)) => ledger::run(&args),
         #[cfg(unix)]
         Some(cli::Command::Judge(args)) => judge::run(&args),
         #[cfg(unix)]

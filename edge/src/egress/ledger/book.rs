@@ -1,50 +1,24 @@
 //! The ledger as its one writer has it: what becomes durable in which order.
 
+mod anchor;
+mod limits;
+mod recover;
+
 use std::io;
 
-use volet_federated::signing::{SigningKey, VerifyingKey};
+use volet_federated::signing::SigningKey;
 use volet_federated::storage::{Storage, put};
 
 use super::entry::{Entry, MAX_NAME, Record, Sums};
-use super::error::{Finding, LedgerError};
+use super::error::LedgerError;
 use super::frame::{Aside, Body, End, FORMAT, Head, Opening};
-use super::scan::{Depth, Scan};
+use anchor::write_anchor;
 
-/// The greatest length of a segment's file, bytes.
-pub(super) const MAX_SEGMENT: u64 = 4 << 20;
-/// The least: an opening and some records.
-const MIN_SEGMENT: u64 = 4 << 10;
+pub(super) use anchor::HEAD;
+pub use limits::Limits;
+pub(super) use limits::MAX_SEGMENT;
+
 const SEGMENT: &str = "segment-";
-const ASIDE: &str = "aside-";
-/// The head's file in the second place.
-pub(super) const HEAD: &str = "head.json";
-const MAX_HEAD: u64 = 4096;
-
-/// How much of a ledger is kept. A value out of range counts as the nearest one in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The most bytes of a segment: 4 KiB to 4 MiB.
-    pub segment: u64,
-    /// The most bytes of all segments, at least two. The oldest go first, whole.
-    pub total: u64,
-    /// After how many records the head is kept in the second place anew, at least 1; at every rotation, opening and closing
-    /// it is besides. Each time costs two syncs of that place's disk and one of its names, where a record costs one sync.
-    pub anchor_every: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { segment: MAX_SEGMENT, total: 64 << 20, anchor_every: 16 }
-    }
-}
-
-impl Limits {
-    fn in_range(self) -> Self {
-        let segment = self.segment.clamp(MIN_SEGMENT, MAX_SEGMENT);
-        let total = self.total.max(segment.saturating_mul(2));
-        Self { segment, total, anchor_every: self.anchor_every.max(1) }
-    }
-}
 
 /// A segment's file: its first record's number, and its bytes.
 struct Segment {
@@ -87,26 +61,6 @@ impl<S: Storage> Ledger<S> {
     /// As [`open`](Self::open).
     pub fn open_anchored(storage: S, anchor: S, key: &SigningKey, limits: Limits) -> Result<Self, LedgerError> {
         Self::open_at(storage, Some(anchor), key, limits)
-    }
-
-    /// Puts a damaged ledger aside and begins a new one that says so. The old files stay in the folder under other names,
-    /// which begin with `aside-`, and are never removed by this program.
-    ///
-    /// # Errors
-    /// [`LedgerError::Storage`]: what was not done yet is done by the next call. No random bytes.
-    pub fn set_aside(mut storage: S, anchor: Option<S>, key: &SigningKey, limits: Limits) -> Result<Self, LedgerError> {
-        let failed = failed("set its files aside");
-        let names = storage.list().map_err(failed)?;
-        let times = (1u32..).find(|n| !names.iter().any(|name| name.starts_with(&format!("{ASIDE}{n}-"))));
-        let times = times.unwrap_or(u32::MAX);
-        for name in names.iter().filter(|name| name.starts_with(SEGMENT)) {
-            storage.rename(name, &format!("{ASIDE}{times}-{name}")).map_err(failed)?;
-        }
-        storage.sync_dir().map_err(failed)?;
-        let records = anchor.as_ref().and_then(|anchor| read_anchor(anchor).ok().flatten()).map(|head| head.number);
-        let records = records.filter(|records| *records > 0);
-        let files = count_aside(&storage).map_err(failed)?;
-        Self::create(storage, anchor, key, limits.in_range(), Some(Aside { files, records }))
     }
 
     /// Writes an entry down, durably at return: only then may the bytes go. `at` is milliseconds since 1970 by the
@@ -172,116 +126,6 @@ impl<S: Storage> Ledger<S> {
         }
         self.keep_head()?;
         Ok((self.storage, self.anchor))
-    }
-
-    fn open_at(storage: S, anchor: Option<S>, key: &SigningKey, limits: Limits) -> Result<Self, LedgerError> {
-        let limits = limits.in_range();
-        let failed = failed("read its files");
-        let anchored = match &anchor {
-            Some(anchor) => read_anchor(anchor)?,
-            None => None,
-        };
-        let names = storage.list().map_err(failed)?;
-        let mut firsts: Vec<u64> = names.iter().filter_map(|name| first_of(name)).collect();
-        firsts.sort_unstable();
-        let Some(newest) = firsts.last().copied() else {
-            let files = count_aside(&storage).map_err(failed)?;
-            let records = anchored.map(|head| head.number);
-            return match records {
-                Some(records) if records > 0 && files == 0 => Err(Finding::Gone { records }.into()),
-                records => Self::create(storage, anchor, key, limits, (files > 0).then_some(Aside { files, records })),
-            };
-        };
-        let heads = anchored.as_slice();
-        let mut scan = Scan::new(VerifyingKey::from(key), Depth::Last, false, heads);
-        let mut segments = Vec::new();
-        let mut last = Vec::new();
-        for first in firsts {
-            last = match storage.read(&file_name(first), MAX_SEGMENT) {
-                Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-                    return Err(Finding::TooLong { first }.into());
-                }
-                read => read.map_err(failed)?.unwrap_or_default(),
-            };
-            scan.segment(first, &last, first == newest, &mut |_| {});
-            segments.push(Segment { first, bytes: last.len() as u64 });
-        }
-        scan.finish();
-        if let Some(finding) = scan.findings.into_iter().next() {
-            return Err(finding.into());
-        }
-        let place =
-            scan.place.and_then(|place| Some((place.tail, place.opening?, place.head?, place.tree?, place.sums?)));
-        let Some((tail, opening, head, tree, sums)) = place else {
-            return Err(Finding::Opening { first: newest }.into());
-        };
-        if opening.anchored && anchor.is_some() && anchored.is_none() {
-            return Err(Finding::NoAnchor.into());
-        }
-        let doubtful = anchored.as_ref() != Some(&head);
-        let (end, aside) = (End { head, tree }, opening.aside);
-        let mut ledger =
-            Self { storage, anchor, key: *key, limits, end, sums, aside, segments, anchored, sound: false };
-        ledger.mend(&last, tail, opening.kept_from, doubtful)?;
-        ledger.sound = true;
-        Ok(ledger)
-    }
-
-    /// Finishes what was interrupted.
-    fn mend(&mut self, last: &[u8], tail: usize, kept_from: u64, doubtful: bool) -> Result<(), LedgerError> {
-        let failed = failed("finish what was interrupted");
-        // An earlier start may have given a file its name and failed to make that durable.
-        self.storage.sync_dir().map_err(failed)?;
-        let empty = self.end.head.number < self.end.head.first;
-        // Behind an opening alone nothing was ever acknowledged, and no other opening can follow it.
-        let kept = if empty { last.len().saturating_sub(tail) } else { last.len() };
-        if doubtful || kept < last.len() {
-            // A last record that was not acknowledged may stand in the system's cache alone, after a sync that failed: only
-            // what is written anew is made durable by the next.
-            let name = file_name(self.end.head.first);
-            put(&mut self.storage, &name, last.get(..kept).unwrap_or_default()).map_err(failed)?;
-        }
-        if let Some(segment) = self.segments.last_mut() {
-            segment.bytes = kept as u64;
-        }
-        self.forget(kept_from).map_err(failed)?;
-        if tail > 0 && !empty {
-            self.rotate(u32::try_from(tail).unwrap_or(u32::MAX))?;
-        }
-        self.keep_head()
-    }
-
-    fn create(
-        mut storage: S,
-        mut anchor: Option<S>,
-        key: &SigningKey,
-        limits: Limits,
-        aside: Option<Aside>,
-    ) -> Result<Self, LedgerError> {
-        let failed = failed("be made");
-        let mut ledger = [0; 32];
-        getrandom::fill(&mut ledger).map_err(LedgerError::Entropy)?;
-        let opening = Opening {
-            format: FORMAT,
-            ledger,
-            device: VerifyingKey::from(key).to_bytes(),
-            first: 1,
-            previous: [0; 32],
-            sums: Sums::new(),
-            kept_from: 1,
-            torn: 0,
-            anchored: anchor.is_some(),
-            aside: aside.clone(),
-        };
-        let (end, frame) = End::begin(opening, key).map_err(failed)?;
-        // The head first: a ledger that says it has one is then never without.
-        let anchored = anchor.is_some().then(|| end.head.clone());
-        if let Some(anchor) = &mut anchor {
-            write_anchor(anchor, &end.head)?;
-        }
-        put(&mut storage, &file_name(1), &frame).map_err(failed)?;
-        let segments = vec![Segment { first: 1, bytes: frame.len() as u64 }];
-        Ok(Self { storage, anchor, key: *key, limits, end, sums: Sums::new(), aside, segments, anchored, sound: true })
     }
 
     /// Begins the next segment, behind so many bytes that are no record, and removes the oldest that are too much.
@@ -353,21 +197,6 @@ pub(super) fn file_name(first: u64) -> String {
 pub(super) fn first_of(name: &str) -> Option<u64> {
     let first = name.strip_prefix(SEGMENT)?.parse().ok()?;
     (file_name(first) == name).then_some(first)
-}
-
-fn count_aside(storage: &impl Storage) -> io::Result<u64> {
-    Ok(storage.list()?.iter().filter(|name| name.starts_with(ASIDE)).count() as u64)
-}
-
-fn read_anchor(anchor: &impl Storage) -> Result<Option<Head>, LedgerError> {
-    let bytes = anchor.read(HEAD, MAX_HEAD).map_err(failed("read its head in the second place"))?;
-    bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(|_| Finding::Anchor.into())).transpose()
-}
-
-fn write_anchor(anchor: &mut impl Storage, head: &Head) -> Result<(), LedgerError> {
-    let failed = failed("keep its head in the second place");
-    let bytes = serde_json::to_vec(head).map_err(|error| failed(error.into()))?;
-    put(anchor, HEAD, &bytes).map_err(failed)
 }
 
 fn failed(doing: &'static str) -> impl Fn(io::Error) -> LedgerError + Copy {

@@ -12,7 +12,7 @@ use volet_federated::signing::VerifyingKey;
 
 use super::entry::ascii;
 use super::frame::{Body, Frame, Head, Item};
-use super::reader::{ReadError, Verification, walk};
+use super::reader::{Bytes, ReadError, Segments, Verification, walk};
 
 /// The most bytes of a line: a record of the longest names, each byte of which is escaped.
 const MAX_LINE: u64 = 16 << 10;
@@ -70,7 +70,7 @@ pub fn export(path: &Path, key: Option<VerifyingKey>, heads: &[Head], out: &Path
 }
 
 /// The segments of an exported file, as they were on the device, and the head it ends with.
-pub(super) fn import(path: &Path) -> Result<(Vec<(u64, Vec<u8>)>, Head), ReadError> {
+pub(super) fn import(path: &Path) -> Result<(Segments, Head), ReadError> {
     let io = |source| ReadError::Io { path: path.to_owned(), source };
     let mut file = BufReader::new(File::open(path).map_err(io)?);
     let mut segments: Vec<(u64, Vec<u8>)> = Vec::new();
@@ -92,6 +92,8 @@ pub(super) fn import(path: &Path) -> Result<(Vec<(u64, Vec<u8>)>, Head), ReadErr
             }
             Line::End(head) => {
                 let mut more = [0];
+                let segments: Segments =
+                    segments.into_iter().map(|(first, bytes)| (first, Bytes::Read(bytes))).collect();
                 let whole = file.read(&mut more).map_err(io)? == 0 && !segments.is_empty();
                 return if whole { Ok((segments, head)) } else { Err(bad()) };
             }

@@ -113,10 +113,10 @@ pub(super) fn small(path: &Path) -> Result<Vec<u8>, ReadError> {
 }
 
 /// A ledger's segments: their first records' numbers, and what gives their bytes.
-enum Segments {
-    Folder(Vec<(u64, File)>),
-    Exported(Vec<(u64, Vec<u8>)>, Head),
-}
+pub(super) type Segments = Vec<(u64, Bytes)>;
+
+/// Who is handed each segment: its last head, and its frames.
+pub(super) type EachSegment<'a> = dyn FnMut(&Head, Vec<Item>) -> Result<(), ReadError> + 'a;
 
 /// Goes through a ledger, handing out records and each segment's last head with its frames.
 pub(super) fn walk(
@@ -124,18 +124,12 @@ pub(super) fn walk(
     key: Option<VerifyingKey>,
     heads: &[Head],
     each: &mut dyn FnMut(&Record),
-    segment: &mut dyn FnMut(&Head, Vec<Item>) -> Result<(), ReadError>,
+    segment: &mut EachSegment<'_>,
 ) -> Result<Verification, ReadError> {
     let io = |source| ReadError::Io { path: path.to_owned(), source };
-    let (files, exported, mut heads) = match find(path)? {
-        Segments::Folder(files) => {
-            (files.into_iter().map(|(first, file)| (first, Bytes::File(file))).collect(), false, heads.to_vec())
-        }
-        Segments::Exported(files, end) => {
-            let files: Vec<_> = files.into_iter().map(|(first, bytes)| (first, Bytes::Read(bytes))).collect();
-            (files, true, [heads, &[end]].concat())
-        }
-    };
+    let (files, end) = find(path)?;
+    let exported = end.is_some();
+    let mut heads: Vec<Head> = heads.iter().cloned().chain(end).collect();
     heads.dedup();
     let newest = files.len().saturating_sub(1);
     let mut scan: Option<Scan> = None;
@@ -206,7 +200,7 @@ pub(super) fn walk(
 }
 
 /// A segment's bytes, or where to read them.
-enum Bytes {
+pub(super) enum Bytes {
     File(File),
     Read(Vec<u8>),
 }
@@ -225,11 +219,11 @@ impl Bytes {
     }
 }
 
-/// Finds a ledger's segments.
-fn find(path: &Path) -> Result<Segments, ReadError> {
+/// Finds a ledger's segments, and the head that an exported one ends with.
+fn find(path: &Path) -> Result<(Segments, Option<Head>), ReadError> {
     if path.is_file() {
         let (segments, head) = export::import(path)?;
-        return Ok(Segments::Exported(segments, head));
+        return Ok((segments, Some(head)));
     }
     let io = |source| ReadError::Io { path: path.to_owned(), source };
     // The oldest file may go between its being listed and opened, not after: an open one stays.
@@ -241,10 +235,10 @@ fn find(path: &Path) -> Result<Segments, ReadError> {
         }
         names.sort_unstable();
         let files: Result<Vec<_>, io::Error> =
-            names.into_iter().map(|(first, name)| Ok((first, File::open(path.join(name))?))).collect();
+            names.into_iter().map(|(first, name)| Ok((first, Bytes::File(File::open(path.join(name))?)))).collect();
         match files {
             Ok(files) if files.is_empty() => return Err(ReadError::NotThere(path.to_owned())),
-            Ok(files) => return Ok(Segments::Folder(files)),
+            Ok(files) => return Ok((files, None)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(io(error)),
         }

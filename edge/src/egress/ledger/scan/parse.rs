@@ -33,7 +33,7 @@ pub(super) struct Tail {
     pub(super) damaged: bool,
 }
 
-/// Finds a segment's frames, and checks `all` signatures or none but the opening's. `of` is what the segment should be of,
+/// Finds a segment's frames, and checks `all` signatures or but the first and the last. `of` is what the segment should be of,
 /// for one whose opening does not say.
 pub(super) fn parse(bytes: &[u8], key: &VerifyingKey, of: (Option<Hash>, u64), last: bool, all: bool) -> Parsed {
     let device = key.to_bytes();
@@ -46,12 +46,13 @@ pub(super) fn parse(bytes: &[u8], key: &VerifyingKey, of: (Option<Hash>, u64), l
     });
     let (ledger, first) = opening.unwrap_or((of.0.unwrap_or_default(), of.1));
     let (mut items, mut tail) = frames(bytes, |item| item.head(device, ledger, first).signed_by(key));
-    match items.first_mut() {
-        Some(found) if !all => found.sound = opening.is_some(),
-        _ => {}
-    }
     if all {
         check(&mut items, device, ledger, first);
+    } else if let Some(found) = items.last_mut() {
+        found.sound = found.item.head(device, ledger, first).signed_by(key);
+    }
+    if let Some(found) = items.first_mut() {
+        found.sound = opening.is_some();
     }
     // A power cut may also leave a record whole in its form and not in its bytes.
     if items.last().is_some_and(|found| !found.sound && items.len() > 1) {
