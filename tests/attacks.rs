@@ -20,6 +20,7 @@ fn every_attack_goes_as_it_should() {
     skipped.iter().for_each(|s| println!("{s}"));
     let wrong: Vec<_> = rows.iter().filter(|r| !r.is_as_expected()).cloned().collect();
     assert!(wrong.is_empty(), "\n{}", report::plain(&wrong));
+    assert_eq!(report::markdown(&rows).lines().count(), rows.len() + 2);
     assert!(rows.iter().filter(|r| r.role == report::Role::Planted).count() >= 20, "too few planted faults");
 }
 

@@ -157,9 +157,9 @@ fn solve(a: &mut [Vec<f64>], b: &mut [Vec<f64>]) {
         b[i].iter_mut().for_each(|x| *x /= a[i][i]);
     }
     for i in (0..n).rev() {
-        for k in i + 1..n {
+        for (k, row) in a.iter().enumerate().skip(i + 1) {
             let (head, tail) = b.split_at_mut(k);
-            head[i].iter_mut().zip(&tail[0]).for_each(|(x, y)| *x -= a[k][i] * y);
+            head[i].iter_mut().zip(&tail[0]).for_each(|(x, y)| *x -= row[i] * y);
         }
         b[i].iter_mut().for_each(|x| *x /= a[i][i]);
     }

@@ -17,23 +17,21 @@ use report::Row;
 /// How large everything is.
 pub(crate) struct Size {
     /// People of whom there is one face.
-    people: usize,
+    pub(crate) people: usize,
     /// Faces of real photographs.
-    photographs: usize,
+    pub(crate) photographs: usize,
     /// People of whom there is a film, and its frames.
-    films: usize,
-    frames: usize,
+    pub(crate) films: usize,
+    pub(crate) frames: usize,
     /// Times that each face is hidden anew.
-    repeats: usize,
+    pub(crate) repeats: usize,
     /// Times that the attacker hides a face to learn what comes out on average.
-    guesses: usize,
+    pub(crate) guesses: usize,
     /// Frames that are averaged.
-    film: usize,
+    pub(crate) film: usize,
 }
 
 impl Size {
-    pub(crate) const FULL: Self =
-        Self { people: 128, photographs: 128, films: 48, frames: 8, repeats: 8, guesses: 24, film: 64 };
     /// For tests: seconds.
     pub(crate) const SMALL: Self =
         Self { people: 40, photographs: 40, films: 16, frames: 6, repeats: 4, guesses: 8, film: 32 };
