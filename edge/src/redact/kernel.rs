@@ -3,7 +3,8 @@
 //! Mosaic and blur are textures: shades of grey that are noise alone. Nothing here reads a sample of the region before
 //! it is overwritten (guarantee G3). A true mosaic or blur would keep the means of many cells, which is enough to pick
 //! the right face out of a gallery (McPherson et al. 2016, "Defeating image obfuscation with deep learning"). Even one
-//! mean of the whole region, rounded to four levels, tells skin, and over a film faces: `docs/redaction-attacks.md`.
+//! mean of the whole region, rounded to four levels, finds faces again, and more of them over a film:
+//! `docs/redaction-attacks.md`.
 
 use super::region::Region;
 use crate::frame::Plane;
