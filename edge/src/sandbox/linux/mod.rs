@@ -28,8 +28,8 @@ pub(super) fn alone() -> Result<(), SandboxError> {
 
 /// The kernel's release.
 pub(super) fn kernel() -> String {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease");
-    release.map_or_else(|_| "unknown".to_owned(), |text| format!("Linux {}", text.trim()))
+    let name = nix::sys::utsname::uname();
+    name.map_or_else(|_| "unknown".to_owned(), |name| format!("Linux {}", name.release().to_string_lossy()))
 }
 
 /// Bounds files, ports and calls as far as this kernel can; the claims.

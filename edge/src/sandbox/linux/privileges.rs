@@ -76,6 +76,10 @@ fn drop_capabilities() -> io::Result<()> {
     let _ = clear_ambient_capability_set();
     let none = CapabilitySet::empty();
     let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    // Where a service manager took them it may have refused this call too.
+    if capabilities(None)? == none {
+        return Ok(());
+    }
     set_capabilities(None, none)?;
     if capabilities(None)? == none { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
 }
