@@ -322,7 +322,7 @@ pub fn rtsp_host(path: &Path) -> Result<(String, u16), SourceError> {
     let host = rtsp::host(path);
     // It is refused when it is opened.
     #[cfg(not(feature = "rtsp"))]
-    let host = Some((String::new(), 554));
+    let host = Some((String::new(), 554)).filter(|_| is_rtsp(path));
     host.ok_or_else(|| SourceError::Camera {
         name: "rtsp://...".to_owned(),
         reason: "this is not an address like rtsp://host:port/path".to_owned(),

@@ -52,7 +52,7 @@ fn claims(
     calls: &Result<(), String>,
     memory: &Result<(), String>,
 ) -> Vec<Claim> {
-    let by_calls = || calls.as_ref().map_or_else(|why| Verdict::not(why), |()| Verdict::Enforced);
+    let by_calls = || calls.as_ref().map_or_else(Verdict::not, |()| Verdict::Enforced);
     let by_landlock = |from: u32, what: &str| match landlock {
         Landlock::Without(why) => Verdict::not(why),
         Landlock::Abi(abi) if *abi >= from => Verdict::Enforced,
