@@ -38,7 +38,8 @@ pub(crate) const ACTS: &[(&str, Act)] =
         ("makes a link", |p| std::os::unix::fs::symlink("/etc/shadow", p.folder.join("inside/shadow"))),
         ("calls a port", |p| talk(p.port)),
         ("calls another port", |p| talk(p.other)),
-        ("calls by fast open", fast_open),
+        ("calls localhost by its name", |p| TcpStream::connect(("localhost", p.port))?.write_all(b"x")),
+    ("calls by fast open", fast_open),
         ("sends UDP", |p| {
             let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
             socket.send_to(b"x", (Ipv4Addr::LOCALHOST, p.other)).map(drop)

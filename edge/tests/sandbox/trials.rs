@@ -39,6 +39,8 @@ const CASES: &[(&str, How, Due, Aspect)] = &[
     ("calls a port", How::Accepts, Refused, Aspect::Tcp),
     ("calls a port", How::Address, Done, Aspect::Tcp),
     ("calls a port", How::Name, Done, Aspect::Tcp),
+    ("calls localhost by its name", How::Address, Done, Aspect::Tcp),
+    ("calls localhost by its name", How::Name, Done, Aspect::Tcp),
     ("calls another port", How::Address, Refused, Aspect::Tcp),
     ("calls another port", How::Name, Refused, Aspect::Tcp),
     ("calls by fast open", How::Address, Refused, Aspect::Calls),
