@@ -1,6 +1,6 @@
 //! The camera's commands, for programs to offer: `volet-edge` does, and `volet camera`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +12,7 @@ use crate::annotate::Format;
 use crate::batch::{self, BatchConfig, BatchError, BatchOptions, Event, Input, Publisher};
 use crate::learn::Lessons;
 use crate::models::{Manifest, Model, builtin};
+use crate::sandbox::Confinement;
 use crate::sink::SinkOptions;
 use crate::slot::ModelSlot;
 use crate::source::OpenOptions;
@@ -22,6 +23,7 @@ mod agent;
 mod buffer;
 #[cfg(all(unix, feature = "agent"))]
 mod label;
+mod sandbox;
 #[cfg(all(unix, feature = "agent"))]
 mod until;
 
@@ -78,6 +80,8 @@ struct RunArgs {
     /// Stop after this many frames.
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     frames: u64,
+    #[command(flatten)]
+    sandbox: sandbox::SandboxArgs,
 }
 
 /// Runs what was typed.
@@ -95,7 +99,10 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 static STOP: AtomicBool = AtomicBool::new(false);
 
 fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let model = slot(args)?;
+    // What the owner gave is opened first; what a camera sees and strangers send comes after.
+    let begun = args.sandbox.begin()?;
+    let searched = Searched::open(args)?;
+    let model = searched.slot();
     let manifest = model.get();
     let manifest = manifest.manifest();
     let mut config = BatchConfig::for_model(manifest);
@@ -116,6 +123,9 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
         max_frames: args.frames,
         publisher: publisher(args)?,
     };
+    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
+    sandbox::confine(begun, &needs(args)?)?;
+    searched.follow()?;
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
@@ -179,17 +189,66 @@ fn lessons(_: &RunArgs, _: &Manifest) -> anyhow::Result<Option<Lessons>> {
     Ok(None)
 }
 
-/// The model that was asked for, and whoever keeps it up to date.
-fn slot(args: &RunArgs) -> anyhow::Result<ModelSlot> {
+/// What the camera needs once it is at work.
+fn needs(args: &RunArgs) -> anyhow::Result<Confinement> {
+    let needs = Confinement::new().writes(&args.out);
     #[cfg(all(unix, feature = "agent"))]
-    if let Some(folder) = &args.model_from {
-        let follower = crate::agent::Follower::new(folder).with_context(|| format!("{}", folder.display()))?;
-        let slot = follower.slot();
-        follower.start()?;
-        return Ok(slot);
+    let needs = {
+        let needs = args.lessons.iter().fold(needs, |needs, buffer| needs.keeps(buffer));
+        args.model_from.iter().fold(needs, Confinement::reads)
+    };
+    if crate::source::is_rtsp(&args.source) {
+        let (host, port) = crate::source::rtsp_host(&args.source)?;
+        return Ok(needs.calls(&host, port));
     }
-    Ok(match &args.model {
-        Some(path) => Model::open(path).with_context(|| format!("cannot use the model {path:?}"))?.into(),
-        None => builtin::default_model()?.into(),
-    })
+    Ok(if is_device(&args.source) { needs.uses(&args.source) } else { needs.reads(&args.source) })
+}
+
+#[cfg(unix)]
+fn is_device(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_char_device())
+}
+
+#[cfg(not(unix))]
+fn is_device(_: &Path) -> bool {
+    false
+}
+
+/// The model that was asked for, and whoever keeps it up to date.
+enum Searched {
+    Fixed(ModelSlot),
+    #[cfg(all(unix, feature = "agent"))]
+    Followed(crate::agent::Follower),
+}
+
+impl Searched {
+    fn open(args: &RunArgs) -> anyhow::Result<Self> {
+        #[cfg(all(unix, feature = "agent"))]
+        if let Some(folder) = &args.model_from {
+            let follower = crate::agent::Follower::new(folder).with_context(|| format!("{}", folder.display()))?;
+            return Ok(Self::Followed(follower));
+        }
+        Ok(Self::Fixed(match &args.model {
+            Some(path) => Model::open(path).with_context(|| format!("cannot use the model {path:?}"))?.into(),
+            None => builtin::default_model()?.into(),
+        }))
+    }
+
+    fn slot(&self) -> ModelSlot {
+        match self {
+            Self::Fixed(slot) => slot.clone(),
+            #[cfg(all(unix, feature = "agent"))]
+            Self::Followed(follower) => follower.slot(),
+        }
+    }
+
+    /// Looks for other models from now on, on a thread of its own.
+    fn follow(self) -> std::io::Result<()> {
+        match self {
+            Self::Fixed(_) => Ok(()),
+            #[cfg(all(unix, feature = "agent"))]
+            Self::Followed(follower) => follower.start(),
+        }
+    }
 }

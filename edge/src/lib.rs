@@ -25,6 +25,7 @@ pub mod plan;
 pub mod redact;
 pub mod report;
 mod sample;
+pub mod sandbox;
 mod scene;
 pub mod sink;
 pub mod slot;

@@ -16,6 +16,7 @@
 //! The [`Agent`] knows no pixels and no networks' weights: a [`Learner`] and a [`Judge`] do, those of [`Stills`] for
 //! example: a folder of annotated [`Pictures`], or the [`Lessons`] of the learning buffer.
 
+mod confined;
 mod enrol;
 mod follow;
 mod journal;

@@ -31,6 +31,8 @@ pub(super) const TASK: &str = "task";
 pub(super) const REPORT: &str = "report";
 /// What the agent remembers of what it did.
 pub(super) const JOURNAL: &str = "journal.json";
+/// What the agent's sandbox claims since its last start.
+pub(super) const SANDBOX: &str = "sandbox.json";
 /// Folders of the ledger, its counter, and the round that goes on.
 pub(super) const BUDGET: &str = "budget";
 pub(super) const COUNTER: &str = "counter";

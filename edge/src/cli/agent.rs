@@ -19,6 +19,7 @@ use crate::agent::{
 use crate::egress::Consent;
 use crate::learn::buffer::{Buffer, Identity};
 use crate::models::{Manifest, builtin};
+use crate::sandbox::Confinement;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -141,6 +142,8 @@ pub(super) struct AgentArgs {
     /// End when standard input does: for a program that starts this one.
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
+    #[command(flatten)]
+    sandbox: super::sandbox::SandboxArgs,
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
@@ -219,20 +222,31 @@ fn read_policy(path: &Path) -> anyhow::Result<PolicyFile> {
 }
 
 fn agent(args: &AgentArgs) -> anyhow::Result<()> {
-    if args.until_stdin_ends {
-        // An agent that is killed goes on where it was.
-        until_stdin_ends();
-    }
+    let begun = args.sandbox.begin()?;
     let talents = talents(args)?;
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let mut agent = Agent::open(&args.dir, talents, Box::new(tell))?;
+        // From here on strangers are heard.
+        let report = super::sandbox::confine(begun, &needs(args, agent.needs()?))?;
+        agent.keep_report(&report)?;
+        if args.until_stdin_ends {
+            // An agent that is killed goes on where it was.
+            until_stdin_ends();
+        }
         eprintln!("the agent of {} is at work", args.dir.display());
         anyhow::Ok(agent.run(args.rounds, stop()).await?)
     });
     // What still learns is not waited for.
     runtime.shutdown_background();
     done
+}
+
+/// What the agent needs of folders besides its own.
+fn needs(args: &AgentArgs, own: Confinement) -> Confinement {
+    let pictures = args.learn.iter().chain(&args.held_out);
+    let needs = pictures.fold(own, Confinement::reads);
+    args.buffer.iter().fold(needs, |needs, buffer| needs.keeps(buffer))
 }
 
 fn talents(args: &AgentArgs) -> anyhow::Result<Talents> {
