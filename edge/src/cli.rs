@@ -12,7 +12,7 @@ use crate::annotate::Format;
 use crate::batch::{self, BatchConfig, BatchError, BatchOptions, Event, Input, Publisher};
 use crate::learn::Lessons;
 use crate::models::{Manifest, Model, builtin};
-use crate::sandbox::Confinement;
+use crate::sandbox::{Confinement, Mode, begin};
 use crate::sink::SinkOptions;
 use crate::slot::ModelSlot;
 use crate::source::OpenOptions;
@@ -80,8 +80,13 @@ struct RunArgs {
     /// Stop after this many frames.
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     frames: u64,
-    #[command(flatten)]
-    sandbox: sandbox::SandboxArgs,
+    // Arguments in an optional group cannot be in a group of their own.
+    /// How far this process locks itself in (docs/sandbox.md).
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    sandbox: Mode,
+    /// Started as root, go on as this user: a name or a number.
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
 }
 
 /// Runs what was typed.
@@ -100,7 +105,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
     // What the owner gave is opened first; what a camera sees and strangers send comes after.
-    let begun = args.sandbox.begin()?;
+    let begun = begin(args.sandbox, args.user.as_deref())?;
     let searched = Searched::open(args)?;
     let model = searched.slot();
     let manifest = model.get();
@@ -121,11 +126,13 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
         open: OpenOptions { ffmpeg: false, ..OpenOptions::default() },
         sink: SinkOptions::default(),
         max_frames: args.frames,
-        publisher: publisher(args)?,
+        publisher: None,
     };
+    let exports = exports(args)?;
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     sandbox::confine(begun, &needs(args)?)?;
     searched.follow()?;
+    let options = BatchOptions { publisher: watched(exports)?, ..options };
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
@@ -149,16 +156,23 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
     Ok(if summary.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Who lets results out, if it is not whoever typed this. When the owner no longer shares, the batch is stopped.
+/// Who lets results out, if it is not whoever typed this.
 #[cfg(all(unix, feature = "agent"))]
-fn publisher(args: &RunArgs) -> anyhow::Result<Option<Arc<dyn Publisher>>> {
+fn exports(args: &RunArgs) -> anyhow::Result<Option<crate::egress::Exports>> {
     let Some(folder) = &args.shared_by else { return Ok(None) };
-    let exports = Arc::new(crate::agent::exports(folder)?);
+    let exports = crate::agent::exports(folder)?;
     anyhow::ensure!(
         exports.is_open(),
         "the owner of this camera does not share; `volet-edge consent --dir {} --sharing on` is theirs to say",
         folder.display()
     );
+    Ok(Some(exports))
+}
+
+/// When the owner no longer shares, the batch is stopped.
+#[cfg(all(unix, feature = "agent"))]
+fn watched(exports: Option<crate::egress::Exports>) -> anyhow::Result<Option<Arc<dyn Publisher>>> {
+    let Some(exports) = exports.map(Arc::new) else { return Ok(None) };
     let watched = exports.clone();
     std::thread::Builder::new().name("consent".to_owned()).spawn(move || {
         while watched.is_open() {
@@ -170,7 +184,12 @@ fn publisher(args: &RunArgs) -> anyhow::Result<Option<Arc<dyn Publisher>>> {
 }
 
 #[cfg(not(all(unix, feature = "agent")))]
-fn publisher(_: &RunArgs) -> anyhow::Result<Option<Arc<dyn Publisher>>> {
+fn exports(_: &RunArgs) -> anyhow::Result<Option<std::convert::Infallible>> {
+    Ok(None)
+}
+
+#[cfg(not(all(unix, feature = "agent")))]
+fn watched(_: Option<std::convert::Infallible>) -> anyhow::Result<Option<Arc<dyn Publisher>>> {
     Ok(None)
 }
 
@@ -195,7 +214,8 @@ fn needs(args: &RunArgs) -> anyhow::Result<Confinement> {
     #[cfg(all(unix, feature = "agent"))]
     let needs = {
         let needs = args.lessons.iter().fold(needs, |needs, buffer| needs.keeps(buffer));
-        args.model_from.iter().fold(needs, Confinement::reads)
+        let needs = args.model_from.iter().chain(&args.shared_by).fold(needs, Confinement::reads);
+        args.shared_by.iter().fold(needs, |needs, state| needs.keeps(&crate::egress::Exports::ledger_of(state)))
     };
     if crate::source::is_rtsp(&args.source) {
         let (host, port) = crate::source::rtsp_host(&args.source)?;

@@ -44,7 +44,7 @@ struct Report {
     sent: Vec<ledgers::Sent>,
     capture: Option<Reconciled>,
     programs: Vec<Program>,
-    sandbox: Option<serde_json::Value>,
+    sandbox: Option<volet_edge::sandbox::Report>,
     redaction: Option<selftest::Measured>,
     build: software::Build,
 }

@@ -9,6 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use volet_edge::agent::sign_report;
 use volet_edge::egress::ledger::shown;
 use volet_edge::report::grouped;
+use volet_edge::sandbox::Verdict as Lock;
 
 use super::Report;
 use super::claims::Verdict;
@@ -67,7 +68,21 @@ pub(super) fn page(report: &Report, json: &str, state: &Path) -> anyhow::Result<
                             "are what somebody who does not believe the camera should use." }
                     }
                     @if let Some(sandbox) = &report.sandbox {
-                        section { h2 { "How the agent locked itself in" } pre { (serde_json::to_string_pretty(sandbox)?) } }
+                        section {
+                            h2 { "How the agent locked itself in" }
+                            table {
+                                thead { tr { th { "What" } th { "What holds it" } th { "Whether" } } }
+                                tbody {
+                                    @for claim in &sandbox.claims {
+                                        tr { td { (claim.says) } td { (claim.by) } td { (lock(&claim.verdict)) } }
+                                    }
+                                }
+                            }
+                            @if !sandbox.beyond.is_empty() {
+                                p { "What none of this can bound:" }
+                                ul { @for beyond in &sandbox.beyond { li { (beyond) } } }
+                            }
+                        }
                     }
                     section {
                         h2 { "Signature" }
@@ -98,6 +113,15 @@ fn claims(report: &Report) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// Whether the system enforces something.
+fn lock(verdict: &Lock) -> String {
+    match verdict {
+        Lock::Enforced => "enforced".to_owned(),
+        Lock::Partly { why } => format!("in part: {why}"),
+        Lock::NotEnforced { why } => format!("not enforced: {why}"),
     }
 }
 

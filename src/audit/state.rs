@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use volet_edge::agent::{Status, load_active, status};
+use volet_edge::sandbox::{Mode, Report, Verdict};
 use volet_federated::accounting::Delta;
 use volet_federated::signing::VerifyingKey;
 
@@ -75,18 +76,27 @@ pub(crate) fn claims(camera: &Camera, folder: &Path) -> Vec<Claim> {
 const BUDGET: &str = "what the camera has told about its place is within what its owner allows";
 
 /// What the agent wrote down of how it locked itself in when it started.
-pub(crate) fn sandbox(folder: &Path) -> (Option<serde_json::Value>, Claim) {
-    let claim = "when it started, the agent could lock itself in as far as this system can";
+pub(crate) fn sandbox(folder: &Path) -> (Option<Report>, Claim) {
+    let claim = "when it started, the agent locked itself in as far as this system can";
     let Ok(text) = std::fs::read_to_string(folder.join("sandbox.json")) else {
         return (None, Claim::skipped(claim, "the agent has written nothing down about it: it was not started yet"));
     };
-    match serde_json::from_str::<serde_json::Value>(&text) {
-        Ok(value) => {
-            let seen = value.get("claims").and_then(|claims| claims.as_array()).map_or(0, Vec::len);
-            (
-                Some(value),
-                Claim::of(claim, true, format!("{seen} points, listed below, with what the system cannot enforce")),
-            )
+    match serde_json::from_str::<Report>(&text) {
+        Ok(report) => {
+            let loose = report.claims.iter().filter(|claim| matches!(claim.verdict, Verdict::NotEnforced { .. }));
+            let loose: Vec<String> = loose.map(ToString::to_string).collect();
+            let seen = if loose.is_empty() {
+                format!(
+                    "{} points on Linux {}, {} of them only in part",
+                    report.claims.len(),
+                    report.kernel,
+                    report.open().len()
+                )
+            } else {
+                loose.join("; ")
+            };
+            let held = report.mode != Mode::Off && loose.is_empty();
+            (Some(report), Claim::of(claim, held, seen))
         }
         Err(error) => (None, Claim::of(claim, false, error.to_string())),
     }

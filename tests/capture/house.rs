@@ -15,6 +15,8 @@ use crate::networks::{AGGREGATOR, CARD, Capture, Networks, STRANGER};
 
 const PORT: u16 = 7443;
 const NAME: &str = "aggregator.example";
+/// Whom the cameras run as.
+const USER: &str = "65534";
 /// What anything takes at most, so that a test that waits for what never comes ends.
 const PATIENCE: Duration = Duration::from_secs(120);
 const POLICY: &str =
@@ -31,6 +33,7 @@ pub(crate) struct House<'a> {
 impl<'a> House<'a> {
     pub(crate) fn build(networks: &'a Networks) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         let parameters = u32::try_from(builtin::default_model()?.trainable_len()?)?;
         let mut config = Config::read(&Config::example(parameters, NAME))?.config;
         config.listen = format!("{AGGREGATOR}:{PORT}").parse()?;
@@ -62,7 +65,7 @@ impl<'a> House<'a> {
         for name in ["other-1", "other-2"] {
             house.enrol_from(name, networks.on_aggregator(env!("CARGO_BIN_EXE_volet")))?;
             let mut agent = networks.on_aggregator(env!("CARGO_BIN_EXE_volet"));
-            agent.args(["camera", "agent", "--rehearse", "--dir"]).arg(house.path(name));
+            agent.args(["camera", "agent", "--rehearse", "--user", USER, "--dir"]).arg(house.path(name));
             agent.stderr(Stdio::null()).stdin(Stdio::null());
             house.servants.push(agent.spawn()?);
         }
@@ -100,6 +103,10 @@ impl<'a> House<'a> {
         }
         let out = command.output()?;
         anyhow::ensure!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        // Enrolled by root, at work as nobody.
+        for entry in walkdir::WalkDir::new(self.path(name)) {
+            std::os::unix::fs::lchown(entry?.path(), Some(USER.parse()?), Some(USER.parse()?))?;
+        }
         Ok(())
     }
 
@@ -115,6 +122,8 @@ impl<'a> House<'a> {
     pub(crate) fn agent(&self, name: &str, leak: Option<(&str, bool)>) -> anyhow::Result<Agent> {
         let (state, out) = (self.path(name), self.path("out"));
         std::fs::create_dir_all(&out)?;
+        // The leak is not held back by rights alone.
+        std::fs::set_permissions(&out, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
         let mut command = match leak {
             None => {
                 let mut command = self.networks.on_camera(env!("CARGO_BIN_EXE_volet"));
@@ -127,7 +136,8 @@ impl<'a> House<'a> {
                 command
             }
         };
-        command.args(["agent", "--rehearse", "--dir"]).arg(&state);
+        let sandbox = if leak.is_some_and(|(_, locked)| !locked) { "off" } else { "usual" };
+        command.args(["agent", "--rehearse", "--sandbox", sandbox, "--user", USER, "--dir"]).arg(&state);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let said = BufReader::new(child.stderr.take().context("it has an error output")?);
         let (tell, heard) = channel();
@@ -164,11 +174,19 @@ impl<'a> House<'a> {
         told["capture"]["packets"].as_u64().context("packets are counted")
     }
 
-    /// What an audit says.
+    /// What an audit says of a camera at work.
+    pub(crate) fn look(&self, name: &str) -> anyhow::Result<serde_json::Value> {
+        self.run(Command::new(env!("CARGO_BIN_EXE_volet")).args(["audit", "--json", "--state"]).arg(self.path(name)))
+    }
+
+    /// What an audit says of a capture.
     pub(crate) fn audit(&self, name: &str, capture: &Path, more: &[&str]) -> anyhow::Result<serde_json::Value> {
         let mut audit = Command::new(env!("CARGO_BIN_EXE_volet"));
         audit.args(["audit", "--quick", "--json", "--card", CARD, "--state"]).arg(self.path(name));
-        audit.arg("--capture").arg(capture).args(more);
+        self.run(audit.arg("--capture").arg(capture).args(more))
+    }
+
+    fn run(&self, audit: &mut Command) -> anyhow::Result<serde_json::Value> {
         let out = audit.output()?;
         serde_json::from_slice(&out.stdout).with_context(|| String::from_utf8_lossy(&out.stderr).into_owned())
     }

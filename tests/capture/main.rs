@@ -99,6 +99,7 @@ fn honest(house: &House<'_>) -> anyhow::Result<()> {
     anyhow::ensure!(!refused, "files were given out although their owner does not share");
     house.consent("camera", "--sharing", "on")?;
     anyhow::ensure!(house.watch("camera")?, "files were not given out");
+    let running = house.look("camera")?;
     agent.kill()?;
     let file = capture.end()?;
     let told = house.audit("camera", &file, &["--files", house.path("out").to_str().unwrap()])?;
@@ -109,9 +110,24 @@ fn honest(house: &House<'_>) -> anyhow::Result<()> {
     anyhow::ensure!(capture["bytes"].as_u64() > Some(40_000), "next to nothing was captured: {capture}");
     anyhow::ensure!(capture["explained_bytes"] == capture["bytes"], "not all bytes are explained: {capture}");
     anyhow::ensure!(capture["unexplained_packets"] == 0 && capture["late_bytes"] == 0, "{capture}");
-    for claim in told["claims"].as_array().context("there are claims")? {
+    for claim in running["claims"]
+        .as_array()
+        .context("there are claims")?
+        .iter()
+        .chain(told["claims"].as_array().into_iter().flatten())
+    {
         anyhow::ensure!(claim["verdict"] != "failed", "{claim}");
     }
+    let examined = |word: &str| {
+        let claims = running["claims"].as_array().into_iter().flatten();
+        claims
+            .filter(|claim| claim["claim"].as_str().is_some_and(|text| text.contains(word)))
+            .any(|claim| claim["verdict"] == "held")
+    };
+    anyhow::ensure!(
+        ["no open port", "its aggregator", "locked themselves in"].iter().all(|word| examined(word)),
+        "{running}"
+    );
     Ok(())
 }
 

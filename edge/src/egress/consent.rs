@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::Write;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -56,7 +57,11 @@ impl Consent {
         let io = |source| ConsentError { path: folder.join(FILE), source };
         let text = toml::to_string(self).map_err(|e| io(std::io::Error::other(e)))?;
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(io)?;
+        // Root may say it for a camera that runs as somebody else, who has to be able to read it.
+        let owner = std::fs::metadata(folder).map_err(io)?;
+        let own = |file: &std::fs::File| fchown(file, Some(owner.uid()), Some(owner.gid()));
+        let written = file.write_all(text.as_bytes()).and_then(|()| own(file.as_file()));
+        written.and_then(|()| file.as_file().sync_all()).map_err(io)?;
         file.persist(folder.join(FILE)).map_err(|e| io(e.error))?;
         std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)
     }

@@ -63,6 +63,11 @@ impl Exports {
         Ok(Self { folder: folder.to_owned(), ledger: Mutex::new(ledger) })
     }
 
+    /// Where the ledger of a state folder's exports is.
+    pub fn ledger_of(folder: &Path) -> PathBuf {
+        folder.join(LEDGER)
+    }
+
     /// Whether the owner shares now.
     pub fn is_open(&self) -> bool {
         Consent::read(&self.folder).sharing

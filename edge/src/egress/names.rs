@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, TYPE};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::gate::Gate;
@@ -73,9 +74,7 @@ fn servers(file: &Path) -> Vec<IpAddr> {
 
 /// Asks one server for both kinds of address.
 async fn of_server(gate: &Gate, server: IpAddr, host: &str) -> io::Result<Vec<IpAddr>> {
-    let local: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind((local, 0)).await?;
-    socket.connect((server, 53)).await?;
+    let socket = connected(SocketAddr::new(server, 53))?;
     let mut found = Vec::new();
     for kind in [TYPE::A, TYPE::AAAA] {
         let mut id = [0; 2];
@@ -97,6 +96,13 @@ async fn of_server(gate: &Gate, server: IpAddr, host: &str) -> io::Result<Vec<Ip
         found.extend(answer.await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the name server is silent"))??);
     }
     Ok(found)
+}
+
+/// A socket that talks to this address and was never bound, since a program that is locked in may bind none.
+fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(server), Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+    socket.connect(&server.into())?;
+    UdpSocket::from_std(socket.into())
 }
 
 fn question(id: u16, host: &str, kind: TYPE) -> io::Result<Vec<u8>> {

@@ -1,6 +1,5 @@
 //! Finds the frames of a segment, also behind bytes that are none, and checks their signatures.
 
-use rayon::prelude::*;
 use volet_federated::signing::{Batch, VerifyingKey};
 
 use super::super::frame::{Body, Hash, Item, MAX_FRAME};
@@ -80,13 +79,14 @@ fn frames(bytes: &[u8], genuine: impl Fn(&Item) -> bool) -> (Vec<Found>, usize) 
     (items, rest.len())
 }
 
-/// Finds which frames the device signed.
+/// Finds which frames the device signed. On this thread alone: a program that opens its ledger has not locked itself in yet, and
+/// must not have others by then.
 fn check(items: &mut [Found], device: Hash, ledger: Hash, first: u64) {
-    items.par_chunks_mut(TOGETHER).for_each(|items| {
+    for items in items.chunks_mut(TOGETHER) {
         let mut batch = Batch::default();
         for Found { item, .. } in &*items {
             batch.add(&device, &item.head(device, ledger, first).message(), &item.frame.signature);
         }
         items.iter_mut().zip(batch.hold()).for_each(|(found, sound)| found.sound = sound);
-    });
+    }
 }
