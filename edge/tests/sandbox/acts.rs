@@ -39,7 +39,7 @@ pub(crate) const ACTS: &[(&str, Act)] =
         ("calls a port", |p| talk(p.port)),
         ("calls another port", |p| talk(p.other)),
         ("calls localhost by its name", |p| TcpStream::connect(("localhost", p.port))?.write_all(b"x")),
-    ("calls by fast open", fast_open),
+        ("calls by fast open", fast_open),
         ("sends UDP", |p| {
             let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
             socket.send_to(b"x", (Ipv4Addr::LOCALHOST, p.other)).map(drop)
