@@ -1,6 +1,6 @@
 //! What an agent needs once it is at work, and where it keeps what its sandbox claims. Knows no kernel.
 
-use http::Uri;
+use axum::http::Uri;
 use volet_federated::camera::Camera;
 
 use super::state::{self, StateError};
