@@ -160,8 +160,10 @@ impl<'a> House<'a> {
         let picture = picture.into_iter().find(|path| path.extension().is_some_and(|e| e == "png"));
         let out = self.path("out");
         std::fs::remove_dir_all(&out).ok();
+        std::fs::create_dir(&out)?;
+        std::os::unix::fs::chown(&out, Some(USER.parse()?), Some(USER.parse()?))?;
         let mut camera = self.networks.on_camera(env!("CARGO_BIN_EXE_volet"));
-        camera.args(["camera", "--frames", "10", "--source"]).arg(picture.context("a picture was made")?);
+        camera.args(["camera", "--frames", "10", "--user", USER, "--source"]).arg(picture.context("a picture was made")?);
         camera.arg("--out").arg(&out).arg("--shared-by").arg(self.path(name));
         let done = camera.output()?;
         print!("{}", String::from_utf8_lossy(&done.stderr));
