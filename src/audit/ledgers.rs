@@ -37,12 +37,14 @@ pub(crate) fn read(state: &Path, key: VerifyingKey) -> (Books, Vec<Claim>) {
         verified(
             "everything that left over a network was written down before, and nobody has altered that",
             state.join("egress"),
+            true,
             key,
             &mut books.network,
         ),
         verified(
             "every file that was given out was written down before, and nobody has altered that",
             state.join("exports"),
+            false,
             key,
             &mut books.files,
         ),
@@ -50,7 +52,17 @@ pub(crate) fn read(state: &Path, key: VerifyingKey) -> (Books, Vec<Claim>) {
     (books, claims)
 }
 
-fn verified(claim: &'static str, path: PathBuf, key: VerifyingKey, records: &mut Vec<Record>) -> Claim {
+fn verified(claim: &'static str, path: PathBuf, must: bool, key: VerifyingKey, records: &mut Vec<Record>) -> Claim {
+    // Enrolling alone leaves entries in the agent's.
+    let none = || match must {
+        true => {
+            Claim::of(claim, false, "an enrolled camera has such a ledger, and this one has none: somebody removed it")
+        }
+        false => Claim::skipped(claim, "there is no such ledger: nothing of the kind was ever let out"),
+    };
+    if !path.exists() {
+        return none();
+    }
     match ledger::records(&path, Some(key), &[], &mut |record| records.push(record.clone())) {
         Ok(found) if found.findings.is_empty() => Claim::of(
             claim,
@@ -65,9 +77,7 @@ fn verified(claim: &'static str, path: PathBuf, key: VerifyingKey, records: &mut
             let findings: Vec<String> = found.findings.iter().map(ToString::to_string).collect();
             Claim::of(claim, false, findings.join("; "))
         }
-        Err(ReadError::NotThere(_)) => {
-            Claim::skipped(claim, "there is no such ledger: nothing of the kind was ever let out")
-        }
+        Err(ReadError::NotThere(_)) => none(),
         Err(error) => Claim::of(claim, false, error.to_string()),
     }
 }

@@ -15,6 +15,7 @@ mod software;
 mod state;
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -107,7 +108,8 @@ pub(crate) fn record(args: &CaptureArgs) -> anyhow::Result<ExitCode> {
     }
     let stop = || ended.load(std::sync::atomic::Ordering::Relaxed);
     let count = capture::capture(&args.out, args.seconds.map(Duration::from_secs), || println!("capturing"), &stop)?;
-    println!("{count} packets");
+    // Whoever started this may not listen any more.
+    writeln!(std::io::stdout(), "{count} packets").ok();
     Ok(ExitCode::SUCCESS)
 }
 

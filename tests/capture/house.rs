@@ -163,7 +163,9 @@ impl<'a> House<'a> {
         std::fs::create_dir(&out)?;
         std::os::unix::fs::chown(&out, Some(USER.parse()?), Some(USER.parse()?))?;
         let mut camera = self.networks.on_camera(env!("CARGO_BIN_EXE_volet"));
-        camera.args(["camera", "--frames", "10", "--user", USER, "--source"]).arg(picture.context("a picture was made")?);
+        camera
+            .args(["camera", "--frames", "10", "--user", USER, "--source"])
+            .arg(picture.context("a picture was made")?);
         camera.arg("--out").arg(&out).arg("--shared-by").arg(self.path(name));
         let done = camera.output()?;
         print!("{}", String::from_utf8_lossy(&done.stderr));
@@ -176,9 +178,10 @@ impl<'a> House<'a> {
         told["capture"]["packets"].as_u64().context("packets are counted")
     }
 
-    /// What an audit says of a camera at work.
-    pub(crate) fn look(&self, name: &str) -> anyhow::Result<serde_json::Value> {
-        self.run(Command::new(env!("CARGO_BIN_EXE_volet")).args(["audit", "--json", "--state"]).arg(self.path(name)))
+    /// What an audit says of a camera, without a capture.
+    pub(crate) fn look(&self, name: &str, more: &[&str]) -> anyhow::Result<serde_json::Value> {
+        let mut audit = Command::new(env!("CARGO_BIN_EXE_volet"));
+        self.run(audit.args(["audit", "--json", "--state"]).arg(self.path(name)).args(more))
     }
 
     /// What an audit says of a capture.
