@@ -7,8 +7,8 @@
 //! batch        --redacted files-------> Exports --consent------------------------------> ledger --> folder
 //! ```
 //!
-//! Nothing else in this crate opens a socket, but for a network camera's own stream (`source::rtsp`), which comes in. `clippy.toml`
-//! holds the code to that. Knows no pixels.
+//! Nothing else in this crate opens a socket to anywhere, but for a network camera's own stream (`source::rtsp`), which comes in, and the
+//! owner's page on 127.0.0.1 (`learn::desk`). Knows no pixels.
 
 #[cfg(feature = "agent")]
 mod consent;
