@@ -9,10 +9,12 @@ use clap::Args;
 
 use crate::annotate::Format;
 use crate::batch::{self, BatchConfig, BatchError, BatchOptions, Event, Input};
+use crate::keep::Keeper;
 use crate::learn::Lessons;
 use crate::models::{Manifest, Model, builtin};
 use crate::sink::SinkOptions;
 use crate::slot::ModelSlot;
+use crate::summary::KeptFilm;
 use crate::source::OpenOptions;
 
 #[cfg(all(unix, feature = "agent"))]
@@ -23,6 +25,8 @@ mod buffer;
 mod label;
 #[cfg(all(unix, feature = "agent"))]
 mod until;
+#[cfg(all(unix, feature = "vault"))]
+mod vault;
 
 #[cfg(all(unix, feature = "agent"))]
 use until::{runtime, stop, until_stdin_ends};
@@ -33,9 +37,21 @@ use until::{runtime, stop, until_stdin_ends};
 pub struct Cli {
     #[command(flatten)]
     run: Option<RunArgs>,
-    #[cfg(all(unix, feature = "agent"))]
+    #[cfg(all(unix, any(feature = "agent", feature = "vault")))]
     #[command(subcommand)]
-    command: Option<agent::Command>,
+    command: Option<Command>,
+}
+
+#[cfg(all(unix, any(feature = "agent", feature = "vault")))]
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    #[cfg(feature = "agent")]
+    #[command(flatten)]
+    Agent(agent::Command),
+    /// The vault: raw film that the owner chose to keep, sealed so that this device cannot read it back.
+    #[cfg(feature = "vault")]
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
 }
 
 /// Redacting and annotating what a camera sees.
@@ -66,6 +82,9 @@ struct RunArgs {
     #[cfg(all(unix, feature = "agent"))]
     #[arg(long, default_value_t = 60, value_name = "SECONDS", requires = "lessons")]
     lesson_every: u64,
+    #[cfg(all(unix, feature = "vault"))]
+    #[command(flatten)]
+    keep: vault::KeepArgs,
     /// Searches at a time.
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -79,9 +98,13 @@ struct RunArgs {
 /// # Errors
 /// For people to read.
 pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
-    #[cfg(all(unix, feature = "agent"))]
-    if let Some(command) = &cli.command {
-        return agent::run(command);
+    #[cfg(all(unix, any(feature = "agent", feature = "vault")))]
+    match &cli.command {
+        #[cfg(feature = "agent")]
+        Some(Command::Agent(command)) => return agent::run(command),
+        #[cfg(feature = "vault")]
+        Some(Command::Vault(command)) => return vault::run(command),
+        None => {}
     }
     redact(cli.run.as_ref().context("give --source and --out")?)
 }
@@ -104,6 +127,7 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
         keep_names: false,
         threads: args.threads,
         lessons: lessons(args, manifest)?,
+        keep: keeper(args)?,
         // A camera runs no other programs.
         open: OpenOptions { ffmpeg: false, ..OpenOptions::default() },
         sink: SinkOptions::default(),
@@ -129,6 +153,12 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
         Err(e) => return Err(e.into()),
     };
     println!("{} frames, {:.2} % covered", summary.totals.counts.frames, 100.0 * summary.totals.cover_rate);
+    if let Some(KeptFilm { clips, frames, left_out }) = summary.kept {
+        println!("raw film was kept, sealed for its owner: {clips} clips, {frames} frames");
+        if left_out > 0 {
+            eprintln!("volet-edge: {left_out} frames of raw film were not kept: the disk or the processor did not keep up");
+        }
+    }
     Ok(if summary.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -144,6 +174,17 @@ fn lessons(args: &RunArgs, manifest: &Manifest) -> anyhow::Result<Option<Lessons
 
 #[cfg(not(all(unix, feature = "agent")))]
 fn lessons(_: &RunArgs, _: &Manifest) -> anyhow::Result<Option<Lessons>> {
+    Ok(None)
+}
+
+/// Who keeps raw film, if anybody does.
+#[cfg(all(unix, feature = "vault"))]
+fn keeper(args: &RunArgs) -> anyhow::Result<Option<Keeper>> {
+    args.keep.keeper(&args.out)
+}
+
+#[cfg(not(all(unix, feature = "vault")))]
+fn keeper(_: &RunArgs) -> anyhow::Result<Option<Keeper>> {
     Ok(None)
 }
 

@@ -16,6 +16,7 @@ pub mod batch;
 pub mod cli;
 pub mod detect;
 pub mod frame;
+mod keep;
 pub mod learn;
 mod motion;
 pub mod pipeline;
@@ -29,5 +30,8 @@ pub mod slot;
 pub mod source;
 pub mod summary;
 pub mod track;
+#[cfg(all(unix, feature = "vault"))]
+pub mod vault;
 
+pub use keep::Keeper;
 pub use volet_models as models;
