@@ -144,7 +144,12 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
             eprintln!("volet-edge: {name}: {message}");
         }
     };
-    let summary = match batch::run(inputs, Vec::new(), &args.out, model, &options, &STOP, &tell) {
+    let ran = batch::run(inputs, Vec::new(), &args.out, model, &options, &STOP, &tell);
+    // Where the batch broke off, what was kept is to be whole all the same.
+    if let Some(keeper) = &options.keep {
+        keeper.finish();
+    }
+    let summary = match ran {
         Ok(summary) => summary,
         Err(BatchError::Stopped { written }) => {
             println!("stopped; {written} outputs are whole");

@@ -83,7 +83,8 @@ pub fn open(
     tell: &mut dyn FnMut(&Opened),
 ) -> Result<(), VaultError> {
     let io = |path: &Path, source| VaultError::Io { path: path.to_owned(), source };
-    let folder = if from.is_dir() { from } else { from.parent().unwrap_or(from) };
+    let parent = from.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = if from.is_dir() { from } else { parent };
     place::outside(out, folder)?;
     let clips = if from.is_dir() {
         super::files(from)?.into_iter().map(|name| from.join(name)).collect()

@@ -26,8 +26,9 @@ impl Recipient {
         // The library panics where there are no random bytes; then we have not come so far.
         getrandom::fill(&mut [0])?;
         let to = Public::from_bytes(&self.0).map_err(|_| getrandom::Error::UNSUPPORTED)?;
-        let begun = setup_sender(&OpModeS::Base, &to, what).map_err(|_| getrandom::Error::UNSUPPORTED)?;
-        Ok((begun.0.to_bytes().into(), Sender(begun.1)))
+        let begun = setup_sender::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(&OpModeS::Base, &to, what);
+        let (encapsulated, context) = begun.map_err(|_| getrandom::Error::UNSUPPORTED)?;
+        Ok((encapsulated.to_bytes().into(), Sender(context)))
     }
 }
 
