@@ -14,8 +14,8 @@ use crate::learn::Lessons;
 use crate::models::{Manifest, Model, builtin};
 use crate::sink::SinkOptions;
 use crate::slot::ModelSlot;
-use crate::summary::KeptFilm;
 use crate::source::OpenOptions;
+use crate::summary::KeptFilm;
 
 #[cfg(all(unix, feature = "agent"))]
 mod agent;
@@ -161,7 +161,9 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
     if let Some(KeptFilm { clips, frames, left_out }) = summary.kept {
         println!("raw film was kept, sealed for its owner: {clips} clips, {frames} frames");
         if left_out > 0 {
-            eprintln!("volet-edge: {left_out} frames of raw film were not kept: the disk or the processor did not keep up");
+            eprintln!(
+                "volet-edge: {left_out} frames of raw film were not kept: the disk or the processor did not keep up"
+            );
         }
     }
     Ok(if summary.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

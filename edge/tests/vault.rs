@@ -41,7 +41,11 @@ impl Place {
     }
 
     fn clips(&self) -> Vec<PathBuf> {
-        files(&self.path("vault")).into_keys().filter(|name| name.contains("clip-")).map(|name| self.path("vault").join(name)).collect()
+        files(&self.path("vault"))
+            .into_keys()
+            .filter(|name| name.contains("clip-"))
+            .map(|name| self.path("vault").join(name))
+            .collect()
     }
 }
 
@@ -63,7 +67,9 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 fn luma(frame: usize) -> Vec<u8> {
     let shade = |x: usize, y: usize| {
         let (x, y, t) = (x as f64, y as f64, frame as f64);
-        (128.0 + 60.0 * ((x + 3.0 * t) / 17.0).sin() * (y / 11.0).cos() + if (x as usize / 8 + frame) % 7 == 0 { 40.0 } else { 0.0 }) as u8
+        (128.0
+            + 60.0 * ((x + 3.0 * t) / 17.0).sin() * (y / 11.0).cos()
+            + if (x as usize / 8 + frame) % 7 == 0 { 40.0 } else { 0.0 }) as u8
     };
     (0..HEIGHT).flat_map(|y| (0..WIDTH).map(move |x| shade(x, y))).collect()
 }
@@ -96,7 +102,8 @@ fn psnr(jpeg: &[u8], original: &[u8]) -> f64 {
     let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(jpeg), options);
     let decoded = decoder.decode().unwrap();
     assert_eq!(decoded.len(), 3 * original.len());
-    let squares = decoded.chunks_exact(3).zip(original).map(|(yuv, y)| f64::from(yuv[0].abs_diff(*y)).powi(2)).sum::<f64>();
+    let squares =
+        decoded.chunks_exact(3).zip(original).map(|(yuv, y)| f64::from(yuv[0].abs_diff(*y)).powi(2)).sum::<f64>();
     10.0 * (255.0_f64.powi(2) * original.len() as f64 / squares.max(1e-9)).log10()
 }
 
@@ -161,7 +168,9 @@ fn what_the_camera_kept_its_owner_sees_and_nothing_else_changes() {
     let clip = place.clips()[1].to_str().unwrap().to_owned();
     place.said(&["vault", "open", "--dir", &clip, "--identity", "identity", "--out", "one"]);
     assert_eq!(files(&place.path("one")).len(), 1);
-    for (span, count) in [(["--since", "2020-01-01"], 3), (["--until", "2020-01-01 08:30"], 0), (["--since", "2999-01-01T00:00:00Z"], 0)] {
+    for (span, count) in
+        [(["--since", "2020-01-01"], 3), (["--until", "2020-01-01 08:30"], 0), (["--since", "2999-01-01T00:00:00Z"], 0)]
+    {
         let out = format!("span-{}", span[1]);
         assert!(place.said(&[&open_to(&out)[..], &span].concat()).contains(&format!("{count} films")));
     }

@@ -100,7 +100,10 @@ pub(super) fn run(command: &VaultCommand) -> anyhow::Result<ExitCode> {
             let owner = match (owner_identity_out, recipient) {
                 (Some(identity), _) => {
                     let owner = init_with(dir, identity)?;
-                    eprintln!("{} is the owner's identity. Move it off this device, and keep a copy.", identity.display());
+                    eprintln!(
+                        "{} is the owner's identity. Move it off this device, and keep a copy.",
+                        identity.display()
+                    );
                     owner
                 }
                 (None, Some(owner)) => init(dir, *owner).map(|()| *owner)?,

@@ -97,7 +97,9 @@ mod tests {
         let at = |number, second| Entry::new(number, Timestamp::from_second(second).unwrap()).to_string();
         assert_eq!(at(7, 1_795_398_152), "clip-0000000007-20261123T014232Z");
         assert_eq!(at(7, -5), "clip-0000000007-19700101T000000Z");
-        for name in ["clip-7-20261123T014232Z", "clip-0000000007-20261323T014232Z", "clip-0000000007-20261123T014232Z.avi"] {
+        for name in
+            ["clip-7-20261123T014232Z", "clip-0000000007-20261323T014232Z", "clip-0000000007-20261123T014232Z.avi"]
+        {
             assert_eq!(Entry::parse(name), None, "{name}");
         }
     }

@@ -78,7 +78,12 @@ fn recorder<S: Storage + Clone>(storage: &S, owner: &Identity, limits: Limits) -
 }
 
 /// Records so many frames, to the end.
-fn record<S: Storage + Clone>(storage: &S, owner: &Identity, limits: Limits, frames: std::ops::Range<u64>) -> Arc<Counts> {
+fn record<S: Storage + Clone>(
+    storage: &S,
+    owner: &Identity,
+    limits: Limits,
+    frames: std::ops::Range<u64>,
+) -> Arc<Counts> {
     let (mut recorder, counts) = recorder(storage, owner, limits);
     frames.for_each(|index| recorder.frame(kept(index)));
     recorder.finish();
@@ -100,7 +105,11 @@ fn genuine(file: &[u8], owner: &Identity) -> Result<(Found, Vec<u64>), Trouble> 
     let mut numbers = Vec::new();
     let found = scan(file, owner, u64::MAX, &mut |_, picture| {
         let original = frame(picture.index);
-        assert_eq!((picture.jpeg(), picture.time), (&jpeg(&original)[..], original.time()), "a picture is not what it was");
+        assert_eq!(
+            (picture.jpeg(), picture.time),
+            (&jpeg(&original)[..], original.time()),
+            "a picture is not what it was"
+        );
         numbers.push(picture.index);
         Ok(())
     })?;
