@@ -37,6 +37,10 @@ use until::{runtime, stop, until_stdin_ends};
 pub struct Cli {
     #[command(flatten)]
     run: Option<RunArgs>,
+    // Not within what is optional: clap does not see there what is flattened twice.
+    #[cfg(all(unix, feature = "vault"))]
+    #[command(flatten)]
+    keep: vault::KeepArgs,
     #[cfg(all(unix, any(feature = "agent", feature = "vault")))]
     #[command(subcommand)]
     command: Option<Command>,
@@ -82,9 +86,6 @@ struct RunArgs {
     #[cfg(all(unix, feature = "agent"))]
     #[arg(long, default_value_t = 60, value_name = "SECONDS", requires = "lessons")]
     lesson_every: u64,
-    #[cfg(all(unix, feature = "vault"))]
-    #[command(flatten)]
-    keep: vault::KeepArgs,
     /// Searches at a time.
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -106,12 +107,13 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Vault(command)) => return vault::run(command),
         None => {}
     }
-    redact(cli.run.as_ref().context("give --source and --out")?)
+    let args = cli.run.as_ref().context("give --source and --out")?;
+    redact(args, keeper(cli, args)?)
 }
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
-fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
+fn redact(args: &RunArgs, keep: Option<Keeper>) -> anyhow::Result<ExitCode> {
     let model = slot(args)?;
     let manifest = model.get();
     let manifest = manifest.manifest();
@@ -127,7 +129,7 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
         keep_names: false,
         threads: args.threads,
         lessons: lessons(args, manifest)?,
-        keep: keeper(args)?,
+        keep,
         // A camera runs no other programs.
         open: OpenOptions { ffmpeg: false, ..OpenOptions::default() },
         sink: SinkOptions::default(),
@@ -186,12 +188,12 @@ fn lessons(_: &RunArgs, _: &Manifest) -> anyhow::Result<Option<Lessons>> {
 
 /// Who keeps raw film, if anybody does.
 #[cfg(all(unix, feature = "vault"))]
-fn keeper(args: &RunArgs) -> anyhow::Result<Option<Keeper>> {
-    args.keep.keeper(&args.out)
+fn keeper(cli: &Cli, args: &RunArgs) -> anyhow::Result<Option<Keeper>> {
+    cli.keep.keeper(&args.out)
 }
 
 #[cfg(not(all(unix, feature = "vault")))]
-fn keeper(_: &RunArgs) -> anyhow::Result<Option<Keeper>> {
+fn keeper(_: &Cli, _: &RunArgs) -> anyhow::Result<Option<Keeper>> {
     Ok(None)
 }
 

@@ -15,6 +15,7 @@ use super::clip::{Next, Reader, Unreadable};
 use super::content::{self, End, Picture, Start};
 use super::entry::{BEGINNING, Entry};
 use super::place;
+use super::shelf::UNFINISHED;
 use crate::learn::buffer::Identity;
 use crate::sink::Film;
 use crate::source::Rate;
@@ -109,7 +110,7 @@ pub fn open(
 
 /// Whether a name may be that of a clip, or was.
 pub(super) fn is_meant(name: &str) -> bool {
-    name.starts_with(BEGINNING)
+    name.starts_with(BEGINNING) && !name.ends_with(UNFINISHED)
 }
 
 fn one(clip: &Path, entry: Option<Entry>, identity: &Identity, out: &Path) -> Opened {

@@ -19,6 +19,8 @@ use crate::learn::buffer::Recipient;
 pub(super) const HEAD: &str = "vault.toml";
 /// The greatest head, bytes.
 const SMALL: u64 = 1 << 16;
+/// How files end that have no name of their own yet.
+pub(super) const UNFINISHED: &str = ".new";
 
 /// What `vault.toml` says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +47,7 @@ impl<S: Storage> Shelf<S> {
         if names.iter().any(|name| name == HEAD) {
             return Err(VaultError::Exists(self.path.clone()));
         }
-        let ours = |name: &String| name == "lock" || *name == format!("{HEAD}.new");
+        let ours = |name: &String| name == "lock" || *name == format!("{HEAD}{UNFINISHED}");
         if !names.iter().all(ours) {
             return Err(VaultError::Strange(self.path.clone()));
         }
@@ -90,6 +92,7 @@ impl<S: Storage> Shelf<S> {
         let clips = self.clips()?;
         let gone = limits.surplus(&clips, current, more, free, now);
         let gone = gone.map_err(|_| VaultError::NoRoom(self.path.clone()))?;
+        self.tidy()?;
         self.remove(&gone)?;
         Ok(clips.iter().filter(|(entry, _)| !gone.contains(entry)).map(|(_, length)| length).sum())
     }
@@ -100,15 +103,27 @@ impl<S: Storage> Shelf<S> {
         let written = self.grow(&name, at, sealed.as_bytes());
         if written.is_err() {
             // What was written of it takes room that others need. Where that fails too, whoever opens the clip sees it.
-            let _ = if at == 0 { self.storage.remove(&name) } else { self.storage.truncate(&name, at) };
+            let _ = if at == 0 { self.tidy().ok() } else { self.storage.truncate(&name, at).ok() };
         }
         written.map_err(self.at(&name))
     }
 
     fn grow(&mut self, name: &str, at: u64, bytes: &[u8]) -> io::Result<()> {
+        if at == 0 {
+            // A name that a power cut leaves has its header.
+            return put(&mut self.storage, name, bytes);
+        }
         self.storage.write(name, at, bytes)?;
-        self.storage.sync(name)?;
-        if at == 0 { self.storage.sync_dir() } else { Ok(()) }
+        self.storage.sync(name)
+    }
+
+    /// Removes clips that were never begun to the end.
+    fn tidy(&mut self) -> Result<(), VaultError> {
+        let names = self.storage.list().map_err(self.at(""))?;
+        for name in names.iter().filter(|name| name.strip_suffix(UNFINISHED).and_then(Entry::parse).is_some()) {
+            self.storage.remove(name).map_err(self.at(name))?;
+        }
+        Ok(())
     }
 
     /// Removes clips, durably at return.

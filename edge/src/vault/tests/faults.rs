@@ -48,9 +48,7 @@ fn live(seed: u64, faults: &[(usize, Fault)], limits: Limits) -> usize {
                 whole += u64::from(found.trouble.is_none());
                 there.extend(numbers);
             }
-            // A name that was there before its bytes.
-            Err(Trouble::Cut | Trouble::NoClip) => {}
-            Err(other) => panic!("{other}"),
+            Err(other) => panic!("{name}: {other}"),
         }
     }
     let rises = there.windows(2).all(|pair| pair[0] < pair[1]);
