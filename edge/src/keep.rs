@@ -24,6 +24,7 @@ const IDLE: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A frame that is to be kept.
+#[cfg_attr(not(feature = "vault"), allow(dead_code))] // nobody takes it
 pub(crate) struct Kept {
     /// The stream that it is from: another number, another film.
     pub(crate) stream: u64,

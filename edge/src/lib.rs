@@ -15,6 +15,10 @@ pub mod annotate;
 pub mod batch;
 pub mod cli;
 pub mod detect;
+#[cfg(all(test, unix, feature = "buffer"))]
+#[allow(dead_code)]
+#[path = "../../federated/tests/budget/disk.rs"]
+mod disk;
 pub mod frame;
 mod keep;
 pub mod learn;

@@ -4,11 +4,7 @@ use proptest::prelude::*;
 use volet_federated::storage::MemoryStorage;
 
 use super::*;
-use disk::{Fault, Folder, Machine, Shared};
-
-#[allow(dead_code)]
-#[path = "../../../../federated/tests/budget/disk.rs"]
-mod disk;
+use crate::disk::{Fault, Folder, Machine, Shared};
 
 const FRAMES: u64 = 24;
 
