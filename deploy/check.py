@@ -1,4 +1,4 @@
-"""What `check` asks of files: check.py board|alerts|manifests FOLDER. Says what is wrong; 1 where anything is."""
+"""What `check` asks of files: check.py board|alerts|manifests|units FOLDER. Says what is wrong; 1 where anything is."""
 
 import json
 import re
@@ -136,8 +136,52 @@ def manifests(folder):
             expect(not config.get("replica", {}).get("name"), "config.toml: each pod has its own name")
 
 
+def lines(path):
+    """What a unit's file sets, in its order: name, value."""
+    pairs = (line.split("=", 1) for line in path.read_text().splitlines() if re.match(r"[A-Za-z]+=", line))
+    return [(name, value.strip()) for name, value in pairs]
+
+
+# What docs/sandbox.md says of the camera's units.
+CAMERA = {
+    "NoNewPrivileges": "yes",
+    "CapabilityBoundingSet": "",
+    "ProtectSystem": "strict",
+    "PrivateTmp": "yes",
+    "DevicePolicy": "closed",
+    "MemoryDenyWriteExecute": "yes",
+    "SystemCallArchitectures": "native",
+    "RestrictNamespaces": "yes",
+    "SocketBindDeny": "any",
+    "LimitCORE": "0",
+}
+
+
+def units(folder):
+    folder /= "systemd"
+    known = {path.name for path in folder.glob("*.service")}
+    users = set(re.findall(r"^u (\S+)", (folder / "volet.sysusers").read_text(), re.M))
+    for name in sorted(known):
+        own = lines(folder / name)
+        expect(dict(own).get("User") in users, f"{name}: its user is not in volet.sysusers")
+        if name == "volet-aggregator.service":
+            continue
+        for key, value in CAMERA.items():
+            expect((key, value) in own, f"{name}: {key}={value} is missing")
+        calls = {word for key, value in own if key == "SystemCallFilter" and not value.startswith("~") for word in value.split()}
+        for call in ("landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"):
+            expect(call in calls, f"{name}: {call} is not allowed, so the program cannot lock itself in")
+    for path in sorted(folder.glob("*.service.d/*.conf")):
+        expect(path.parent.name.removesuffix(".d") in known, f"{path.parent.name}: there is no such unit")
+    starts = [value for path in folder.rglob("*.*") if path.is_file() for key, value in lines(path) if key == "ExecStart"]
+    for start in filter(lambda start: "volet-edge" in start, starts):
+        expect(re.search(r" --sandbox (usual|strict) ", start), f"{start}: the sandbox is off, or not named")
+    names = [path for path in folder.glob("volet-agent.service.d/addresses.conf") if ("IPAddressDeny", "any") in lines(path)]
+    expect(len(names) == 1, "volet-agent.service.d/addresses.conf bounds no addresses")
+
+
 if __name__ == "__main__":
-    {"board": board, "alerts": alerts, "manifests": manifests}[sys.argv[1]](Path(sys.argv[2]))
+    {"board": board, "alerts": alerts, "manifests": manifests, "units": units}[sys.argv[1]](Path(sys.argv[2]))
     for message in wrong:
         print(message, file=sys.stderr)
     sys.exit(1 if wrong else 0)

@@ -30,6 +30,9 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     /// Say what learning from many sites costs in privacy, and plan for it.
     Privacy(PrivacyArgs),
+    /// Show and verify what a device wrote down of all that left it.
+    #[cfg(unix)]
+    Ledger(LedgerArgs),
     /// Say what a fleet would learn before it is rolled out: many sites in one process, with noise, dropouts and attackers.
     #[cfg(unix)]
     Simulate(Box<SimulateArgs>),
@@ -39,6 +42,12 @@ pub(crate) enum Command {
     /// Judge what was learned by annotated pictures, as an aggregator's `[evaluate]` does.
     #[cfg(unix)]
     Judge(JudgeArgs),
+    /// Look at a camera from outside: what left it, to whom, what it may and whether all that it claims is so.
+    #[cfg(target_os = "linux")]
+    Audit(AuditArgs),
+    /// Capture what goes over this machine's networks, for `volet audit --capture`.
+    #[cfg(target_os = "linux")]
+    Capture(CaptureArgs),
     /// The camera's commands, as `volet-edge` has them.
     #[command(hide = true)]
     Camera(volet_edge::cli::Cli),
@@ -291,6 +300,93 @@ pub(crate) struct SimulateArgs {
     pub(crate) json: bool,
 }
 
+#[cfg(unix)]
+#[derive(Debug, Args)]
+pub(crate) struct LedgerArgs {
+    #[command(subcommand)]
+    pub(crate) command: LedgerCommand,
+}
+
+/// Which ledger, and whose.
+#[cfg(unix)]
+#[derive(Debug, Args)]
+pub(crate) struct LedgerSource {
+    /// The ledger's folder, which is only read, also while the device uses it; or an exported file.
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// The device's public key, 64 hexadecimal digits. Without it the ledger's own word is taken.
+    #[arg(long, value_parser = crate::ledger::key, value_name = "HEX")]
+    pub(crate) key: Option<volet_federated::signing::VerifyingKey>,
+}
+
+#[cfg(unix)]
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Say what holds and what does not; the exit code is 1 if anything does not.
+    Verify {
+        #[command(flatten)]
+        source: LedgerSource,
+        /// A head that was signed before, to compare with: the ledger's second place, its head.json, or a proof.
+        #[arg(long, value_name = "PATH")]
+        anchor: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show records, or sums by kind and destination.
+    Show(LedgerShowArgs),
+    /// Write a ledger that holds to a file of JSON lines, whole or not at all; it can be verified again elsewhere.
+    Export {
+        #[command(flatten)]
+        source: LedgerSource,
+        /// The file.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Prove that one record is in the ledger, without showing the others.
+    Prove {
+        #[command(flatten)]
+        source: LedgerSource,
+        /// The record's number.
+        #[arg(value_name = "NUMBER")]
+        number: u64,
+        /// Where to write the proof (JSON).
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Check a proof, without the ledger.
+    Check {
+        /// The proof.
+        #[arg(value_name = "FILE")]
+        proof: PathBuf,
+        /// The device's public key, 64 hexadecimal digits.
+        #[arg(long, value_parser = crate::ledger::key, value_name = "HEX")]
+        key: volet_federated::signing::VerifyingKey,
+        /// Print the record as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[cfg(unix)]
+#[derive(Debug, Args)]
+pub(crate) struct LedgerShowArgs {
+    #[command(flatten)]
+    pub(crate) source: LedgerSource,
+    /// Only records from this time on, by the device's clock: 2026-11-23T14:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<jiff::Timestamp>,
+    /// Only records of this kind, such as wire, update, media, refused.
+    #[arg(long, value_parser = serde_word::<volet_edge::egress::ledger::Kind>, value_name = "KIND")]
+    pub(crate) kind: Option<volet_edge::egress::ledger::Kind>,
+    /// Print JSON: a line for each record, or a list of sums.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Sums by kind and destination instead of records.
+    #[arg(long)]
+    pub(crate) sums: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct PrivacyArgs {
     #[command(subcommand)]
@@ -376,6 +472,52 @@ pub(crate) struct PlanArgs {
     /// Draw epsilon over rounds and the expected gain by number of sites.
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) plot: Option<PathBuf>,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// The camera's state folder.
+    #[arg(long, default_value = "/var/lib/volet", value_name = "STATE")]
+    pub(crate) state: PathBuf,
+    /// Watch this machine's networks for so many seconds, and hold what it sends against the ledger; takes root.
+    #[arg(long, value_name = "SECONDS", conflicts_with = "capture")]
+    pub(crate) live: Option<u64>,
+    /// A capture (pcap) that was made before, here or on the camera's network.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) capture: Option<PathBuf>,
+    /// The camera's network cards, as 02:00:00:00:00:01; this machine's where none is given.
+    #[arg(long = "card", value_name = "ADDRESS")]
+    pub(crate) cards: Vec<String>,
+    /// The folder in which the camera puts files for others.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) files: Option<PathBuf>,
+    /// BLAKE3 of the camera's program, as its maker or a build of your own says it is.
+    #[arg(long, value_name = "HASH")]
+    pub(crate) expect: Option<String>,
+    /// Leave the trial of the redaction out, which takes some seconds.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write a page for people, signed by the camera.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write the bill of materials of this program (CycloneDX, JSON).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sbom: Option<PathBuf>,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+pub(crate) struct CaptureArgs {
+    /// The file to write (pcap).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// End after so long; when standard input does, where not given.
+    #[arg(long)]
+    pub(crate) seconds: Option<u64>,
 }
 
 #[cfg(feature = "train")]

@@ -1,5 +1,7 @@
 //! The command `volet`: parses, calls a crate, prints.
 
+#[cfg(target_os = "linux")]
+mod audit;
 mod cli;
 #[cfg(feature = "train")]
 mod curve;
@@ -9,6 +11,8 @@ mod detect;
 mod fleet;
 #[cfg(unix)]
 mod judge;
+#[cfg(unix)]
+mod ledger;
 mod models;
 mod picture;
 mod privacy;
@@ -43,11 +47,17 @@ fn main() -> ExitCode {
         Some(cli::Command::Models(args)) => models::run(&args),
         Some(cli::Command::Privacy(args)) => privacy::run(&args),
         #[cfg(unix)]
+        Some(cli::Command::Ledger(args)) => ledger::run(&args),
+        #[cfg(unix)]
         Some(cli::Command::Judge(args)) => judge::run(&args),
         #[cfg(unix)]
         Some(cli::Command::Demo(args)) => fleet::run(&args),
         #[cfg(unix)]
         Some(cli::Command::Simulate(args)) => simulate::run(&args),
+        #[cfg(target_os = "linux")]
+        Some(cli::Command::Audit(args)) => audit::run(&args),
+        #[cfg(target_os = "linux")]
+        Some(cli::Command::Capture(args)) => audit::record(&args),
         Some(cli::Command::Camera(cli)) => volet_edge::cli::run(&cli),
         Some(cli::Command::Aggregator(cli)) => {
             volet_federated::aggregator::command::run(cli).map(|()| ExitCode::SUCCESS)

@@ -71,6 +71,7 @@ pub(crate) fn default_options(model: &Model) -> BatchOptions {
         open: OpenOptions::default(),
         sink: SinkOptions::default(),
         max_frames: 0,
+        publisher: None,
     }
 }
 
@@ -113,6 +114,7 @@ fn options(args: &RedactArgs, model: &Model) -> anyhow::Result<BatchOptions> {
         open: OpenOptions { ffmpeg: !args.no_ffmpeg, ..OpenOptions::default() },
         sink: SinkOptions::default(),
         max_frames: args.frames,
+        publisher: None,
     })
 }
 

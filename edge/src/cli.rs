@@ -1,17 +1,19 @@
 //! The camera's commands, for programs to offer: `volet-edge` does, and `volet camera`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use clap::Args;
 
 use crate::annotate::Format;
-use crate::batch::{self, BatchConfig, BatchError, BatchOptions, Event, Input};
+use crate::batch::{self, BatchConfig, BatchError, BatchOptions, Event, Input, Publisher};
 use crate::keep::Keeper;
 use crate::learn::Lessons;
 use crate::models::{Manifest, Model, builtin};
+use crate::sandbox::{Confinement, Mode, begin};
 use crate::sink::SinkOptions;
 use crate::slot::ModelSlot;
 use crate::source::OpenOptions;
@@ -23,6 +25,7 @@ mod agent;
 mod buffer;
 #[cfg(all(unix, feature = "agent"))]
 mod label;
+mod sandbox;
 #[cfg(all(unix, feature = "agent"))]
 mod until;
 #[cfg(all(unix, feature = "vault"))]
@@ -86,12 +89,24 @@ struct RunArgs {
     #[cfg(all(unix, feature = "agent"))]
     #[arg(long, default_value_t = 60, value_name = "SECONDS", requires = "lessons")]
     lesson_every: u64,
+    /// State folder of an enrolled camera: results get into --out only while its owner shares, each after it is in the camera's
+    /// ledger of exports. Without it whoever types this is taken for the owner.
+    #[cfg(all(unix, feature = "agent"))]
+    #[arg(long, value_name = "STATE")]
+    shared_by: Option<PathBuf>,
     /// Searches at a time.
     #[arg(long, default_value_t = 1)]
     threads: usize,
     /// Stop after this many frames.
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     frames: u64,
+    // Arguments in an optional group cannot be in a group of their own.
+    /// How far this process locks itself in (docs/sandbox.md).
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    sandbox: Mode,
+    /// Started as root, go on as this user: a name or a number.
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
 }
 
 /// Runs what was typed.
@@ -108,13 +123,16 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         None => {}
     }
     let args = cli.run.as_ref().context("give --source and --out")?;
-    redact(args, keeper(cli, args)?)
+    redact(cli, args)
 }
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
-fn redact(args: &RunArgs, keep: Option<Keeper>) -> anyhow::Result<ExitCode> {
-    let model = slot(args)?;
+fn redact(cli: &Cli, args: &RunArgs) -> anyhow::Result<ExitCode> {
+    // What the owner gave is opened first; what a camera sees and strangers send comes after.
+    let begun = begin(args.sandbox, args.user.as_deref())?;
+    let searched = Searched::open(args)?;
+    let model = searched.slot();
     let manifest = model.get();
     let manifest = manifest.manifest();
     let mut config = BatchConfig::for_model(manifest);
@@ -129,12 +147,18 @@ fn redact(args: &RunArgs, keep: Option<Keeper>) -> anyhow::Result<ExitCode> {
         keep_names: false,
         threads: args.threads,
         lessons: lessons(args, manifest)?,
-        keep,
+        keep: None,
         // A camera runs no other programs.
         open: OpenOptions { ffmpeg: false, ..OpenOptions::default() },
         sink: SinkOptions::default(),
         max_frames: args.frames,
+        publisher: None,
     };
+    let exports = exports(args)?;
+    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
+    sandbox::confine(begun, &needs(cli, args)?)?;
+    searched.follow()?;
+    let options = BatchOptions { publisher: watched(exports)?, keep: keeper(cli, args)?, ..options };
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
@@ -171,6 +195,43 @@ fn redact(args: &RunArgs, keep: Option<Keeper>) -> anyhow::Result<ExitCode> {
     Ok(if summary.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Who lets results out, if it is not whoever typed this.
+#[cfg(all(unix, feature = "agent"))]
+fn exports(args: &RunArgs) -> anyhow::Result<Option<crate::egress::Exports>> {
+    let Some(folder) = &args.shared_by else { return Ok(None) };
+    let exports = crate::agent::exports(folder)?;
+    anyhow::ensure!(
+        exports.is_open(),
+        "the owner of this camera does not share; `volet-edge consent --dir {} --sharing on` is theirs to say",
+        folder.display()
+    );
+    Ok(Some(exports))
+}
+
+/// When the owner no longer shares, the batch is stopped.
+#[cfg(all(unix, feature = "agent"))]
+fn watched(exports: Option<crate::egress::Exports>) -> anyhow::Result<Option<Arc<dyn Publisher>>> {
+    let Some(exports) = exports.map(Arc::new) else { return Ok(None) };
+    let watched = exports.clone();
+    std::thread::Builder::new().name("consent".to_owned()).spawn(move || {
+        while watched.is_open() {
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
+        STOP.store(true, Ordering::Relaxed);
+    })?;
+    Ok(Some(exports))
+}
+
+#[cfg(not(all(unix, feature = "agent")))]
+fn exports(_: &RunArgs) -> anyhow::Result<Option<std::convert::Infallible>> {
+    Ok(None)
+}
+
+#[cfg(not(all(unix, feature = "agent")))]
+fn watched(_: Option<std::convert::Infallible>) -> anyhow::Result<Option<Arc<dyn Publisher>>> {
+    Ok(None)
+}
+
 /// How lessons are taken, if they are.
 #[cfg(all(unix, feature = "agent"))]
 fn lessons(args: &RunArgs, manifest: &Manifest) -> anyhow::Result<Option<Lessons>> {
@@ -197,17 +258,70 @@ fn keeper(_: &Cli, _: &RunArgs) -> anyhow::Result<Option<Keeper>> {
     Ok(None)
 }
 
-/// The model that was asked for, and whoever keeps it up to date.
-fn slot(args: &RunArgs) -> anyhow::Result<ModelSlot> {
+/// What the camera needs once it is at work.
+#[allow(unused_variables)] // `cli` where there is no vault
+fn needs(cli: &Cli, args: &RunArgs) -> anyhow::Result<Confinement> {
+    let needs = Confinement::new().writes(&args.out);
+    #[cfg(all(unix, feature = "vault"))]
+    let needs = cli.keep.vault().into_iter().fold(needs, |needs, vault| needs.keeps(vault));
     #[cfg(all(unix, feature = "agent"))]
-    if let Some(folder) = &args.model_from {
-        let follower = crate::agent::Follower::new(folder).with_context(|| format!("{}", folder.display()))?;
-        let slot = follower.slot();
-        follower.start()?;
-        return Ok(slot);
+    let needs = {
+        let needs = args.lessons.iter().fold(needs, |needs, buffer| needs.keeps(buffer));
+        let needs = args.model_from.iter().chain(&args.shared_by).fold(needs, Confinement::reads);
+        args.shared_by.iter().fold(needs, |needs, state| needs.keeps(&crate::egress::Exports::ledger_of(state)))
+    };
+    if crate::source::is_rtsp(&args.source) {
+        let (host, port) = crate::source::rtsp_host(&args.source)?;
+        return Ok(needs.calls(&host, port));
     }
-    Ok(match &args.model {
-        Some(path) => Model::open(path).with_context(|| format!("cannot use the model {path:?}"))?.into(),
-        None => builtin::default_model()?.into(),
-    })
+    Ok(if is_device(&args.source) { needs.uses(&args.source) } else { needs.reads(&args.source) })
+}
+
+#[cfg(unix)]
+fn is_device(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_char_device())
+}
+
+#[cfg(not(unix))]
+fn is_device(_: &Path) -> bool {
+    false
+}
+
+/// The model that was asked for, and whoever keeps it up to date.
+enum Searched {
+    Fixed(ModelSlot),
+    #[cfg(all(unix, feature = "agent"))]
+    Followed(crate::agent::Follower),
+}
+
+impl Searched {
+    fn open(args: &RunArgs) -> anyhow::Result<Self> {
+        #[cfg(all(unix, feature = "agent"))]
+        if let Some(folder) = &args.model_from {
+            let follower = crate::agent::Follower::new(folder).with_context(|| format!("{}", folder.display()))?;
+            return Ok(Self::Followed(follower));
+        }
+        Ok(Self::Fixed(match &args.model {
+            Some(path) => Model::open(path).with_context(|| format!("cannot use the model {path:?}"))?.into(),
+            None => builtin::default_model()?.into(),
+        }))
+    }
+
+    fn slot(&self) -> ModelSlot {
+        match self {
+            Self::Fixed(slot) => slot.clone(),
+            #[cfg(all(unix, feature = "agent"))]
+            Self::Followed(follower) => follower.slot(),
+        }
+    }
+
+    /// Looks for other models from now on, on a thread of its own.
+    fn follow(self) -> std::io::Result<()> {
+        match self {
+            Self::Fixed(_) => Ok(()),
+            #[cfg(all(unix, feature = "agent"))]
+            Self::Followed(follower) => follower.start(),
+        }
+    }
 }

@@ -19,6 +19,8 @@ pub mod detect;
 #[allow(dead_code)]
 #[path = "../../federated/tests/budget/disk.rs"]
 mod disk;
+#[cfg(all(unix, feature = "egress"))]
+pub mod egress;
 pub mod frame;
 mod keep;
 pub mod learn;
@@ -28,6 +30,7 @@ pub mod plan;
 pub mod redact;
 pub mod report;
 mod sample;
+pub mod sandbox;
 mod scene;
 pub mod sink;
 pub mod slot;

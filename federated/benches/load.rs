@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use cpu_time::ThreadTime;
 use house::{House, Serving, said};
 use volet_federated::aggregator::Camera;
-use volet_federated::client::{ClientError, Credentials, Link};
+use volet_federated::client::{ClientError, Credentials, Link, Plain};
 use volet_federated::participation::Participation;
 use volet_federated::round::{Kind, Log, Patience, Plan, Round, Time};
 use volet_federated::secagg::{
@@ -77,7 +77,7 @@ fn load(cameras: usize) {
         for (site, token) in tokens.into_iter().enumerate() {
             let camera = house.camera.clone();
             tasks.spawn(async move {
-                let stranger = Link::new(camera.aggregator, &camera.authority, None).unwrap();
+                let stranger = Link::new(camera.aggregator, &camera.authority, None, Arc::new(Plain)).unwrap();
                 stranger.enrol(&token, &key(site)).await.unwrap()
             });
         }
@@ -133,7 +133,7 @@ fn key(site: usize) -> SigningKey {
 }
 
 async fn take_part(camera: Camera, own: Credentials, enrolment: [u8; 64]) {
-    let link = Link::new(camera.aggregator.clone(), &camera.authority, Some(&own)).unwrap();
+    let link = Link::new(camera.aggregator.clone(), &camera.authority, Some(&own), Arc::new(Plain)).unwrap();
     let demands = Demands { minimum: CohortSize::new(200).unwrap(), corrupt_per_mille: 100, security_bits: 40 };
     let told = link.check_in(Some(0)).await.unwrap();
     let terms = Terms::try_from(told.round.unwrap()).unwrap();

@@ -1,4 +1,5 @@
 //! A site's calls to its aggregator: over mutual TLS, to the one authority that it pins, and again until they are answered.
+//! Everything that is said goes through a [`Door`].
 //!
 //! What is said again is the very same message; the aggregator knows it by its hash. Knows no rounds' meaning: the states
 //! are [`secagg`](crate::secagg)'s.
@@ -11,7 +12,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use base64::Engine;
 use prost::Message;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
 use volet_proto::v1;
 use volet_proto::v1::aggregation_client::AggregationClient;
@@ -22,6 +23,13 @@ use crate::participation::{Participation, ParticipationError};
 use crate::secagg::{Masked, Refusal, Shared, ToServer, ToSite, ask_to_be_enrolled};
 use crate::signing::{SigningKey, VerifyingKey};
 use crate::storage::Storage;
+
+mod door;
+
+use door::Gated;
+#[cfg(feature = "aggregator")]
+pub use door::Plain;
+pub use door::{Door, Later, Wire};
 
 /// Why a call or a round ended.
 #[derive(Debug, thiserror::Error)]
@@ -73,10 +81,11 @@ pub struct Credentials {
 /// A connection to an aggregator; made when it is first needed, and again when it breaks.
 #[derive(Clone)]
 pub struct Link {
-    channel: Channel,
+    calls: Gated,
     tries: usize,
     address: String,
     authority: String,
+    door: Arc<dyn Door>,
 }
 
 /// The longest message from the aggregator, bytes: a roster of the largest cohort.
@@ -85,11 +94,16 @@ const PIECE: usize = 64 << 10;
 
 impl Link {
     /// A link to `https://host:port`, whose certificate is of this authority (PEM). Without credentials one can enrol.
-    /// To be called within a Tokio runtime.
+    /// Connections are the door's. To be called within a Tokio runtime.
     ///
     /// # Errors
     /// [`ClientError::Connection`]: the address or a certificate is none.
-    pub fn new(address: String, authority: &str, own: Option<&Credentials>) -> Result<Self, ClientError> {
+    pub fn new(
+        address: String,
+        authority: &str,
+        own: Option<&Credentials>,
+        door: Arc<dyn Door>,
+    ) -> Result<Self, ClientError> {
         let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority));
         if let Some(own) = own {
             tls = tls.identity(Identity::from_pem(
@@ -102,7 +116,8 @@ impl Link {
             .connect_timeout(Duration::from_secs(10))
             .http2_keep_alive_interval(Duration::from_secs(30))
             .timeout(Duration::from_secs(120));
-        Ok(Self { channel: endpoint.connect_lazy(), tries: 12, address, authority: authority.to_owned() })
+        let calls = Gated::new(&endpoint, door.clone());
+        Ok(Self { calls, tries: 12, address, authority: authority.to_owned(), door })
     }
 
     /// A link to the same aggregator that shows this certificate.
@@ -110,7 +125,8 @@ impl Link {
     /// # Errors
     /// [`ClientError::Connection`].
     pub fn with(&self, own: &Credentials) -> Result<Self, ClientError> {
-        Ok(Self { tries: self.tries, ..Self::new(self.address.clone(), &self.authority, Some(own))? })
+        let link = Self::new(self.address.clone(), &self.authority, Some(own), self.door.clone())?;
+        Ok(Self { tries: self.tries, ..link })
     }
 
     /// The same, where a call is made again at most so many times: 12, in some minutes, if nothing else is said.
@@ -130,7 +146,7 @@ impl Link {
         };
         // A token is good for once: asked twice by the same key, the aggregator answers the same.
         let reply =
-            self.again(|| async { EnrolmentClient::new(self.channel.clone()).enrol(request.clone()).await }).await?;
+            self.again(|| async { EnrolmentClient::new(self.calls.clone()).enrol(request.clone()).await }).await?;
         let v1::EnrolReply { certificate, enrolment, .. } = reply.into_inner();
         let enrolment = enrolment.try_into().map_err(|_| ClientError::Answer("the enrolment is no signature"))?;
         Ok((Credentials { certificate, key: *key }, enrolment))
@@ -301,8 +317,8 @@ impl Link {
         }
     }
 
-    fn calls(&self) -> AggregationClient<Channel> {
-        AggregationClient::new(self.channel.clone()).max_decoding_message_size(2 * PIECE)
+    fn calls(&self) -> AggregationClient<Gated> {
+        AggregationClient::new(self.calls.clone()).max_decoding_message_size(2 * PIECE)
     }
 
     /// Makes a call again while the network or the aggregator has no time for it: after a quarter of a second, and ever

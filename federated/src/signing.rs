@@ -47,17 +47,17 @@ pub(crate) fn holds(key: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
 
 /// Signatures to be checked together, which takes a third of the time.
 #[derive(Default)]
-pub(crate) struct Batch(Vec<batch::Item>);
+pub struct Batch(Vec<batch::Item>);
 
 impl Batch {
     /// Adds a signature under a key that need not be one: then it does not hold.
-    pub(crate) fn add(&mut self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) {
+    pub fn add(&mut self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) {
         let (key, signature) = (VerificationKeyBytes::from(*key), Signature::from_bytes(signature));
         self.0.push((key, signature, message).into());
     }
 
     /// For each signature, in their order, whether it holds.
-    pub(crate) fn hold(self) -> Vec<bool> {
+    pub fn hold(self) -> Vec<bool> {
         let mut seed = [0; 32];
         let mut all = batch::Verifier::new();
         self.0.iter().for_each(|item| all.queue(item.clone()));

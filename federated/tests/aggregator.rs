@@ -6,11 +6,12 @@
 mod house;
 
 use std::io::Cursor;
+use std::sync::Arc;
 
 use house::{House, program, refused, said};
 use tokio::runtime::Runtime;
 use volet_federated::aggregator::Camera;
-use volet_federated::client::{ClientError, Credentials, Link};
+use volet_federated::client::{ClientError, Credentials, Link, Plain};
 use volet_federated::lineage::{Accepted, Lineage, Release};
 use volet_federated::participation::Participation;
 use volet_federated::secagg::{Authority, Demands, Identity, Shared, Terms};
@@ -37,9 +38,9 @@ fn values(site: u8) -> Vec<i32> {
 /// One camera: enrols, and takes part in rounds until there are no more. The number of rounds.
 async fn live(camera: Camera, site: u8, token: String) -> u64 {
     let signing = SigningKey::from([site + 1; 32]);
-    let stranger = Link::new(camera.aggregator.clone(), &camera.authority, None).unwrap();
+    let stranger = Link::new(camera.aggregator.clone(), &camera.authority, None, Arc::new(Plain)).unwrap();
     let (own, enrolment) = stranger.enrol(&token, &signing).await.unwrap();
-    let link = Link::new(camera.aggregator, &camera.authority, Some(&own)).unwrap();
+    let link = Link::new(camera.aggregator, &camera.authority, Some(&own), Arc::new(Plain)).unwrap();
     let (authority, mut rounds) = (Authority(key(&camera.enrolment_key)), 0);
     loop {
         let told = link.check_in(Some(0)).await.unwrap();
@@ -105,9 +106,9 @@ fn rounds_go_on_through_kills_and_releases_can_be_fetched() {
         let team = key(&camera.team_key);
         let own = SigningKey::from([1; 32]);
         let first = Release::first(*blake3::hash(b"some model").as_bytes(), "model".to_owned(), 10);
-        let stranger = Link::new(camera.aggregator.clone(), &camera.authority, None).unwrap();
+        let stranger = Link::new(camera.aggregator.clone(), &camera.authority, None, Arc::new(Plain)).unwrap();
         let (own, _): (Credentials, _) = stranger.enrol(&tokens[0], &own).await.unwrap();
-        let link = Link::new(camera.aggregator.clone(), &camera.authority, Some(&own)).unwrap();
+        let link = Link::new(camera.aggregator.clone(), &camera.authority, Some(&own), Arc::new(Plain)).unwrap();
         let told = link.check_in(Some(0)).await.unwrap();
         let (latest, _) = Release::verify(told.release.as_ref().unwrap(), &team).unwrap();
         assert_eq!((latest.number, latest.rounds, latest.lineage), (3, 3, first.lineage));

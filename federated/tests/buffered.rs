@@ -7,9 +7,10 @@ mod house;
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use house::{House, program, refused, said};
-use volet_federated::client::{Credentials, Link};
+use volet_federated::client::{Credentials, Link, Plain};
 use volet_federated::secagg::{Identity, Terms, ToServer, split};
 use volet_federated::signing::SigningKey;
 
@@ -63,7 +64,8 @@ fn reports_are_summed_by_two_parties_of_which_either_may_be_killed() {
         .map(|(token, n)| {
             let key = SigningKey::from([n; 32]);
             let enrolled = runtime.block_on(async {
-                let link = Link::new(house.camera.aggregator.clone(), &house.camera.authority, None).unwrap();
+                let link =
+                    Link::new(house.camera.aggregator.clone(), &house.camera.authority, None, Arc::new(Plain)).unwrap();
                 link.enrol(&token, &key).await.unwrap()
             });
             (key, enrolled.0, enrolled.1)
@@ -81,7 +83,9 @@ fn reports_are_summed_by_two_parties_of_which_either_may_be_killed() {
                 (helping, answers) = helper(&house);
             }
             runtime.block_on(async {
-                let link = Link::new(house.camera.aggregator.clone(), &house.camera.authority, Some(own)).unwrap();
+                let link =
+                    Link::new(house.camera.aggregator.clone(), &house.camera.authority, Some(own), Arc::new(Plain))
+                        .unwrap();
                 let terms = loop {
                     let told = link.check_in(Some(0)).await.unwrap().round;
                     let terms = told.map(|terms| Terms::try_from(terms).unwrap());

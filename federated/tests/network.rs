@@ -19,7 +19,7 @@ use volet_federated::aggregator::register::{
 use volet_federated::aggregator::{
     CertificateAuthority, Certified, Coordinator, Finish, Limits, Peers, Rounds, Service, Serving,
 };
-use volet_federated::client::{ClientError, Credentials, Link};
+use volet_federated::client::{ClientError, Credentials, Link, Plain};
 use volet_federated::participation::Participation;
 use volet_federated::round::{Kind, Log, Outcome, Patience, Plan, Time};
 use volet_federated::secagg::{Authority, Demands, Identity, Modulus, Risk, Terms, ToServer, enrol};
@@ -267,7 +267,8 @@ impl House {
     }
 
     fn link(&self, own: Option<&Credentials>) -> Link {
-        Link::new(format!("https://localhost:{}", self.address.port()), &self.ca.certificate, own).unwrap()
+        Link::new(format!("https://localhost:{}", self.address.port()), &self.ca.certificate, own, Arc::new(Plain))
+            .unwrap()
     }
 
     fn credentials(&self, site: u8) -> Credentials {
@@ -314,7 +315,7 @@ fn cameras_enrol_and_finish_rounds() {
                 let token = format!("token-{camera_of}");
                 let (own, enrolment) = newcomer.enrol(&token, &camera(camera_of)).await.unwrap();
                 let address = format!("https://localhost:{}", address.port());
-                let link = Link::new(address, &authority, Some(&own)).unwrap();
+                let link = Link::new(address, &authority, Some(&own), Arc::new(Plain)).unwrap();
                 let told = link.check_in(Some(6)).await.unwrap();
                 assert!(told.release.is_some() && link.check_in(Some(7)).await.unwrap().release.is_none());
                 for number in [1, 2] {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use engines::{ACCESS, BUCKET, Postgres, S3, SECRET};
 use tokio::runtime::Runtime;
 use volet_federated::aggregator::Camera;
-use volet_federated::client::{ClientError, Credentials, Link};
+use volet_federated::client::{ClientError, Credentials, Link, Plain};
 use volet_federated::lineage::Release;
 use volet_federated::participation::Participation;
 use volet_federated::secagg::{Authority, Demands, Identity, Shared, Terms};
@@ -189,7 +189,7 @@ impl OneCamera {
     fn link(&mut self) -> Link {
         self.next += 1;
         let address = self.addresses[self.next % self.addresses.len()].clone();
-        Link::new(address, &self.camera.authority, self.own.as_ref()).unwrap().tries(2)
+        Link::new(address, &self.camera.authority, self.own.as_ref(), Arc::new(Plain)).unwrap().tries(2)
     }
 
     /// Calls until one has answered.
@@ -308,9 +308,9 @@ impl Replicas {
 async fn learned(replicas: &Replicas, camera: &Camera, token: &str) {
     let own = SigningKey::from([1; 32]);
     let address = format!("https://localhost:{}", replicas.ports[0]);
-    let stranger = Link::new(address.clone(), &camera.authority, None).unwrap();
+    let stranger = Link::new(address.clone(), &camera.authority, None, Arc::new(Plain)).unwrap();
     let (own, _) = stranger.enrol(token, &own).await.unwrap();
-    let link = Link::new(address, &camera.authority, Some(&own)).unwrap();
+    let link = Link::new(address, &camera.authority, Some(&own), Arc::new(Plain)).unwrap();
     let told = link.check_in(Some(0)).await.unwrap();
     let (latest, _) = Release::verify(told.release.as_ref().unwrap(), &key(&camera.team_key)).unwrap();
     assert_eq!((latest.number, latest.rounds), (ROUNDS, ROUNDS));

@@ -26,7 +26,7 @@ use volet_federated::aggregator::Camera;
 use volet_federated::budget::{
     BudgetError, Day, DeviceSecret, FileCounter, Grant, Ledger, Limits, LineageId, Policy, Scope, Terms as Reserved,
 };
-use volet_federated::client::{ClientError, Credentials, Link};
+use volet_federated::client::{ClientError, Credentials, Link, Plain};
 use volet_federated::participation::{Participation, ParticipationError};
 use volet_federated::secagg::{Demands, Identity, Refusal, Shared, Terms};
 use volet_federated::signing::SigningKey;
@@ -123,7 +123,9 @@ impl Device {
 
     /// From wherever the last process was killed, for as long as this one lives.
     async fn live(self, seen: Arc<Seen>) {
-        let link = Link::new(self.camera.aggregator.clone(), &self.camera.authority, Some(&self.credentials)).unwrap();
+        let link =
+            Link::new(self.camera.aggregator.clone(), &self.camera.authority, Some(&self.credentials), Arc::new(Plain))
+                .unwrap();
         let mut ledger = self.ledger();
         while !seen.over.load(Ordering::Relaxed) {
             match self.next(&link, &mut ledger, &seen).await {
@@ -272,7 +274,7 @@ fn rounds_survive_everything() {
         .map(|(site, token)| {
             let key = SigningKey::from([site as u8 + 1; 32]);
             let (credentials, enrolment) = runtime.block_on(async {
-                let stranger = Link::new(direct.clone(), &camera.authority, None).unwrap();
+                let stranger = Link::new(direct.clone(), &camera.authority, None, Arc::new(Plain)).unwrap();
                 stranger.enrol(&token, &key).await.unwrap()
             });
             let folder = house.beside(&format!("camera-{site}"));

@@ -17,6 +17,7 @@ use super::journal::day;
 use super::policy::PolicyFile;
 use super::state::{self, Active, State, StateError};
 use super::{AgentError, DeviceLedger, now};
+use crate::egress::{Consent, Gate, Purpose};
 
 /// What a camera is enrolled with.
 pub struct Enrolment<'a> {
@@ -28,6 +29,8 @@ pub struct Enrolment<'a> {
     pub owner: &'a SigningKey,
     /// What the owner allows.
     pub policy: PolicyFile,
+    /// What the owner agrees to.
+    pub consent: Consent,
     /// The manifest of the model that is installed.
     pub manifest: &'a str,
     /// Its file.
@@ -55,14 +58,16 @@ pub async fn enrol(folder: &Path, with: Enrolment<'_>) -> Result<[u8; 32], Agent
     kept(&mut state, state::SECRET)?;
     ledger(&state, policy, with.owner)?;
 
-    let stranger = Link::new(with.camera.aggregator.clone(), &with.camera.authority, None)?;
+    let gate = Gate::open(folder, &with.camera, &key, Purpose::Enrolment)?;
+    let stranger = Link::new(with.camera.aggregator, &with.camera.authority, None, gate)?;
     let (own, enrolment) = stranger.enrol(with.token, &key).await?;
-    let told = Link::new(with.camera.aggregator, &with.camera.authority, Some(&own))?.check_in(None).await?;
+    let told = stranger.with(&own)?.check_in(None).await?;
     let release = told.release.ok_or(AgentError::NoRelease)?;
     let latest = Lineage::of(&release, team)?;
     if latest.latest().lineage != lineage {
         return Err(LineageError::Other { offered: latest.latest().lineage, own: lineage }.into());
     }
+    with.consent.write(folder)?;
     state.put(state::CERTIFICATE, &own.certificate)?;
     state.put(state::ENROLMENT, &enrolment)?;
     state.put(state::RELEASE, &release.encode_to_vec())?;
@@ -80,7 +85,8 @@ pub async fn certify(folder: &Path, token: &str) -> Result<(), AgentError> {
     let camera = state.text(state::CAMERA)?;
     let camera: Camera = toml::from_str(&camera).map_err(|_| StateError::Damaged(state.path(state::CAMERA)))?;
     let key = SigningKey::from(*Zeroizing::new(state.hex(state::KEY)?));
-    let stranger = Link::new(camera.aggregator.clone(), &camera.authority, None)?;
+    let gate = Gate::open(folder, &camera, &key, Purpose::Enrolment)?;
+    let stranger = Link::new(camera.aggregator, &camera.authority, None, gate)?;
     let (own, enrolment) = stranger.enrol(token, &key).await?;
     state.put(state::CERTIFICATE, &own.certificate)?;
     Ok(state.put(state::ENROLMENT, &enrolment)?)

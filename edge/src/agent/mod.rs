@@ -6,6 +6,9 @@
 //! ledger on the disk keeps count. A release takes the place of the model in use only where it is no worse on the
 //! camera's own frames.
 //!
+//! It reaches its network through the release gate alone ([`Gate`]), and only while the owner agrees to learning: where they do
+//! not, or no longer do, it waits without a word.
+//!
 //! Everything that matters is on the disk before it has an effect, in one folder (`docs/agent.md` lists its files).
 //! Killed at any instant, the agent goes on with the same round and spends nothing twice. Waiting can therefore be
 //! given up at any time.
@@ -13,6 +16,7 @@
 //! The [`Agent`] knows no pixels and no networks' weights: a [`Learner`] and a [`Judge`] do, those of [`Stills`] for
 //! example: a folder of annotated [`Pictures`], or the [`Lessons`] of the learning buffer.
 
+mod confined;
 mod enrol;
 mod follow;
 mod journal;
@@ -30,6 +34,7 @@ mod talents;
 mod teach;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prost::Message;
@@ -55,11 +60,12 @@ pub use pace::{Going, Pace};
 pub use pictures::{Pictures, Runs};
 pub use policy::{Epsilons, OwnerError, PolicyFile, PolicyFileError, make_owner, read_owner};
 pub use state::{Active, StateError};
-pub use status::{Budget, Status, status};
+pub use status::{Budget, Status, agree, exports, sign_report, status};
 pub use stills::{Part, StillJudge, StillLearner, Stills};
 pub use surroundings::{Device, Surroundings};
 pub use talents::{Judge, Learner, TalentError, Talents};
 
+use crate::egress::{ConsentError, Gate, GateError, Purpose};
 use state::State;
 
 /// A device's ledger.
@@ -72,6 +78,10 @@ type DeviceLedger = Ledger<DirStorage, FileCounter<DirStorage>>;
 pub enum AgentError {
     #[error(transparent)]
     State(#[from] StateError),
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    #[error(transparent)]
+    Consent(#[from] ConsentError),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]
@@ -134,11 +144,14 @@ pub enum Event {
     Uses(u64),
     /// Something failed that will be tried again.
     Fails(String),
+    /// The owner does not agree to learning, or no longer does: nothing is said until they do.
+    Silent,
 }
 
 /// An enrolled camera's agent.
 pub struct Agent {
     state: State,
+    gate: Arc<Gate>,
     link: Link,
     team: VerifyingKey,
     authority: Authority,
@@ -182,7 +195,8 @@ impl Agent {
         let key = SigningKey::from(*zeroize::Zeroizing::new(state.hex(state::KEY)?));
         let enrolment = state.read(state::ENROLMENT)?.try_into().map_err(|_| damaged(state::ENROLMENT))?;
         let own = Credentials { certificate: state.read(state::CERTIFICATE)?, key };
-        let link = Link::new(camera.aggregator, &camera.authority, Some(&own))?.tries(6);
+        let gate = Gate::open(folder, &camera, &key, Purpose::Learning)?;
+        let link = Link::new(camera.aggregator, &camera.authority, Some(&own), gate.clone())?.tries(6);
         let release = v1::SignedRelease::decode(state.read(state::RELEASE)?.as_slice());
         let lineage = Lineage::of(&release.map_err(|_| damaged(state::RELEASE))?, team)?;
         let ledger = match enrol::open_ledger(&state) {
@@ -198,6 +212,7 @@ impl Agent {
         let (ready, sat_out) = (None, None);
         Ok(Self {
             state,
+            gate,
             link,
             team,
             authority,
@@ -231,9 +246,19 @@ impl Agent {
         let (mut taken, mut failures) = (0, 0);
         loop {
             let more = rounds.is_none_or(|rounds| taken < rounds);
+            let gate = self.gate.clone();
+            if !gate.is_open() {
+                self.fall_silent()?;
+                tokio::select! {
+                    () = &mut stop => return Ok(()),
+                    () = gate.opens() => {}
+                }
+            }
             let step = tokio::select! {
                 biased;
                 () = &mut stop => return Ok(()),
+                // Whatever is under way is given up: it is on the disk, and goes on when the owner agrees again.
+                () = gate.closes() => continue,
                 step = self.step(more) => step,
             };
             let pause = match step {
@@ -246,6 +271,7 @@ impl Agent {
                     failures = 0;
                     pause
                 }
+                Err(_) if !gate.is_open() => continue,
                 Err(error) if error.passes() => {
                     (self.tell)(&Event::Fails(error.to_string()));
                     failures += 1;
@@ -256,9 +282,22 @@ impl Agent {
             };
             tokio::select! {
                 () = &mut stop => return Ok(()),
+                () = gate.closes() => {}
                 () = tokio::time::sleep(jitter(pause)?) => {}
             }
         }
+    }
+
+    /// Ends the connection, without a word over it.
+    fn fall_silent(&mut self) -> Result<(), AgentError> {
+        (self.tell)(&Event::Silent);
+        self.link = self.link.with(&self.credentials()?)?;
+        Ok(())
+    }
+
+    fn credentials(&self) -> Result<Credentials, AgentError> {
+        let key = SigningKey::from(*zeroize::Zeroizing::new(self.state.hex(state::KEY)?));
+        Ok(Credentials { certificate: self.state.read(state::CERTIFICATE)?, key })
     }
 
     /// One look at the aggregator, and what follows from it.
@@ -288,8 +327,7 @@ impl Agent {
         let days = match self.link.renew().await {
             Ok((certificate, days)) => {
                 self.state.put(state::CERTIFICATE, &certificate)?;
-                let key = SigningKey::from(*zeroize::Zeroizing::new(self.state.hex(state::KEY)?));
-                self.link = self.link.with(&Credentials { certificate, key })?;
+                self.link = self.link.with(&self.credentials()?)?;
                 u64::from(days) / 3
             }
             Err(error) => {

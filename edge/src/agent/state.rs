@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use volet_federated::signing::SigningKey;
 use volet_federated::storage::{DirError, DirStorage, Storage, put};
 
 /// Whom to call and whom to believe.
@@ -30,6 +31,8 @@ pub(super) const TASK: &str = "task";
 pub(super) const REPORT: &str = "report";
 /// What the agent remembers of what it did.
 pub(super) const JOURNAL: &str = "journal.json";
+/// What the agent's sandbox claims since its last start.
+pub(super) const SANDBOX: &str = "sandbox.json";
 /// Folders of the ledger, its counter, and the round that goes on.
 pub(super) const BUDGET: &str = "budget";
 pub(super) const COUNTER: &str = "counter";
@@ -170,6 +173,14 @@ impl State {
         names.retain(|name| name.starts_with(beginning) && !keep.contains(&name.as_str()));
         names.iter().try_for_each(|name| self.remove(name))
     }
+}
+
+/// The device's key, read beside an agent that has the folder.
+pub(super) fn device_key(folder: &Path) -> Result<SigningKey, StateError> {
+    let path = folder.join(KEY);
+    let text = zeroize::Zeroizing::new(std::fs::read_to_string(&path).map_err(at(&path))?);
+    let bytes = blake3::Hash::from_hex(text.trim()).map_err(|_| StateError::Damaged(path))?;
+    Ok(SigningKey::from(<[u8; 32]>::from(bytes)))
 }
 
 const MODEL: &str = "model-";

@@ -9,12 +9,13 @@ use volet_federated::accounting::{Delta, zcdp};
 use volet_federated::budget::{self, explain_unverified};
 use volet_federated::camera::Camera;
 use volet_federated::lineage::Release;
-use volet_federated::signing::{SigningKey, VerifyingKey};
+use volet_federated::signing::VerifyingKey;
 use volet_proto::v1;
 
 use super::AgentError;
 use super::journal::{Journal, Refused, Used};
 use super::state::{self, Active, StateError, at};
+use crate::egress::{Consent, Exports};
 
 /// A camera's state, as it is shown.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +26,8 @@ pub struct Status {
     pub aggregator: String,
     /// The model file that everything started from, by its BLAKE3.
     pub lineage: String,
+    /// What the owner agrees to.
+    pub consent: Consent,
     /// The latest release that was accepted.
     pub latest_release: u64,
     /// The release in use.
@@ -63,9 +66,7 @@ pub struct Budget {
 /// # Errors
 /// An [`AgentError`].
 pub fn status(folder: &Path, delta: Delta) -> Result<Status, AgentError> {
-    if !folder.join(state::ACTIVE).is_file() {
-        return Err(StateError::NotEnrolled(folder.to_owned()).into());
-    }
+    is_enrolled(folder)?;
     let read = |name: &str| {
         let path = folder.join(name);
         std::fs::read(&path).map_err(at(&path))
@@ -74,8 +75,7 @@ pub fn status(folder: &Path, delta: Delta) -> Result<Status, AgentError> {
     let text = |name: &str| String::from_utf8(read(name)?).map_err(|_| damaged(name));
     let camera: Camera = toml::from_str(&text(state::CAMERA)?).map_err(|_| damaged(state::CAMERA))?;
     let active: Active = toml::from_str(&text(state::ACTIVE)?).map_err(|_| damaged(state::ACTIVE))?;
-    let key = blake3::Hash::from_hex(text(state::KEY)?.trim()).map_err(|_| damaged(state::KEY))?;
-    let identity = VerifyingKey::from(&SigningKey::from(<[u8; 32]>::from(key))).to_bytes();
+    let identity = VerifyingKey::from(&state::device_key(folder)?).to_bytes();
     let release = v1::SignedRelease::decode(read(state::RELEASE)?.as_slice()).map_err(|_| damaged(state::RELEASE))?;
     let (latest, _) = Release::verify(&release, &camera.team()?)?;
     let journal = Journal::read(read(state::JOURNAL).ok().as_deref());
@@ -96,6 +96,7 @@ pub fn status(folder: &Path, delta: Delta) -> Result<Status, AgentError> {
     Ok(Status {
         identity: blake3::Hash::from_bytes(identity).to_string(),
         aggregator: camera.aggregator,
+        consent: Consent::read(folder),
         lineage: latest.lineage.to_string(),
         latest_release: latest.number,
         release: active.release,
@@ -106,6 +107,47 @@ pub fn status(folder: &Path, delta: Delta) -> Result<Status, AgentError> {
         used: journal.used,
         refusals: journal.refusals,
     })
+}
+
+/// What an enrolled camera lets out as files.
+///
+/// # Errors
+/// An [`AgentError`].
+pub fn exports(folder: &Path) -> Result<Exports, AgentError> {
+    is_enrolled(folder)?;
+    Ok(Exports::open(folder, &state::device_key(folder)?)?)
+}
+
+/// The camera's signature over a report about it, by which whoever is handed the report knows which camera it is of. It is bound to
+/// that use: nothing else that a camera signs begins so.
+///
+/// # Errors
+/// An [`AgentError`].
+pub fn sign_report(folder: &Path, report: &[u8]) -> Result<[u8; 64], AgentError> {
+    is_enrolled(folder)?;
+    let key = state::device_key(folder)?;
+    let digest = blake3::derive_key("volet 2026 audit report of a camera", report);
+    Ok(key.sign(&digest).into())
+}
+
+/// Changes what the owner of an enrolled camera agrees to, at once; what is not named stays. What then holds.
+///
+/// # Errors
+/// An [`AgentError`]; what held before still does.
+pub fn agree(folder: &Path, learning: Option<bool>, sharing: Option<bool>) -> Result<Consent, AgentError> {
+    is_enrolled(folder)?;
+    let held = Consent::read(folder);
+    if learning.is_none() && sharing.is_none() {
+        return Ok(held);
+    }
+    let new = Consent::new(learning.unwrap_or(held.learning), sharing.unwrap_or(held.sharing));
+    new.write(folder)?;
+    Ok(new)
+}
+
+fn is_enrolled(folder: &Path) -> Result<(), StateError> {
+    let there = folder.join(state::ACTIVE).is_file();
+    there.then_some(()).ok_or_else(|| StateError::NotEnrolled(folder.to_owned()))
 }
 
 fn epsilon(rho: Rho, delta: Delta) -> f64 {

@@ -1,9 +1,9 @@
 //! One input of a batch: open it, run it through the pipeline, finish or throw away its output.
 
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use super::{BatchOptions, Event, Input};
+use super::publish::Outlet;
+use super::{BatchOptions, Event, Input, Product};
 use crate::annotate::{AnnotateError, FrameRecord, MediaRecord};
 use crate::detect::{Detect, NetworkSearch};
 use crate::frame::FramePool;
@@ -15,7 +15,7 @@ use crate::summary::{Counts, MediaSummary, Stages};
 
 /// What all inputs of a batch share.
 pub(super) struct Shop<'a> {
-    pub(super) media: &'a Path,
+    pub(super) outlet: &'a Outlet<'a>,
     pub(super) model: &'a ModelSlot,
     pub(super) options: &'a BatchOptions,
     pub(super) stop: &'a AtomicBool,
@@ -118,13 +118,15 @@ impl Shop<'_> {
         let Opened { name, ordinal, source, record: media } = opened;
         let info = source.info().clone();
         (self.tell)(Event::Begun(&name, info.frames));
-        let target = self.media.join(&media.output_name);
-        let result = sink::create(&target, info.kind, &info, &self.options.sink)
+        let name_out = format!("media/{}", media.output_name);
+        let result = sink::create(&self.outlet.folder().join(&name_out), info.kind, &info, &self.options.sink)
             .map_err(PipelineError::from)
-            .and_then(|sink| self.stream(source, sink, record));
+            .and_then(|sink| self.stream(source, sink, record))
+            .map_err(|e| e.to_string())
+            .and_then(|report| self.outlet.publish(Product::Media, &name_out).map(|()| report));
         let (output, stages, error) = match result {
             Ok(report) => (Some(media.output_name.clone()), report.stages, report.cut_short),
-            Err(e) => (None, Stages::default(), Some(e.to_string())),
+            Err(why) => (None, Stages::default(), Some(why)),
         };
         let summary = MediaSummary {
             ordinal,

@@ -4,8 +4,10 @@
 //! is reported and the rest goes on. Everything appears under its final name when it is whole.
 
 mod medium;
+mod publish;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -26,6 +28,8 @@ use crate::slot::ModelSlot;
 use crate::source::{self, OpenOptions, Source, SourceError};
 use crate::summary::{ErrorSummary, MediaSummary, ModelSummary, Settings, Stages, Summary};
 use medium::Finished;
+use publish::Outlet;
+pub use publish::{Product, Publisher};
 
 /// Something to be redacted.
 pub enum Input {
@@ -137,6 +141,8 @@ pub struct BatchOptions {
     pub sink: SinkOptions,
     /// Stop each stream after this many frames; 0: at its end.
     pub max_frames: u64,
+    /// Who lets finished files into the folder of results; whoever runs the batch, if nobody is named.
+    pub publisher: Option<Arc<dyn Publisher>>,
 }
 
 /// What a run tells while it goes on. Called from several threads.
@@ -171,6 +177,8 @@ pub enum BatchError {
     Class { model: String, class: ObjectClass },
     #[error("the workers could not be started: {0}")]
     Workers(#[from] rayon::ThreadPoolBuildError),
+    #[error("{0}")]
+    NotPublished(String),
     #[error("stopped; {written} outputs are whole, nothing else was kept")]
     Stopped { written: u64 },
 }
@@ -192,10 +200,16 @@ pub fn run(
     let model = &model.into();
     options.config.check(model.get().manifest())?;
     let started = Instant::now();
-    let media = prepare(out)?;
+    prepare(out)?;
+    let outlet = Outlet::new(out, options.publisher.as_deref())?;
+    let made = outlet.folder();
+    for folder in ["media", "annotations"] {
+        let folder = made.join(folder);
+        std::fs::create_dir_all(&folder).map_err(|source| BatchError::Io { path: folder, source })?;
+    }
     let workers = rayon::ThreadPoolBuilder::new().num_threads(options.threads.max(1)).build()?;
     let mut batch = Batch {
-        writer: annotate::create(&out.join("annotations"), &options.formats, options.regions.as_deref())?,
+        writer: annotate::create(&made.join("annotations"), &options.formats, options.regions.as_deref())?,
         collector: Collector::new(),
         summary: new_summary(&model.get(), options),
         stages: Stages::default(),
@@ -205,7 +219,7 @@ pub fn run(
         let name = error.path().map_or_else(|| "input".to_owned(), |p| p.display().to_string());
         batch.problem("an input", &name, &error.to_string());
     }
-    let shop = medium::Shop { media: &media, model, options, stop, pool: FramePool::new(), tell };
+    let shop = medium::Shop { outlet: &outlet, model, options, stop, pool: FramePool::new(), tell };
     let mut waiting = (1..).zip(inputs).peekable();
     while waiting.peek().is_some() && !stop.load(Ordering::Relaxed) {
         // Stills are done by the handful; films come back unopened and are run one by one.
@@ -221,15 +235,19 @@ pub fn run(
     }
     let Batch { writer, collector, mut summary, stages, .. } = batch;
     writer.finish()?;
+    let publish = |product, name| outlet.publish(product, name).map_err(BatchError::NotPublished);
+    publish(Product::Annotations, "annotations")?;
     summary.stages_ms = stages;
     summary.wall_s = started.elapsed().as_secs_f64();
     summary.cpu_s = cpu_time::ProcessTime::try_now().ok().map(|t| t.as_duration().as_secs_f64());
     summary.total();
     summary.kept = options.keep.as_ref().map(Keeper::finish);
-    write_whole(&out.join("index.html"), page(&summary, &collector.finish()).as_bytes())?;
+    write_whole(&made.join("index.html"), page(&summary, &collector.finish()).as_bytes())?;
     let json = serde_json::to_vec_pretty(&summary)
         .map_err(|e| BatchError::Io { path: out.join("summary.json"), source: e.into() })?;
-    write_whole(&out.join("summary.json"), &json)?;
+    write_whole(&made.join("summary.json"), &json)?;
+    publish(Product::Report, "index.html")?;
+    publish(Product::Report, "summary.json")?;
     if stop.load(Ordering::Relaxed) {
         return Err(BatchError::Stopped { written: summary.totals.media });
     }
@@ -270,19 +288,14 @@ fn permissions() -> std::fs::Permissions {
     std::fs::Permissions::from_mode(0o666)
 }
 
-/// Makes the output folders; gives the one for media.
-fn prepare(out: &Path) -> Result<PathBuf, BatchError> {
-    let io = |path: &Path, source| BatchError::Io { path: path.to_owned(), source };
-    let media = out.join("media");
+/// Makes the folder of results, which must be new or empty.
+fn prepare(out: &Path) -> Result<(), BatchError> {
     if let Ok(mut entries) = std::fs::read_dir(out)
         && entries.next().is_some()
     {
         return Err(BatchError::NotEmpty(out.to_owned()));
     }
-    for folder in [&media, &out.join("annotations")] {
-        std::fs::create_dir_all(folder).map_err(|e| io(folder, e))?;
-    }
-    Ok(media)
+    std::fs::create_dir_all(out).map_err(|source| BatchError::Io { path: out.to_owned(), source })
 }
 
 fn new_summary(model: &Model, options: &BatchOptions) -> Summary {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use volet_federated::RoundId;
 use volet_federated::accounting::Delta;
 use volet_federated::signing::VerifyingKey;
@@ -13,11 +13,13 @@ use volet_federated::signing::VerifyingKey;
 use super::{buffer, label, runtime, stop, until_stdin_ends};
 use crate::agent::{
     Agent, Device, Enrolment, Event, Judge, Learner, Learning, Lessons, Pace, Part, Pictures, PolicyFile, Runs, Status,
-    StillJudge, StillLearner, Surroundings, TalentError, Talents, certify, enrol, load_active, make_owner, read_owner,
-    set_policy, status,
+    StillJudge, StillLearner, Surroundings, TalentError, Talents, agree, certify, enrol, load_active, make_owner,
+    read_owner, set_policy, status,
 };
+use crate::egress::Consent;
 use crate::learn::buffer::{Buffer, Identity};
 use crate::models::{Manifest, builtin};
+use crate::sandbox::Confinement;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -50,6 +52,18 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE")]
         policy: PathBuf,
     },
+    /// Say what the owner agrees to, or change it; it holds at once.
+    Consent {
+        /// The camera's state folder.
+        #[arg(long, value_name = "STATE")]
+        dir: PathBuf,
+        /// Take part in learning, which is all that the network is for.
+        #[arg(long, value_name = "on|off")]
+        learning: Option<Switch>,
+        /// Give redacted pictures and annotations to others (`--shared-by`).
+        #[arg(long, value_name = "on|off")]
+        sharing: Option<Switch>,
+    },
     /// Take part in learning, within the owner's limits, and follow the team's models.
     Agent(AgentArgs),
     /// Say what this camera has taken part in, what it spent, and what it refused.
@@ -69,6 +83,12 @@ pub(super) enum Command {
     Buffer(buffer::BufferCommand),
     /// Show lessons to their owner, on a page of this machine, and take corrections.
     Label(label::LabelArgs),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Switch {
+    On,
+    Off,
 }
 
 #[derive(Debug, Args)]
@@ -122,6 +142,8 @@ pub(super) struct AgentArgs {
     /// End when standard input does: for a program that starts this one.
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
+    #[command(flatten)]
+    sandbox: super::sandbox::SandboxArgs,
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
@@ -140,6 +162,10 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
             let policy = read_policy(policy)?;
             let version = set_policy(dir, &policy, &read_owner(owner_key)?)?;
             println!("version {version} holds");
+        }
+        Command::Consent { dir, learning, sharing } => {
+            let is_on = |switch: &Option<Switch>| switch.map(|switch| switch == Switch::On);
+            println!("{}", agree(dir, is_on(learning), is_on(sharing))?);
         }
         Command::Agent(args) => agent(args)?,
         Command::Buffer(command) => buffer::run(command)?,
@@ -175,7 +201,15 @@ fn enrol_camera(args: &EnrolArgs) -> anyhow::Result<()> {
             (manifest.to_owned(), file.to_vec())
         }
     };
-    let with = Enrolment { camera, token: &args.token, owner: &owner, policy, manifest: &manifest, model: &model };
+    let with = Enrolment {
+        camera,
+        token: &args.token,
+        owner: &owner,
+        policy,
+        consent: Consent::new(true, false),
+        manifest: &manifest,
+        model: &model,
+    };
     let identity = runtime()?.block_on(enrol(&args.dir, with))?;
     println!("{}", blake3::Hash::from_bytes(identity));
     eprintln!("enrolled; start the agent with `agent --dir {}`", args.dir.display());
@@ -188,20 +222,31 @@ fn read_policy(path: &Path) -> anyhow::Result<PolicyFile> {
 }
 
 fn agent(args: &AgentArgs) -> anyhow::Result<()> {
-    if args.until_stdin_ends {
-        // An agent that is killed goes on where it was.
-        until_stdin_ends();
-    }
+    let begun = args.sandbox.begin()?;
     let talents = talents(args)?;
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let mut agent = Agent::open(&args.dir, talents, Box::new(tell))?;
+        // From here on strangers are heard.
+        let report = super::sandbox::confine(begun, &needs(args, agent.needs()?))?;
+        agent.keep_report(&report)?;
+        if args.until_stdin_ends {
+            // An agent that is killed goes on where it was.
+            until_stdin_ends();
+        }
         eprintln!("the agent of {} is at work", args.dir.display());
         anyhow::Ok(agent.run(args.rounds, stop()).await?)
     });
     // What still learns is not waited for.
     runtime.shutdown_background();
     done
+}
+
+/// What the agent needs of folders besides its own.
+fn needs(args: &AgentArgs, own: Confinement) -> Confinement {
+    let pictures = args.learn.iter().chain(&args.held_out);
+    let needs = pictures.fold(own, Confinement::reads);
+    args.buffer.iter().fold(needs, |needs, buffer| needs.keeps(buffer))
 }
 
 fn talents(args: &AgentArgs) -> anyhow::Result<Talents> {
@@ -271,6 +316,7 @@ fn tell(event: &Event) {
         Event::SitsOut(round, why) => eprintln!("sits round {} out: {why}", round.number()),
         Event::Refused(_, why) => eprintln!("refused: {why}"),
         Event::Uses(release) => eprintln!("release {release} is in use"),
+        Event::Silent => eprintln!("silent: the owner does not agree to learning"),
         Event::Fails(why) => eprintln!("tries again: {why}"),
     }
 }
@@ -279,6 +325,7 @@ fn print(status: &Status) {
     let Status { identity, aggregator, lineage, latest_release, release, model, rounds, budget, .. } = status;
     println!("camera      {identity}\naggregator  {aggregator}\nlineage     {lineage}");
     println!("in use      release {release}, {model} (the latest is {latest_release})");
+    println!("consent     {}", status.consent);
     println!("rounds      {rounds}");
     match budget {
         Some(b) => println!(

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 
 use crate::learn::buffer::{Buffer, Identity};
 use crate::learn::desk::{Correction, Desk, Loopback, correct, list, show};
+use crate::sandbox::Confinement;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -43,6 +44,8 @@ struct PageArgs {
     /// End when standard input does: for a program that starts this one.
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
+    #[command(flatten)]
+    sandbox: super::sandbox::SandboxArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -102,13 +105,16 @@ fn say(what: &impl serde::Serialize) -> anyhow::Result<()> {
 }
 
 fn page(args: &PageArgs) -> anyhow::Result<()> {
-    if args.until_stdin_ends {
-        super::until_stdin_ends();
-    }
+    let begun = args.sandbox.begin()?;
     let buffer = open(&args.dir, &args.identity)?;
     let listener = Loopback::bind(args.port).with_context(|| format!("cannot listen on 127.0.0.1:{}", args.port))?;
     let (desk, address) = Desk::new(buffer, &listener)?;
     let runtime = super::runtime()?;
+    // It listens already, and can listen on nothing else from here on.
+    super::sandbox::confine(begun, &Confinement::new().keeps(&args.dir).accepts())?;
+    if args.until_stdin_ends {
+        super::until_stdin_ends();
+    }
     let done = runtime.block_on(async {
         println!("{address}");
         eprintln!("Open it in a browser on this machine, once; Ctrl-C ends it.");

@@ -31,6 +31,11 @@ pub(super) struct KeepArgs {
 }
 
 impl KeepArgs {
+    /// The vault, if raw film is kept.
+    pub(super) fn vault(&self) -> Option<&Path> {
+        self.keep.as_deref()
+    }
+
     /// Begins to keep raw film, if that was asked for.
     pub(super) fn keeper(&self, out: &Path) -> anyhow::Result<Option<Keeper>> {
         let Some(vault) = &self.keep else { return Ok(None) };

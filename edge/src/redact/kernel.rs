@@ -1,9 +1,10 @@
 //! What is done to the samples of one plane inside one region. The hot loop of the redactor.
 //!
-//! Mosaic and blur are textures. All that they keep of a region is its mean colour, rounded to four levels a
-//! channel; the cells differ by noise alone (guarantee G3). A true mosaic or blur would keep the means of many
-//! cells, which is enough to pick the right face out of a gallery (McPherson et al. 2016, "Defeating image
-//! obfuscation with deep learning"), and over the frames of a film enough to reconstruct more.
+//! Mosaic and blur are textures: shades of grey that are noise alone. Nothing here reads a sample of the region before
+//! it is overwritten (guarantee G3). A true mosaic or blur would keep the means of many cells, which is enough to pick
+//! the right face out of a gallery (McPherson et al. 2016, "Defeating image obfuscation with deep learning"). Even one
+//! mean of the whole region, rounded to four levels, finds faces again, and more of them over a film:
+//! `docs/redaction-attacks.md`.
 
 use super::region::Region;
 use crate::frame::Plane;
@@ -47,9 +48,9 @@ pub(super) fn fill(data: &mut [u8], plane: &Plane, region: &Region, value: u8) {
     }
 }
 
-/// Paints the region with `cells` x `cells` (more along the longer side) shades of its rounded mean.
+/// Paints the region with `cells` x `cells` (more along the longer side) shades of grey.
 ///
-/// `noise` gives, for each cell and channel in turn, what is added to the mean.
+/// `noise` gives, for each cell and channel in turn, what is added to the middle of all values.
 pub(super) fn paint(
     data: &mut [u8],
     plane: &Plane,
@@ -79,7 +80,7 @@ fn paint_as<const STEP: usize, const C: usize>(
     noise: &mut dyn FnMut() -> i16,
     scratch: &mut Scratch,
 ) {
-    let Some(grid) = shade::<STEP, C>(data, plane, region, cells, noise) else { return };
+    let Some(grid) = shade::<C>(plane, region, cells, noise) else { return };
     let width = grid.x1 - grid.x0;
     scratch.row.resize(width * C, 0);
     let mut line_of_row = usize::MAX;
@@ -106,12 +107,11 @@ fn paint_as<const STEP: usize, const C: usize>(
     }
 }
 
-/// Rows between those that are measured: for one rounded mean, every fourth row is enough.
-const MEASURED_ROWS: usize = 4;
+/// The middle of all values: grey in luma and RGB, no colour in chroma.
+const MIDDLE: i16 = 128;
 
-/// Takes the mean of the region's box and shades a grid over it.
-fn shade<const STEP: usize, const C: usize>(
-    data: &[u8],
+/// Shades a grid over the region's box.
+fn shade<const C: usize>(
     plane: &Plane,
     region: &Region,
     cells: u32,
@@ -132,41 +132,13 @@ fn shade<const STEP: usize, const C: usize>(
         (cells as usize).clamp(1, visible)
     };
     let (columns, lines) = (count(width, plane.shift_x), count(rows.len(), plane.shift_y));
-    let mut sums = [0u64; C];
-    for y in rows.clone().step_by(MEASURED_ROWS) {
-        let row = &data[plane.offset + y * plane.stride..][x0 * STEP..(x1 - 1) * STEP + C];
-        add::<STEP, C>(row, &mut sums);
-    }
-    let measured = (rows.len().div_ceil(MEASURED_ROWS) * width) as u64;
-    let mean = sums.map(|s| ((s / measured) as i16 / LEVEL) * LEVEL + LEVEL / 2);
     let shade = |_| {
         // Red, green and blue get lighter and darker together.
         let together = noise();
-        let mut channel = 0;
-        mean.map(|m| {
-            channel += 1;
-            let by = if C == 3 || channel == 1 { together } else { noise() };
-            (m + by).clamp(0, 255) as u8
-        })
+        std::array::from_fn(|c| (MIDDLE + if C == 3 || c == 0 { together } else { noise() }).clamp(0, 255) as u8)
     };
     let shades = (0..columns * lines).map(shade).collect();
     Some(Grid { x0, x1, rows, columns, lines, shades })
-}
-
-/// Width of the levels that a mean is rounded to.
-const LEVEL: i16 = 64;
-
-#[inline]
-fn add<const STEP: usize, const C: usize>(samples: &[u8], sums: &mut [u64; C]) {
-    if STEP == 1 {
-        sums[0] += samples.iter().map(|&v| u64::from(v)).sum::<u64>();
-        return;
-    }
-    for position in samples.chunks(STEP) {
-        for c in 0..C {
-            sums[c] += u64::from(position[c]);
-        }
-    }
 }
 
 impl<const C: usize> Grid<C> {

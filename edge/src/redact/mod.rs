@@ -22,8 +22,7 @@ pub use region::{Region, Shape};
 pub enum Style {
     /// Black. Nothing at all remains.
     Solid,
-    /// Coarse cells in shades of the region's mean colour, which is rounded to four levels a channel; nothing else
-    /// remains.
+    /// Coarse cells in shades of grey, which are noise; nothing at all remains.
     #[default]
     Mosaic,
     /// The same shades, running into each other.
@@ -32,7 +31,7 @@ pub enum Style {
 
 /// Cells along the shorter side of a region in mosaic and blur.
 const CELLS: u32 = 6;
-/// Shades differ from the mean by up to this many levels of 256, up or down: enough to be seen as a texture.
+/// Shades differ from grey by up to this many levels of 256, up or down: enough to be seen as a texture.
 const NOISE: i16 = 28;
 /// The same in chroma planes, where more would look like confetti.
 const CHROMA_NOISE: i16 = 6;

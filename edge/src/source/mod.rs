@@ -315,6 +315,22 @@ pub fn is_rtsp(path: &Path) -> bool {
     text.len() >= 7 && text[..7].eq_ignore_ascii_case(b"rtsp://")
 }
 
+/// The host and the port that an `rtsp://` address means.
+///
+/// # Errors
+/// It is no address.
+pub fn rtsp_host(path: &Path) -> Result<(String, u16), SourceError> {
+    #[cfg(feature = "rtsp")]
+    let host = rtsp::host(path);
+    // It is refused when it is opened.
+    #[cfg(not(feature = "rtsp"))]
+    let host = Some((String::new(), 554)).filter(|_| is_rtsp(path));
+    host.ok_or_else(|| SourceError::Camera {
+        name: "rtsp://...".to_owned(),
+        reason: "this is not an address like rtsp://host:port/path".to_owned(),
+    })
+}
+
 #[cfg(feature = "rtsp")]
 fn open_rtsp(path: &Path, options: &OpenOptions) -> Result<Box<dyn Source>, SourceError> {
     rtsp::open(path, options)

@@ -91,6 +91,12 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Source>
     }))
 }
 
+/// The host and the port of an address.
+pub(super) fn host(path: &Path) -> Option<(String, u16)> {
+    let url = parse(&path.to_string_lossy())?.url;
+    Some((url.host_str()?.to_owned(), url.port().unwrap_or(554)))
+}
+
 struct Address {
     /// Without name and password.
     url: Url,

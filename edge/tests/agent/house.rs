@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use volet_edge::agent::{Enrolment, PolicyFile, enrol, make_owner};
+use volet_edge::egress::Consent;
 use volet_federated::aggregator::register::Place;
 use volet_federated::aggregator::{Book, Config, Coordinator, Limits, Service, Serving, Setup};
 use volet_federated::camera::Camera;
@@ -123,6 +124,7 @@ impl Aggregator {
         let folder = self.path(name);
         let token = self.desk.book.token(1).unwrap();
         let with = Enrolment {
+            consent: Consent::new(true, false),
             camera: self.camera.clone(),
             token: &token,
             owner: &self.owner,

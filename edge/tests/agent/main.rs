@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use volet_edge::agent::{Agent, Event, Judge, Learner, Status, TalentError, Talents, make_owner, status};
 use volet_edge::models::builtin;
+use volet_edge::sandbox::{Aspect, Mode, Report};
 use volet_federated::accounting::Delta;
 use volet_federated::aggregator::Serving;
 use volet_federated::budget::LineageId;
@@ -286,6 +287,12 @@ fn a_killed_camera_goes_on_with_the_same_round_and_spends_it_once() {
         let said = said(program(&["status", "--json", "--dir", folder.to_str().unwrap()]));
         let status: serde_json::Value = serde_json::from_str(&said).unwrap();
         assert_eq!((&status["rounds"], status["identity"].as_str().unwrap().len()), (&ROUNDS.into(), 64));
+        // It did all that while it was locked in as far as this kernel can.
+        let report = std::fs::read(folder.join("sandbox.json")).unwrap();
+        let report: Report = serde_json::from_slice(&report).unwrap();
+        assert_eq!(report.mode, Mode::Usual);
+        let tcp = &report.claim(Aspect::Tcp).unwrap().says;
+        assert!(cfg!(not(target_os = "linux")) || tcp.contains("TCP connections at port"), "{report:#?}");
     }
 }
 

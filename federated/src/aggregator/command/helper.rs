@@ -1,6 +1,7 @@
 //! `helper`: the independent party of buffered rounds. It has a folder of its own, on a machine of its own.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregator::setup::{hex, secret};
 use crate::camera::Camera;
-use crate::client::{Credentials, Link};
+use crate::client::{Credentials, Link, Plain};
 use crate::helper::{DurableHelper, HelperError};
 use crate::secagg::{Terms, ToServer, ToSite};
 use crate::signing::{SigningKey, VerifyingKey};
@@ -41,7 +42,7 @@ pub(super) fn init(dir: &Path, camera: &Path, token: &str, minimum: u32) -> anyh
     getrandom::fill(&mut identity).and_then(|()| getrandom::fill(&mut exchange))?;
     let identity = SigningKey::from(identity);
     let certificate = tokio::runtime::Runtime::new()?.block_on(async {
-        let stranger = Link::new(camera.aggregator.clone(), &camera.authority, None)?;
+        let stranger = Link::new(camera.aggregator.clone(), &camera.authority, None, Arc::new(Plain))?;
         stranger.enrol(token, &identity).await
     })?;
     let kept = Kept {
@@ -86,7 +87,7 @@ fn key(hex: &str) -> anyhow::Result<[u8; 32]> {
 
 async fn answer(kept: Kept, mut helper: Helper) -> anyhow::Result<()> {
     let own = Credentials { certificate: kept.certificate, key: SigningKey::from(key(&kept.identity)?) };
-    let link = Link::new(kept.camera.aggregator, &kept.camera.authority, Some(&own))?;
+    let link = Link::new(kept.camera.aggregator, &kept.camera.authority, Some(&own), Arc::new(Plain))?;
     println!("helping as {}", hex(VerifyingKey::from(&own.key).to_bytes()));
     let mut after: Option<RoundId> = None;
     loop {

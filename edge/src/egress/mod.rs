@@ -1,0 +1,32 @@
+//! The one door out. Whatever leaves a camera, over a network or as a file for others, passes here and is in the egress ledger
+//! before it goes.
+//!
+//! ```text
+//! client::Link --calls, in the clear--> Gate --consent, address, rules, budget, limits--> ledger --> TLS
+//!              --TLS records----------> wire --consent, limits-------------------------> ledger --> socket
+//! batch        --redacted files-------> Exports --consent------------------------------> ledger --> folder
+//! ```
+//!
+//! Nothing else in this crate opens a socket, but for a network camera's own stream (`source::rtsp`), which comes in. `clippy.toml`
+//! holds the code to that. Knows no pixels.
+
+#[cfg(feature = "agent")]
+mod consent;
+#[cfg(feature = "agent")]
+mod exports;
+#[cfg(feature = "agent")]
+mod gate;
+pub mod ledger;
+#[cfg(feature = "agent")]
+mod names;
+#[cfg(feature = "agent")]
+mod rules;
+#[cfg(feature = "agent")]
+mod wire;
+
+#[cfg(feature = "agent")]
+pub use consent::{Consent, ConsentError};
+#[cfg(feature = "agent")]
+pub use exports::Exports;
+#[cfg(feature = "agent")]
+pub use gate::{Gate, GateError, Purpose};

@@ -1,0 +1,150 @@
+//! The audit as a page for people: one file that loads nothing, signed by the camera.
+//!
+//! What is signed is the report as JSON, which stands whole on the page, so that whoever is handed the page can check it. Names in it
+//! may be hostile and only ever become text.
+
+use std::path::Path;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use volet_edge::agent::sign_report;
+use volet_edge::egress::ledger::shown;
+use volet_edge::report::grouped;
+use volet_edge::sandbox::Verdict as Lock;
+
+use super::Report;
+use super::claims::Verdict;
+
+/// The page may load nothing, and has nothing to run.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+const STYLE: &str = include_str!("style.css");
+
+/// The page of a report; `json` is the report that is signed, by the camera of this state folder.
+///
+/// # Errors
+/// The camera's key cannot be read.
+pub(super) fn page(report: &Report, json: &str, state: &Path) -> anyhow::Result<String> {
+    let signature = sign_report(state, json.as_bytes())?;
+    let signature: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
+    let count = |verdict| report.claims.iter().filter(|claim| claim.verdict == verdict).count();
+    let failed = count(Verdict::Failed);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="referrer" content="no-referrer";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                title { "Volet: an audit" }
+                link rel="icon" href="data:,";
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { "What this camera did" }
+                    @if failed == 0 {
+                        p.verdict.held { "All " (count(Verdict::Held)) " claims that were examined held." }
+                    } @else {
+                        p.verdict.failed { (failed) " of " (failed + count(Verdict::Held)) " claims that were examined did not hold." }
+                    }
+                    @if count(Verdict::NotExamined) > 0 {
+                        p { (count(Verdict::NotExamined)) " claims were not examined; they are neither held nor broken. Each says why." }
+                    }
+                    p.quiet { "Camera " code { (report.camera) } ", " time { (utc(report.at)) } }
+                }
+                main {
+                    section { h2 { "Claims" } (claims(report)) }
+                    section { h2 { "What left it" } (sent(report)) }
+                    section {
+                        h2 { "How to read this" }
+                        p { "A camera of this kind finds and covers faces by itself and learns by itself. No picture is sent to anybody. What may leave is "
+                            "a small vector of numbers, drowned in noise, that is only ever added up with those of other cameras; questions to the aggregator, whether "
+                            "there is anything to do; and redacted pictures, where the owner says so." }
+                        p { "Everything that leaves is written down in the camera's ledger before it goes. " em { "Explained bytes" } " are the bytes that were seen on the "
+                            "wire and are in that ledger, over all bytes that were seen: 1 means that nothing left besides." }
+                        p { "This page is the camera's own word, signed with its key. A capture on another machine, and a build of the program from its source, "
+                            "are what somebody who does not believe the camera should use." }
+                    }
+                    @if let Some(sandbox) = &report.sandbox {
+                        section {
+                            h2 { "How the agent locked itself in" }
+                            table {
+                                thead { tr { th { "What" } th { "What holds it" } th { "Whether" } } }
+                                tbody {
+                                    @for claim in &sandbox.claims {
+                                        tr { td { (claim.says) } td { (claim.by) } td { (lock(&claim.verdict)) } }
+                                    }
+                                }
+                            }
+                            @if !sandbox.beyond.is_empty() {
+                                p { "What none of this can bound:" }
+                                ul { @for beyond in &sandbox.beyond { li { (beyond) } } }
+                            }
+                        }
+                    }
+                    section {
+                        h2 { "Signature" }
+                        p { "The report below, byte for byte from its first brace to its last, is signed (Ed25519) by the camera " code { (report.camera) } ":" }
+                        pre { (signature) }
+                        details { summary { "The report" } pre #report { (json) } }
+                    }
+                }
+                footer { p { "volet " (env!("CARGO_PKG_VERSION")) ". Nothing on this page was loaded from elsewhere." } }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+fn claims(report: &Report) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "" } th { "Claim" } th { "What was seen" } } }
+            tbody {
+                @for claim in &report.claims {
+                    @let (class, word) = match claim.verdict {
+                        Verdict::Held => ("held", "held"),
+                        Verdict::Failed => ("failed", "did not hold"),
+                        Verdict::NotExamined => ("not", "not examined"),
+                    };
+                    tr class=(class) { td { span.mark { (word) } } td { (claim.claim) } td { (claim.seen) } }
+                }
+            }
+        }
+    }
+}
+
+/// Whether the system enforces something.
+fn lock(verdict: &Lock) -> String {
+    match verdict {
+        Lock::Enforced => "enforced".to_owned(),
+        Lock::Partly { why } => format!("in part: {why}"),
+        Lock::NotEnforced { why } => format!("not enforced: {why}"),
+    }
+}
+
+fn sent(report: &Report) -> Markup {
+    html! {
+        @if report.sent.is_empty() { p { "Nothing, as far as its ledgers go." } }
+        @else {
+            table {
+                thead { tr { th { "What" } th { "Where to" } th.number { "How often" } th.number { "Bytes" } } }
+                tbody {
+                    @for sent in &report.sent {
+                        tr { td { (format!("{:?}", sent.kind)) } td { (shown(&sent.destination)) }
+                             td.number { (grouped(sent.count)) } td.number { (grouped(sent.bytes)) } }
+                    }
+                }
+            }
+            p.quiet { "Wire and Lookup are bytes as they went, encrypted; the other kinds are what they were before that. They are counted in both." }
+        }
+    }
+}
+
+/// Seconds since 1970 as a date and a time.
+fn utc(seconds: u64) -> String {
+    let at = i64::try_from(seconds).ok().and_then(|seconds| time::OffsetDateTime::from_unix_timestamp(seconds).ok());
+    at.map_or_else(|| seconds.to_string(), |at| at.to_string())
+}
