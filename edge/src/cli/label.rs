@@ -15,6 +15,9 @@ use crate::sandbox::Confinement;
 pub(super) struct LabelArgs {
     #[command(flatten)]
     page: Option<PageArgs>,
+    // Not within what is optional: clap does not see there what is flattened twice.
+    #[command(flatten)]
+    sandbox: super::sandbox::SandboxArgs,
     #[command(subcommand)]
     command: Option<LabelCommand>,
 }
@@ -44,8 +47,6 @@ struct PageArgs {
     /// End when standard input does: for a program that starts this one.
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
-    #[command(flatten)]
-    sandbox: super::sandbox::SandboxArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,7 +74,7 @@ enum LabelCommand {
 
 pub(super) fn run(args: &LabelArgs) -> anyhow::Result<()> {
     match &args.command {
-        None => page(args.page.as_ref().context("give --dir and --identity")?),
+        None => page(args.page.as_ref().context("give --dir and --identity")?, &args.sandbox),
         Some(LabelCommand::List { owned }) => say(&list(&owned.open()?)?),
         Some(LabelCommand::Show { owned, lesson }) => say(&show(&owned.open()?, *lesson)?),
         Some(LabelCommand::Set { owned, lesson }) => {
@@ -104,8 +105,8 @@ fn say(what: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn page(args: &PageArgs) -> anyhow::Result<()> {
-    let begun = args.sandbox.begin()?;
+fn page(args: &PageArgs, sandbox: &super::sandbox::SandboxArgs) -> anyhow::Result<()> {
+    let begun = sandbox.begin()?;
     let buffer = open(&args.dir, &args.identity)?;
     let listener = Loopback::bind(args.port).with_context(|| format!("cannot listen on 127.0.0.1:{}", args.port))?;
     let (desk, address) = Desk::new(buffer, &listener)?;
