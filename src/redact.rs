@@ -67,6 +67,7 @@ pub(crate) fn default_options(model: &Model) -> BatchOptions {
         keep_names: false,
         threads: cores(),
         lessons: None,
+        keep: None,
         open: OpenOptions::default(),
         sink: SinkOptions::default(),
         max_frames: 0,

@@ -10,12 +10,14 @@ use clap::Args;
 
 use crate::annotate::Format;
 use crate::batch::{self, BatchConfig, BatchError, BatchOptions, Event, Input, Publisher};
+use crate::keep::Keeper;
 use crate::learn::Lessons;
 use crate::models::{Manifest, Model, builtin};
 use crate::sandbox::{Confinement, Mode, begin};
 use crate::sink::SinkOptions;
 use crate::slot::ModelSlot;
 use crate::source::OpenOptions;
+use crate::summary::KeptFilm;
 
 #[cfg(all(unix, feature = "agent"))]
 mod agent;
@@ -26,6 +28,8 @@ mod label;
 mod sandbox;
 #[cfg(all(unix, feature = "agent"))]
 mod until;
+#[cfg(all(unix, feature = "vault"))]
+mod vault;
 
 #[cfg(all(unix, feature = "agent"))]
 use until::{runtime, stop, until_stdin_ends};
@@ -36,9 +40,25 @@ use until::{runtime, stop, until_stdin_ends};
 pub struct Cli {
     #[command(flatten)]
     run: Option<RunArgs>,
-    #[cfg(all(unix, feature = "agent"))]
+    // Not within what is optional: clap does not see there what is flattened twice.
+    #[cfg(all(unix, feature = "vault"))]
+    #[command(flatten)]
+    keep: vault::KeepArgs,
+    #[cfg(all(unix, any(feature = "agent", feature = "vault")))]
     #[command(subcommand)]
-    command: Option<agent::Command>,
+    command: Option<Command>,
+}
+
+#[cfg(all(unix, any(feature = "agent", feature = "vault")))]
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    #[cfg(feature = "agent")]
+    #[command(flatten)]
+    Agent(agent::Command),
+    /// The vault: raw film that the owner chose to keep, sealed so that this device cannot read it back.
+    #[cfg(feature = "vault")]
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
 }
 
 /// Redacting and annotating what a camera sees.
@@ -94,16 +114,21 @@ struct RunArgs {
 /// # Errors
 /// For people to read.
 pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
-    #[cfg(all(unix, feature = "agent"))]
-    if let Some(command) = &cli.command {
-        return agent::run(command);
+    #[cfg(all(unix, any(feature = "agent", feature = "vault")))]
+    match &cli.command {
+        #[cfg(feature = "agent")]
+        Some(Command::Agent(command)) => return agent::run(command),
+        #[cfg(feature = "vault")]
+        Some(Command::Vault(command)) => return vault::run(command),
+        None => {}
     }
-    redact(cli.run.as_ref().context("give --source and --out")?)
+    let args = cli.run.as_ref().context("give --source and --out")?;
+    redact(cli, args)
 }
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
-fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
+fn redact(cli: &Cli, args: &RunArgs) -> anyhow::Result<ExitCode> {
     // What the owner gave is opened first; what a camera sees and strangers send comes after.
     let begun = begin(args.sandbox, args.user.as_deref())?;
     let searched = Searched::open(args)?;
@@ -122,6 +147,7 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
         keep_names: false,
         threads: args.threads,
         lessons: lessons(args, manifest)?,
+        keep: None,
         // A camera runs no other programs.
         open: OpenOptions { ffmpeg: false, ..OpenOptions::default() },
         sink: SinkOptions::default(),
@@ -130,9 +156,9 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
     };
     let exports = exports(args)?;
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
-    sandbox::confine(begun, &needs(args)?)?;
+    sandbox::confine(begun, &needs(cli, args)?)?;
     searched.follow()?;
-    let options = BatchOptions { publisher: watched(exports)?, ..options };
+    let options = BatchOptions { publisher: watched(exports)?, keep: keeper(cli, args)?, ..options };
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
@@ -144,7 +170,12 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
             eprintln!("volet-edge: {name}: {message}");
         }
     };
-    let summary = match batch::run(inputs, Vec::new(), &args.out, model, &options, &STOP, &tell) {
+    let ran = batch::run(inputs, Vec::new(), &args.out, model, &options, &STOP, &tell);
+    // Where the batch broke off, what was kept is to be whole all the same.
+    if let Some(keeper) = &options.keep {
+        keeper.finish();
+    }
+    let summary = match ran {
         Ok(summary) => summary,
         Err(BatchError::Stopped { written }) => {
             println!("stopped; {written} outputs are whole");
@@ -153,6 +184,14 @@ fn redact(args: &RunArgs) -> anyhow::Result<ExitCode> {
         Err(e) => return Err(e.into()),
     };
     println!("{} frames, {:.2} % covered", summary.totals.counts.frames, 100.0 * summary.totals.cover_rate);
+    if let Some(KeptFilm { clips, frames, left_out }) = summary.kept {
+        println!("raw film was kept, sealed for its owner: {clips} clips, {frames} frames");
+        if left_out > 0 {
+            eprintln!(
+                "volet-edge: {left_out} frames of raw film were not kept: the disk or the processor did not keep up"
+            );
+        }
+    }
     Ok(if summary.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -208,9 +247,23 @@ fn lessons(_: &RunArgs, _: &Manifest) -> anyhow::Result<Option<Lessons>> {
     Ok(None)
 }
 
+/// Who keeps raw film, if anybody does.
+#[cfg(all(unix, feature = "vault"))]
+fn keeper(cli: &Cli, args: &RunArgs) -> anyhow::Result<Option<Keeper>> {
+    cli.keep.keeper(&args.out)
+}
+
+#[cfg(not(all(unix, feature = "vault")))]
+fn keeper(_: &Cli, _: &RunArgs) -> anyhow::Result<Option<Keeper>> {
+    Ok(None)
+}
+
 /// What the camera needs once it is at work.
-fn needs(args: &RunArgs) -> anyhow::Result<Confinement> {
+#[allow(unused_variables)] // `cli` where there is no vault
+fn needs(cli: &Cli, args: &RunArgs) -> anyhow::Result<Confinement> {
     let needs = Confinement::new().writes(&args.out);
+    #[cfg(all(unix, feature = "vault"))]
+    let needs = cli.keep.vault().into_iter().fold(needs, |needs, vault| needs.keeps(vault));
     #[cfg(all(unix, feature = "agent"))]
     let needs = {
         let needs = args.lessons.iter().fold(needs, |needs, buffer| needs.keeps(buffer));

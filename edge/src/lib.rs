@@ -15,9 +15,14 @@ pub mod annotate;
 pub mod batch;
 pub mod cli;
 pub mod detect;
+#[cfg(all(test, unix, feature = "buffer"))]
+#[allow(dead_code)]
+#[path = "../../federated/tests/budget/disk.rs"]
+mod disk;
 #[cfg(all(unix, feature = "egress"))]
 pub mod egress;
 pub mod frame;
+mod keep;
 pub mod learn;
 mod motion;
 pub mod pipeline;
@@ -32,5 +37,8 @@ pub mod slot;
 pub mod source;
 pub mod summary;
 pub mod track;
+#[cfg(all(unix, feature = "vault"))]
+pub mod vault;
 
+pub use keep::Keeper;
 pub use volet_models as models;

@@ -29,8 +29,22 @@ pub struct Summary {
     pub frames_per_second: f64,
     /// Processor time of the whole process, seconds, where the system tells.
     pub cpu_s: Option<f64>,
+    /// Raw film that was kept, where the owner asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptFilm>,
     /// Everything that went wrong; empty after a clean run.
     pub errors: Vec<ErrorSummary>,
+}
+
+/// How much raw film was kept, sealed for its owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KeptFilm {
+    /// Clips that were begun.
+    pub clips: u64,
+    /// Frames in them.
+    pub frames: u64,
+    /// Frames that were not kept: the disk, or the processor, did not keep up.
+    pub left_out: u64,
 }
 
 /// The settings that shape the result.

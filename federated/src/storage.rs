@@ -25,6 +25,11 @@ pub trait Storage {
     /// Fills `bytes` from `offset` of a file on, as far as the file goes; how many were there.
     fn read_at(&self, name: &str, offset: u64, bytes: &mut [u8]) -> io::Result<usize>;
 
+    /// A file's length in bytes; `None` if there is no such file.
+    fn length(&self, name: &str) -> io::Result<Option<u64>> {
+        Ok(self.read(name, u64::MAX)?.map(|bytes| bytes.len() as u64))
+    }
+
     /// Writes `bytes` at `offset` of a file, which is made if need be. Durable after [`sync`](Self::sync).
     fn write(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
@@ -134,6 +139,10 @@ impl<S: Storage> Storage for Rc<RefCell<S>> {
 
     fn read_at(&self, name: &str, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
         self.borrow().read_at(name, offset, bytes)
+    }
+
+    fn length(&self, name: &str) -> io::Result<Option<u64>> {
+        self.borrow().length(name)
     }
 
     fn write(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {

@@ -162,8 +162,9 @@ impl Shop<'_> {
         };
         // A picture has no frames around it.
         let lessons = self.options.lessons.clone().filter(|_| !still);
+        let keep = self.options.keep.as_ref().filter(|_| !still);
         let (pool, stop) = (&self.pool, self.stop);
-        let stream = Stream { source, sink: &mut *sink, record: &mut counted, detectors, pool, stop, lessons };
+        let stream = Stream { source, sink: &mut *sink, record: &mut counted, detectors, pool, stop, lessons, keep };
         let mut report = pipeline::run(&pipeline, stream)?;
         let start = std::time::Instant::now();
         sink.finish()?;

@@ -18,6 +18,7 @@ use volet_models::{Manifest, Model, ObjectClass, Quality};
 use crate::annotate::{self, AnnotateError, Format, FrameRecord};
 use crate::detect::SearchConfig;
 use crate::frame::FramePool;
+use crate::keep::Keeper;
 use crate::learn::Lessons;
 use crate::pipeline::{PipelineConfig, PipelineError};
 use crate::plan::ConfigError;
@@ -132,6 +133,8 @@ pub struct BatchOptions {
     pub threads: usize,
     /// How lessons are taken from films and cameras, if they are.
     pub lessons: Option<Lessons>,
+    /// Who keeps raw film of films and cameras, if anybody does.
+    pub keep: Option<Keeper>,
     /// How inputs are opened.
     pub open: OpenOptions,
     /// How outputs are written.
@@ -238,6 +241,7 @@ pub fn run(
     summary.wall_s = started.elapsed().as_secs_f64();
     summary.cpu_s = cpu_time::ProcessTime::try_now().ok().map(|t| t.as_duration().as_secs_f64());
     summary.total();
+    summary.kept = options.keep.as_ref().map(Keeper::finish);
     write_whole(&made.join("index.html"), page(&summary, &collector.finish()).as_bytes())?;
     let json = serde_json::to_vec_pretty(&summary)
         .map_err(|e| BatchError::Io { path: out.join("summary.json"), source: e.into() })?;

@@ -20,6 +20,7 @@ use volet_models::{BBox, Detection};
 use crate::annotate::{AnnotateError, FrameRecord};
 use crate::detect::{Detect, SearchError};
 use crate::frame::{Color, FramePool, Geometry, RawFrame};
+use crate::keep::{Keeper, Tap};
 use crate::learn::{Lessons, Watcher};
 use crate::motion::Motion;
 use crate::plan::{ConfigError, RedactionConfig, objects};
@@ -155,6 +156,8 @@ pub struct Stream<'a> {
     pub stop: &'a AtomicBool,
     /// How lessons are taken from it, if they are.
     pub lessons: Option<Lessons>,
+    /// Who keeps its raw film, if anybody does.
+    pub keep: Option<&'a Keeper>,
 }
 
 /// Frames that may wait between two threads.
@@ -167,16 +170,17 @@ const QUEUE: usize = 1;
 /// set. A source that fails later is reported in [`StreamReport::cut_short`].
 pub fn run(config: &PipelineConfig, stream: Stream<'_>) -> Result<StreamReport, PipelineError> {
     config.check()?;
-    let Stream { mut source, sink, record, detectors, pool, stop, lessons } = stream;
+    let Stream { mut source, sink, record, detectors, pool, stop, lessons, keep } = stream;
     let info = source.info().clone();
     let redactor = Redactor::new(config.redaction.style)?;
     let deadline = (config.deadline_ms > 0).then(|| Duration::from_millis(config.deadline_ms));
     let searchers = Searchers::start(detectors, deadline)
         .map_err(|e| PipelineError::Internal(format!("no thread could be started: {e}")))?;
+    let tap = keep.and_then(|keeper| keeper.tap(&info));
     let (to_plan, from_source) = sync_channel(QUEUE);
     let (to_writer, orders) = sync_channel(QUEUE);
     std::thread::scope(|scope| {
-        let reading = scope.spawn(|| read(&mut *source, info.kind, pool, stop, to_plan));
+        let reading = scope.spawn(|| read(&mut *source, info.kind, pool, stop, tap, to_plan));
         let writing = scope.spawn(move || writer::write(redactor, pool, orders, sink, record));
         let mut planner = Planner::new(config, searchers, info.geometry, info.color, to_writer);
         planner.track_ids = !info.kind.is_still();
@@ -210,6 +214,7 @@ fn read(
     kind: MediaKind,
     pool: &FramePool,
     stop: &AtomicBool,
+    mut tap: Option<Tap>,
     out: SyncSender<Next>,
 ) -> (Duration, Option<PipelineError>) {
     let mut spent = Duration::ZERO;
@@ -223,11 +228,16 @@ fn read(
         spent += start.elapsed();
         let error = match next {
             Ok(Ok(Next::End)) => return (spent, None),
-            Ok(Ok(next)) => match out.send(next) {
-                Ok(()) => continue,
-                // Whoever takes the frames has given up and says why itself.
-                Err(_) => return (spent, None),
-            },
+            Ok(Ok(next)) => {
+                if let (Some(tap), Next::Frame(frame)) = (&mut tap, &next) {
+                    tap.offer(frame);
+                }
+                match out.send(next) {
+                    Ok(()) => continue,
+                    // Whoever takes the frames has given up and says why itself.
+                    Err(_) => return (spent, None),
+                }
+            }
             Ok(Err(e)) => PipelineError::Source(e),
             Err(_) => internal("the decoder panicked"),
         };

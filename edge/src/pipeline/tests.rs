@@ -131,6 +131,7 @@ fn run_with(
         pool: &FramePool::new(),
         stop: &AtomicBool::new(false),
         lessons: None,
+        keep: None,
     };
     let result = run(config, stream);
     (result, records.into_inner().unwrap())

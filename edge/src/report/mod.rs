@@ -108,6 +108,9 @@ fn counts(summary: &Summary) -> Markup {
         }
     };
     html! {
+        @if let Some(kept) = &summary.kept {
+            p.note { "Raw film was kept, sealed for its owner: " (grouped(kept.clips)) @if kept.clips == 1 { " clip." } @else { " clips." } }
+        }
         dl.tiles {
             (tile(grouped(t.media), "outputs", if t.failed > 0 { format!("{} failed", grouped(t.failed)) } else { String::new() }))
             (tile(grouped(t.counts.frames), "frames", format!("{:.1} per second", summary.frames_per_second)))

@@ -24,7 +24,7 @@ pub(super) struct Avi {
     quality: u8,
     /// Bytes at which a segment is closed.
     limit: u64,
-    picture: Vec<u8>,
+    jpeg: Vec<u8>,
     /// Bytes written.
     at: u64,
     segment: Segment,
@@ -50,9 +50,9 @@ impl Avi {
         let at = head.len() as u64;
         // `header` ends with the list of the first segment's pictures.
         let segment = Segment { riff: 0, movi: at - 4, pictures: Vec::new() };
-        let (indexes, picture) = (Vec::new(), Vec::new());
+        let (indexes, jpeg) = (Vec::new(), Vec::new());
         let limit = SEGMENT;
-        Ok(Self { quality, limit, picture, at, segment, indexes, frames: 0, first_frames: 0, largest: 0 })
+        Ok(Self { quality, limit, jpeg, at, segment, indexes, frames: 0, first_frames: 0, largest: 0 })
     }
 
     /// Writes the segment's index (and, in the first, the old index) and its sizes.
@@ -110,32 +110,28 @@ impl Avi {
         self.at += bytes.len() as u64;
         Ok(())
     }
-}
 
-impl Encode for Avi {
-    fn write(&mut self, frame: &Redacted, out: &mut dyn Out) -> Result<(), Fail> {
-        let mut picture = std::mem::take(&mut self.picture);
-        picture.clear();
-        picture.extend_from_slice(b"00dc\0\0\0\0");
-        still::jpeg(frame, self.quality, &mut picture)?;
-        let length = size(picture.len() as u64 - 8);
-        picture[4..8].copy_from_slice(&length.to_le_bytes());
-        if picture.len() % 2 == 1 {
-            picture.push(0);
-        }
-        if !self.segment.pictures.is_empty() && self.at - self.segment.riff + picture.len() as u64 > self.limit {
+    /// Appends a picture that is JPEG already.
+    pub(super) fn append(&mut self, jpeg: &[u8], out: &mut dyn Out) -> Result<(), Fail> {
+        let length = size(jpeg.len() as u64);
+        let padding = &[0][..jpeg.len() % 2];
+        let whole = (8 + jpeg.len() + padding.len()) as u64;
+        if !self.segment.pictures.is_empty() && self.at - self.segment.riff + whole > self.limit {
             self.close_segment(out)?;
             self.open_segment(out)?;
         }
         self.segment.pictures.push((size(self.at - self.segment.movi), length));
-        self.put_out(&picture, out)?;
+        self.put_out(b"00dc", out)?;
+        for part in [&length.to_le_bytes()[..], jpeg, padding] {
+            self.put_out(part, out)?;
+        }
         self.largest = self.largest.max(length);
         self.frames += 1;
-        self.picture = picture;
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut dyn Out) -> Result<(), Fail> {
+    /// Fills in what was not known before.
+    pub(super) fn end(&mut self, out: &mut dyn Out) -> Result<(), Fail> {
         if self.frames == 0 {
             return Err(Fail::Encode("there is no frame to write".into()));
         }
@@ -155,6 +151,21 @@ impl Encode for Avi {
         out.write_all(&entries)?;
         out.flush()?;
         Ok(())
+    }
+}
+
+impl Encode for Avi {
+    fn write(&mut self, frame: &Redacted, out: &mut dyn Out) -> Result<(), Fail> {
+        let mut jpeg = std::mem::take(&mut self.jpeg);
+        jpeg.clear();
+        still::jpeg(frame, self.quality, &mut jpeg)?;
+        self.append(&jpeg, out)?;
+        self.jpeg = jpeg;
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut dyn Out) -> Result<(), Fail> {
+        self.end(out)
     }
 }
 

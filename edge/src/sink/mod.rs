@@ -6,6 +6,8 @@
 //! annotations.
 
 mod avi;
+#[cfg(all(unix, feature = "vault"))]
+mod film;
 #[cfg(feature = "h264")]
 mod mp4;
 mod partial;
@@ -19,6 +21,8 @@ use std::path::{Path, PathBuf};
 use crate::frame::Geometry;
 use crate::redact::Redacted;
 use crate::source::{MediaKind, StreamInfo};
+#[cfg(all(unix, feature = "vault"))]
+pub(crate) use film::Film;
 use partial::Partial;
 
 /// Writes redacted frames to one medium.

@@ -15,14 +15,22 @@ pub(super) struct Partial {
 
 impl Partial {
     pub(super) fn create(target: &Path) -> Result<Self, SinkError> {
+        // As any program makes files: the user's umask decides.
+        Self::with_mode(target, 0o666)
+    }
+
+    /// One that its user alone may read.
+    #[cfg(all(unix, feature = "vault"))]
+    pub(super) fn private(target: &Path) -> Result<Self, SinkError> {
+        Self::with_mode(target, 0o600)
+    }
+
+    #[cfg_attr(not(unix), allow(unused_variables))]
+    fn with_mode(target: &Path, mode: u32) -> Result<Self, SinkError> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".volet-").suffix(".part");
         #[cfg(unix)]
-        {
-            // As any program makes files: the user's umask decides.
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-            builder.permissions(mode);
-        }
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
         let file = builder.tempfile_in(folder(target));
         let file = file.map_err(|source| SinkError::Io { path: target.to_path_buf(), source })?;
         Ok(Self { out: BufWriter::with_capacity(256 << 10, file) })

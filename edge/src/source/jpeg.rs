@@ -32,6 +32,12 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Fault> {
     Ok(Header { geometry, orientation: orientation.unwrap_or(Orientation::NoTransforms) })
 }
 
+/// Size and layout by the header only; none where it is no JPEG picture that is read here.
+#[cfg(all(unix, feature = "vault"))]
+pub(crate) fn geometry_of(bytes: &[u8]) -> Option<Geometry> {
+    header(bytes).ok().map(|header| header.geometry)
+}
+
 /// Decodes into `out`, which holds a picture of the header's geometry. A picture of another size or colour
 /// than `expected` is an error, and so is one that was [`Ended::Cut`] before its last sample.
 pub(super) fn decode(bytes: &[u8], ended: Ended, expected: Geometry, out: &mut [u8]) -> Result<(), Fault> {

@@ -32,6 +32,8 @@ use std::time::Duration;
 
 pub use discover::discover;
 pub use fault::Fault;
+#[cfg(all(unix, feature = "vault"))]
+pub(crate) use jpeg::geometry_of as jpeg_geometry;
 
 use crate::frame::{Color, FrameError, FramePool, Geometry, RawFrame};
 

@@ -114,6 +114,14 @@ impl Storage for DirStorage {
         Ok(there)
     }
 
+    fn length(&self, name: &str) -> io::Result<Option<u64>> {
+        match std::fs::metadata(self.path.join(name)) {
+            Ok(file) => Ok(Some(file.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn write(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.writable(name)?.write_all_at(bytes, offset)
     }

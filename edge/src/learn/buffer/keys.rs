@@ -6,6 +6,9 @@
 //!
 //! Knows no files but the owner's, and no lessons.
 
+#[cfg(feature = "vault")]
+pub(crate) mod stream;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -75,6 +78,13 @@ impl Identity {
         Ok(Self(secret))
     }
 
+    /// As [`make`](Self::make), in a file that lies outside of a folder.
+    #[cfg(feature = "vault")]
+    pub(crate) fn make_outside(path: &Path, folder: &Path) -> Result<Self, IdentityError> {
+        outside(path, folder)?;
+        Self::make(path)
+    }
+
     /// Reads an identity, from a file that nobody else may read and that lies outside of `buffer`.
     ///
     /// # Errors
@@ -98,6 +108,12 @@ impl Identity {
     /// The public half.
     pub fn recipient(&self) -> Recipient {
         public(&self.0)
+    }
+
+    /// Of bytes that somebody takes for a secret.
+    #[cfg(all(test, feature = "vault"))]
+    pub(crate) fn of(bytes: [u8; 32]) -> Option<Self> {
+        Secret::from_bytes(&bytes).map(Self).ok()
     }
 
     /// Opens a buffer's key that was sealed to this identity.
@@ -136,7 +152,12 @@ impl Recipient {
         seal(self, LESSON, lesson, bound)
     }
 
-    pub(super) fn bytes(&self) -> &[u8; 32] {
+    #[cfg(feature = "vault")]
+    pub(crate) fn of(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }

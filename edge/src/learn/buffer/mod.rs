@@ -44,6 +44,8 @@ pub use content::LessonError;
 #[cfg(feature = "agent")]
 pub(crate) use content::held_out;
 pub use entry::Entry;
+#[cfg(feature = "vault")]
+pub(crate) use keys::stream;
 pub use keys::{Identity, IdentityError, Recipient};
 pub use limits::Limits;
 

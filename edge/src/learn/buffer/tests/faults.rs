@@ -3,11 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use disk::{Fault, Folder, Machine, Shared};
-
-#[allow(dead_code)]
-#[path = "../../../../../federated/tests/budget/disk.rs"]
-mod disk;
+use crate::disk::{Fault, Folder, Machine, Shared};
 
 /// What is done to a buffer, each until it has been acknowledged.
 #[derive(Clone, Copy, Debug)]
