@@ -111,6 +111,7 @@ fn options(args: &RedactArgs, model: &Model) -> anyhow::Result<BatchOptions> {
         keep_names: args.keep_names,
         threads: args.threads.unwrap_or_else(cores).clamp(1, 256),
         lessons: None,
+        keep: None,
         open: OpenOptions { ffmpeg: !args.no_ffmpeg, ..OpenOptions::default() },
         sink: SinkOptions::default(),
         max_frames: args.frames,
