@@ -267,8 +267,12 @@ fn needs(cli: &Cli, args: &RunArgs) -> anyhow::Result<Confinement> {
     #[cfg(all(unix, feature = "agent"))]
     let needs = {
         let needs = args.lessons.iter().fold(needs, |needs, buffer| needs.keeps(buffer));
-        let needs = args.model_from.iter().chain(&args.shared_by).fold(needs, Confinement::reads);
-        args.shared_by.iter().fold(needs, |needs, state| needs.keeps(&crate::egress::Exports::ledger_of(state)))
+        // Of an agent's folder no more than that: its keys are there too.
+        let needs = args.model_from.iter().fold(needs, |needs, state| needs.reads(crate::agent::models(state)));
+        args.shared_by.iter().fold(needs, |needs, state| {
+            let needs = needs.reads(crate::egress::Consent::folder(state));
+            crate::egress::exports(state).iter().fold(needs, |needs, folder| needs.keeps(folder))
+        })
     };
     if crate::source::is_rtsp(&args.source) {
         let (host, port) = crate::source::rtsp_host(&args.source)?;

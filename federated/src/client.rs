@@ -12,6 +12,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use base64::Engine;
 use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, decode_varint, skip_field};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
 use volet_proto::v1;
@@ -83,13 +84,14 @@ pub struct Credentials {
 pub struct Link {
     calls: Gated,
     tries: usize,
+    longest: usize,
     address: String,
     authority: String,
     door: Arc<dyn Door>,
 }
 
-/// The longest message from the aggregator, bytes: a roster of the largest cohort.
-const LONGEST: usize = 64 << 20;
+/// The longest message from the aggregator, bytes: a roster of some 26,000 sites.
+const LONGEST: usize = 8 << 20;
 const PIECE: usize = 64 << 10;
 
 impl Link {
@@ -117,7 +119,7 @@ impl Link {
             .http2_keep_alive_interval(Duration::from_secs(30))
             .timeout(Duration::from_secs(120));
         let calls = Gated::new(&endpoint, door.clone());
-        Ok(Self { calls, tries: 12, address, authority: authority.to_owned(), door })
+        Ok(Self { calls, tries: 12, longest: LONGEST, address, authority: authority.to_owned(), door })
     }
 
     /// A link to the same aggregator that shows this certificate.
@@ -126,12 +128,17 @@ impl Link {
     /// [`ClientError::Connection`].
     pub fn with(&self, own: &Credentials) -> Result<Self, ClientError> {
         let link = Self::new(self.address.clone(), &self.authority, Some(own), self.door.clone())?;
-        Ok(Self { tries: self.tries, ..link })
+        Ok(Self { tries: self.tries, longest: self.longest, ..link })
     }
 
     /// The same, where a call is made again at most so many times: 12, in some minutes, if nothing else is said.
     pub fn tries(self, tries: usize) -> Self {
         Self { tries, ..self }
+    }
+
+    /// The same, for messages of at most so many bytes: 8 MiB if nothing else is said. What is longer is not kept.
+    pub fn longest(self, longest: usize) -> Self {
+        Self { longest, ..self }
     }
 
     /// Enrols this key by a token; what comes back are its certificate and the enrolment authority's signature.
@@ -215,7 +222,7 @@ impl Link {
                 let (mut first, mut bytes) = (None, Vec::new());
                 while let Some(piece) = patiently(pieces.message()).await? {
                     bytes.extend_from_slice(&piece.data);
-                    if bytes.len() > LONGEST {
+                    if bytes.len() > self.longest {
                         return Err(Status::out_of_range("the message is longer than any may be"));
                     }
                     first.get_or_insert((piece.steps, piece.over));
@@ -227,7 +234,8 @@ impl Link {
         if bytes.is_empty() || ended <= steps {
             return Ok((ended, None, over));
         }
-        let message = v1::ServerMessage::decode(bytes.as_slice()).ok().and_then(ToSite::read);
+        let message = is_dense(&bytes).then(|| v1::ServerMessage::decode(bytes.as_slice()).ok()).flatten();
+        let message = message.and_then(ToSite::read);
         Ok((ended, Some(message.ok_or(ClientError::Answer("its message cannot be read"))?), over))
     }
 
@@ -336,6 +344,27 @@ impl Link {
     }
 }
 
+/// Whether a message is one body, with no more fields than its length is for. Whatever a server says many of has a key, a hash or
+/// a signature in it; of fields without any, a few megabytes would be gigabytes when they are read.
+fn is_dense(mut message: &[u8]) -> bool {
+    let body = decode_key(&mut message).and_then(|_| decode_varint(&mut message));
+    if body.ok() != Some(message.len() as u64) {
+        return false;
+    }
+    let most = 64 + message.len() / 32;
+    for _ in 0..=most {
+        if message.is_empty() {
+            return true;
+        }
+        let field = decode_key(&mut message);
+        let skipped = field.and_then(|(kind, tag)| skip_field(tag, kind, &mut message, DecodeContext::default()));
+        if skipped.is_err() {
+            return false;
+        }
+    }
+    message.is_empty()
+}
+
 /// Between two questions that had no answer.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -378,4 +407,31 @@ fn pkcs8(key: &SigningKey) -> Vec<u8> {
 fn pem(what: &str, der: &[u8]) -> String {
     let text = base64::engine::general_purpose::STANDARD.encode(der);
     format!("-----BEGIN {what}-----\n{text}\n-----END {what}-----\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_next_to_nothing_are_not_read() {
+        let roster = |member: v1::Advertisement| {
+            let members = vec![member; 2000];
+            v1::ServerMessage { body: Some(v1::server_message::Body::Roster(v1::Roster { members })) }.encode_to_vec()
+        };
+        let key = || vec![1; 32];
+        let honest = v1::Advertisement {
+            identity: key(),
+            enrolment: vec![2; 64],
+            channel_key: key(),
+            mask_key: key(),
+            commitment: key(),
+            signature: vec![3; 64],
+        };
+        assert!(is_dense(&roster(honest.clone())));
+        let empty = roster(v1::Advertisement::default());
+        for hostile in [&empty[..], &[roster(honest), empty.clone()].concat(), b"rubbish", &[]] {
+            assert!(!is_dense(hostile));
+        }
+    }
 }

@@ -11,7 +11,8 @@ use crate::sandbox::{Confinement, Report};
 const SENSORS: [&str; 2] = ["/sys/class/thermal", "/sys/devices/virtual/thermal"];
 
 impl Agent {
-    /// What it needs: its folder, its aggregator, the thermometers. What it learns from is not in it.
+    /// What it needs: its folder, of which it does not write what its owner says and what it was enrolled with; its aggregator;
+    /// the thermometers. What it learns from is not in it.
     ///
     /// # Errors
     /// `camera.toml` is damaged.
@@ -22,7 +23,8 @@ impl Agent {
         let address: Uri = camera.aggregator.parse().map_err(|_| damaged())?;
         let host = address.host().ok_or_else(damaged)?;
         let port = address.port_u16().unwrap_or(443);
-        let needs = Confinement::new().keeps(&self.state.path("")).calls(host, port);
+        let needs = Confinement::new().reads(self.state.path("")).calls(host, port);
+        let needs = state::WRITTEN.iter().fold(needs, |needs, name| needs.keeps(&self.state.path(name)));
         Ok(SENSORS.into_iter().fold(needs, Confinement::reads))
     }
 

@@ -17,7 +17,7 @@ use super::journal::day;
 use super::policy::PolicyFile;
 use super::state::{self, Active, State, StateError};
 use super::{AgentError, DeviceLedger, now};
-use crate::egress::{Consent, Gate, Purpose};
+use crate::egress::{Consent, Exports, Gate, Purpose};
 
 /// What a camera is enrolled with.
 pub struct Enrolment<'a> {
@@ -58,6 +58,7 @@ pub async fn enrol(folder: &Path, with: Enrolment<'_>) -> Result<[u8; 32], Agent
     kept(&mut state, state::SECRET)?;
     ledger(&state, policy, with.owner)?;
 
+    Exports::begin(folder, &key)?;
     let gate = Gate::open(folder, &with.camera, &key, Purpose::Enrolment)?;
     let stranger = Link::new(with.camera.aggregator, &with.camera.authority, None, gate)?;
     let (own, enrolment) = stranger.enrol(with.token, &key).await?;
@@ -85,7 +86,7 @@ pub async fn certify(folder: &Path, token: &str) -> Result<(), AgentError> {
     let camera = state.text(state::CAMERA)?;
     let camera: Camera = toml::from_str(&camera).map_err(|_| StateError::Damaged(state.path(state::CAMERA)))?;
     let key = SigningKey::from(*Zeroizing::new(state.hex(state::KEY)?));
-    let gate = Gate::open(folder, &camera, &key, Purpose::Enrolment)?;
+    let gate = Gate::open(folder, &camera, &key, Purpose::Certification)?;
     let stranger = Link::new(camera.aggregator, &camera.authority, None, gate)?;
     let (own, enrolment) = stranger.enrol(token, &key).await?;
     state.put(state::CERTIFICATE, &own.certificate)?;

@@ -1,6 +1,7 @@
 //! Releases: accepted by their signature and their past, fetched, judged, and put in use or refused. And how a running
 //! camera follows which model is in use.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use volet_proto::v1;
 
 use super::enrol::put_active;
 use super::state::{self, Active, State, StateError, at, values};
-use super::{Agent, AgentError, Event, Kind, TalentError, now, off};
+use super::{Agent, AgentError, Event, Kind, TalentError, now};
 use crate::slot::ModelSlot;
 
 impl Agent {
@@ -70,7 +71,7 @@ impl Agent {
             values(&bytes).ok_or_else(|| unfit("it holds values that are not numbers"))?
         };
         let (present, next) = (self.learned.clone(), candidate.clone());
-        let (before, after) = off(&mut self.judge, move |judge| judge.compare(&present, &next)).await?;
+        let (before, after) = self.judge.work(move |judge| judge.compare(&present, &next)).await?;
         // What cannot be compared is no better.
         if after.is_nan() || after < before {
             let why = format!("on this camera's own frames it is worse, {after:.4} where {before:.4} was");
@@ -139,7 +140,8 @@ pub fn load_active(folder: &Path) -> Result<(Active, Model), LoadActiveError> {
     let active: Active = toml::from_str(&text(state::ACTIVE)?)?;
     let manifest = Manifest::parse(&text(state::MANIFEST)?)?;
     let file = |hash: &str| {
-        let path = folder.join(format!("model-{hash}"));
+        let hash = blake3::Hash::from_hex(hash).map_err(|_| StateError::Damaged(folder.join(state::ACTIVE)))?;
+        let path = folder.join(state::model_name(&hash));
         std::fs::read(&path).map_err(at(&path)).map_err(LoadActiveError::from)
     };
     let first = manifest.blake3.to_string();
@@ -178,6 +180,8 @@ pub struct Follower {
     folder: PathBuf,
     slot: ModelSlot,
     seen: Active,
+    /// By which an audit knows this process for one of the camera's.
+    _known: Option<File>,
 }
 
 impl Follower {
@@ -187,7 +191,8 @@ impl Follower {
     /// A [`LoadActiveError`].
     pub fn new(folder: &Path) -> Result<Self, LoadActiveError> {
         let (seen, model) = load_active(folder)?;
-        Ok(Self { folder: folder.to_owned(), slot: model.into(), seen })
+        let known = File::open(folder.join(state::MODELS).join(state::LOCK)).ok();
+        Ok(Self { folder: folder.to_owned(), slot: model.into(), seen, _known: known })
     }
 
     /// The slot.
@@ -252,6 +257,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (manifest, model) = builtin::default_files();
         let first = blake3::hash(model);
+        std::fs::create_dir(folder.path().join(state::MODELS)).unwrap();
         std::fs::write(folder.path().join(state::MANIFEST), manifest).unwrap();
         std::fs::write(folder.path().join(state::model_name(&first)), model).unwrap();
         use_release(folder.path(), 0, &first.to_string());
@@ -276,20 +282,23 @@ mod tests {
             assert!(Arc::ptr_eq(&slot.get(), &first), "{model}");
         };
         let name = |bytes: &[u8]| blake3::hash(bytes).to_string();
+        let write = |bytes: &[u8], file: &[u8]| {
+            std::fs::write(folder.path().join(state::model_name(&blake3::hash(bytes))), file).unwrap();
+        };
         let learned: Vec<u8> = (0..5_330).flat_map(|_| 0.01_f32.to_le_bytes()).collect();
         keeps(&name(&learned));
-        for (file, bytes) in [
-            (name(&learned), &learned[..400]),
-            (name(&learned[..400]), &learned[..400]),
-            (name(&[0xff; 5_330 * 4]), &[0xff; 5_330 * 4][..]),
+        for (named, bytes) in [
+            (&learned[..], &learned[..400]),
+            (&learned[..400], &learned[..400]),
+            (&[0xff; 5_330 * 4], &[0xff; 5_330 * 4]),
         ] {
-            std::fs::write(folder.path().join(format!("model-{file}")), bytes).unwrap();
-            keeps(&file);
+            write(named, bytes);
+            keeps(&name(named));
         }
         keeps("../../etc/passwd");
         std::fs::write(folder.path().join(state::ACTIVE), "rubbish").unwrap();
         assert!(!follower.look());
-        std::fs::write(folder.path().join(format!("model-{}", name(&learned))), &learned).unwrap();
+        write(&learned, &learned);
         use_release(folder.path(), 2, &name(&learned));
         assert!(follower.look() && !follower.look());
         assert!(!Arc::ptr_eq(&slot.get(), &first));

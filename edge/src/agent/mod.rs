@@ -34,8 +34,8 @@ mod talents;
 mod teach;
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prost::Message;
 use volet_federated::RoundId;
@@ -59,13 +59,13 @@ pub use limits::{Hours, Learning, LearningFileError};
 pub use pace::{Going, Pace};
 pub use pictures::{Pictures, Runs};
 pub use policy::{Epsilons, OwnerError, PolicyFile, PolicyFileError, make_owner, read_owner};
-pub use state::{Active, StateError};
-pub use status::{Budget, Status, agree, exports, sign_report, status};
+pub use state::{Active, StateError, locks, models, sandbox_report};
+pub use status::{Budget, Status, WhichLedger, agree, begin_ledger, exports, sign_report, status};
 pub use stills::{Part, StillJudge, StillLearner, Stills};
 pub use surroundings::{Device, Surroundings};
 pub use talents::{Judge, Learner, TalentError, Talents};
 
-use crate::egress::{ConsentError, Gate, GateError, Purpose};
+use crate::egress::{ConsentError, Gate, GateError, PlaceError, Purpose};
 use state::State;
 
 /// A device's ledger.
@@ -80,6 +80,8 @@ pub enum AgentError {
     State(#[from] StateError),
     #[error(transparent)]
     Gate(#[from] GateError),
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     #[error(transparent)]
     Consent(#[from] ConsentError),
     #[error(transparent)]
@@ -166,8 +168,10 @@ pub struct Agent {
     learned: Vec<f32>,
     journal: Journal,
     parameters: usize,
-    learner: Option<Box<dyn Learner>>,
-    judge: Option<Box<dyn Judge>>,
+    learner: Option<Shared<dyn Learner>>,
+    judge: Shared<dyn Judge>,
+    /// How many more looks at the aggregator may come without a pause, and since when.
+    looks: (f64, Instant),
     /// An update that waits for a round, if the model in use is still this release.
     ready: Option<(u64, Vec<f32>)>,
     /// The round that was sat out last, and whether for good.
@@ -208,8 +212,9 @@ impl Agent {
         let journal = Journal::read(state.find(state::JOURNAL)?.as_deref());
         let identity = Identity::new(key, enrolment);
         let Talents { parameters, learner, judge } = talents;
-        let judge = Some(judge);
+        let (learner, judge) = (learner.map(Shared::from), judge.into());
         let (ready, sat_out) = (None, None);
+        let looks = (LOOKS, Instant::now());
         Ok(Self {
             state,
             gate,
@@ -226,6 +231,7 @@ impl Agent {
             parameters,
             learner,
             judge,
+            looks,
             ready,
             sat_out,
             tell,
@@ -316,7 +322,18 @@ impl Agent {
         {
             return self.go_on(begun, false).await;
         }
-        Ok(Step::Idle(Duration::from_millis(told.again_after_ms.into()).clamp(SHORTEST, LONGEST)))
+        let asked = Duration::from_millis(told.again_after_ms.into()).clamp(SHORTEST, LONGEST);
+        Ok(Step::Idle(asked.max(self.patience())))
+    }
+
+    /// How long to wait at least: a server that has a camera call again and again would fill its ledger with that, until what is
+    /// older has no more room in it.
+    fn patience(&mut self) -> Duration {
+        let (looks, since) = self.looks;
+        let regained = since.elapsed().as_secs_f64() / EACH.as_secs_f64();
+        let left = (looks + regained).min(LOOKS) - 1.0;
+        self.looks = (left.max(0.0), Instant::now());
+        if left < 0.0 { EACH } else { Duration::ZERO }
     }
 
     /// Has the certificate renewed when a third of its time is over; an aggregator that cannot is asked again another day.
@@ -357,6 +374,10 @@ impl Agent {
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
+/// So many looks may come one behind the other, and then one each minute.
+const LOOKS: f64 = 1000.0;
+const EACH: Duration = Duration::from_secs(60);
+
 /// From half of a pause to one and a half of it, so that cameras that were switched on together do not call together.
 fn jitter(pause: Duration) -> Result<Duration, AgentError> {
     let mut bytes = [0; 2];
@@ -369,17 +390,26 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Lets a talent work on a thread of its own, and takes it back.
-async fn off<T: Send + 'static, R: Send + 'static>(
-    talent: &mut Option<T>,
-    work: impl FnOnce(&mut T) -> Result<R, TalentError> + Send + 'static,
-) -> Result<R, TalentError> {
-    let Some(mut own) = talent.take() else { return Err(TalentError::Lost) };
-    let done = tokio::task::spawn_blocking(move || {
-        let done = work(&mut own);
-        (own, done)
-    });
-    let (own, done) = done.await.map_err(|_| TalentError::Lost)?;
-    *talent = Some(own);
-    done
+/// A talent that may still be at work for somebody who no longer waits for it.
+struct Shared<T: ?Sized>(Arc<Mutex<Box<T>>>);
+
+impl<T: ?Sized> From<Box<T>> for Shared<T> {
+    fn from(talent: Box<T>) -> Self {
+        Self(Arc::new(Mutex::new(talent)))
+    }
+}
+
+impl<T: ?Sized + Send + 'static> Shared<T> {
+    /// Lets the talent work on a thread of its own, when it is done with what it was given before.
+    async fn work<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut T) -> Result<R, TalentError> + Send + 'static,
+    ) -> Result<R, TalentError> {
+        let talent = self.0.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let mut talent = talent.lock().map_err(|_| TalentError::Lost)?;
+            work(&mut talent)
+        });
+        done.await.map_err(|_| TalentError::Lost)?
+    }
 }

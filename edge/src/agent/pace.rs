@@ -55,6 +55,9 @@ impl Pace {
 
     /// Why this is not a time to learn.
     fn closed(&self) -> Option<String> {
+        if !self.around.agreed() {
+            return Some("the owner does not agree to learning".to_owned());
+        }
         let (from, until) = self.limits.window().ok()??;
         let now = self.around.minute();
         let open = if from <= until { (from..until).contains(&now) } else { now >= from || now < until };
@@ -119,6 +122,7 @@ pub(super) mod tests {
         minute: u32,
         hot_until: u64,
         waits: Arc<AtomicU64>,
+        disagrees_from: Option<u64>,
     }
 
     impl Fake {
@@ -154,6 +158,9 @@ pub(super) mod tests {
         fn wait(&self, so_long: Duration) {
             self.waits.fetch_add(1, Ordering::Relaxed);
             self.seconds.fetch_add(so_long.as_secs(), Ordering::Relaxed);
+        }
+        fn agreed(&self) -> bool {
+            self.disagrees_from.is_none_or(|from| self.seconds.load(Ordering::Relaxed) < from)
         }
     }
 
@@ -209,6 +216,15 @@ pub(super) mod tests {
         let hot = Fake { seconds: Arc::new(20.into()), hot_until: 600, ..Fake::default() };
         let error = Pace::new(limits(""), Box::new(hot)).begin().err().unwrap();
         assert!(matches!(&error, TalentError::NotNow(why) if why.contains("81 degrees")), "{error}");
+    }
+
+    #[test]
+    fn an_owner_who_no_longer_agrees_ends_it() {
+        let fake = Fake { per_look: 1, disagrees_from: Some(7), ..Fake::default() };
+        let (count, why) = steps("", &fake);
+        assert!((5..=7).contains(&count) && why.contains("does not agree"), "{count} {why}");
+        let error = Pace::new(limits(""), Box::new(fake)).begin().err().unwrap();
+        assert!(matches!(error, TalentError::NotNow(_)), "{error}");
     }
 
     #[test]

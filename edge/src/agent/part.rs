@@ -9,13 +9,13 @@ use volet_federated::budget::{self, BudgetError, Grant, RoundState};
 use volet_federated::mechanism::Mechanism;
 use volet_federated::participation::{Participation, ParticipationError};
 use volet_federated::secagg::{Demands, Masked, Refusal, Shared, Terms, ToServer, sealed, split};
-use volet_federated::storage::DirStorage;
+use volet_federated::storage::{DirStorage, Storage};
 use volet_federated::task::Task;
 use volet_proto::v1;
 
 use super::journal::day;
 use super::state::{self, StateError, at};
-use super::{Agent, AgentError, Event, Kind, Step, TalentError, now, off};
+use super::{Agent, AgentError, Event, Kind, Step, TalentError, now};
 
 /// How often the end of a round is waited for before the next look at the aggregator, each time as long as it lets one.
 const WAITS: usize = 24;
@@ -223,7 +223,8 @@ impl Agent {
 
     async fn learn(&mut self, round: RoundId) -> Result<Vec<f32>, AgentError> {
         let active = self.learned.clone();
-        Ok(off(&mut self.learner, move |learner| learner.update(&active, round)).await?)
+        let learner = self.learner.as_ref().ok_or(TalentError::Lost)?;
+        Ok(learner.work(move |learner| learner.update(&active, round)).await?)
     }
 
     /// Whether the owner allows this round, and what the owner demands of it.
@@ -272,8 +273,12 @@ impl Agent {
 
     /// Removes a log that cannot be gone on with: its round is lost to this camera.
     fn clear(&mut self) -> Result<(), StateError> {
-        let folder = self.state.path(state::ROUND);
-        std::fs::remove_dir_all(&folder).map_err(at(&folder))
+        let mut folder = self.state.inner(state::ROUND)?;
+        let cleared = folder.list().and_then(|names| {
+            names.iter().filter(|name| *name != state::LOCK).try_for_each(|name| folder.remove(name))?;
+            folder.sync_dir()
+        });
+        cleared.map_err(at(&self.state.path(state::ROUND)))
     }
 }
 

@@ -124,7 +124,8 @@ mod tests {
         let model = || builtin::default_model().unwrap();
         let round = RoundId::new(TaskId::from_bytes([0; 16]), 1).unwrap();
         let pictures = |folder: &Path| Pictures::new(folder.to_owned(), Part::All);
-        let pace = |limits| Pace::new(limits, Box::new(Device::default()));
+        crate::egress::Consent::new(true, false).write(folder.path()).unwrap();
+        let pace = |limits| Pace::new(limits, Box::new(Device::of(folder.path())));
         let unhurried = || pace(Learning { celsius: 150.0, ..Learning::default() });
         let mut learner = StillLearner::new(model(), pictures(folder.path()), unhurried());
         let zeros = vec![0.0; 5_330];

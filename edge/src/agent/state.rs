@@ -1,6 +1,9 @@
 //! A camera's state folder: which files there are, and how they are read and written. Knows no network and no models.
 //!
 //! Every file is written whole, durably, in place of the one before. One process has the folder at a time.
+//!
+//! What an agent at work writes lies in folders within, and what only the owner says and makes does not: so its sandbox can
+//! keep it from the owner's consent and the camera's key. A camera that follows the agent's model reads `model/` and no more.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -10,33 +13,43 @@ use serde::{Deserialize, Serialize};
 use volet_federated::signing::SigningKey;
 use volet_federated::storage::{DirError, DirStorage, Storage, put};
 
+use crate::egress::{self, private_folder};
+
 /// Whom to call and whom to believe.
 pub(super) const CAMERA: &str = "camera.toml";
 /// The camera's signing key.
 pub(super) const KEY: &str = "device.key";
 /// The secret that the budget ledger is chained under.
 pub(super) const SECRET: &str = "device.secret";
-/// The certificate (DER), and the authority's signature over the camera's key.
-pub(super) const CERTIFICATE: &str = "certificate";
+/// The certificate (DER).
+pub(super) const CERTIFICATE: &str = "agent/certificate";
+/// The authority's signature over the camera's key.
 pub(super) const ENROLMENT: &str = "enrolment";
 /// The manifest of the lineage's first model.
-pub(super) const MANIFEST: &str = "manifest.toml";
+pub(super) const MANIFEST: &str = "model/manifest.toml";
 /// The latest release that was accepted, as it was signed.
-pub(super) const RELEASE: &str = "release";
+pub(super) const RELEASE: &str = "agent/release";
 /// Which model is in use. Written last at enrolment: where it is missing, nothing was finished.
-pub(super) const ACTIVE: &str = "active";
+pub(super) const ACTIVE: &str = "model/active";
 /// The task of the round that goes on, as it was signed.
-pub(super) const TASK: &str = "task";
+pub(super) const TASK: &str = "agent/task";
 /// The terms of the buffered round that a report is made for.
-pub(super) const REPORT: &str = "report";
+pub(super) const REPORT: &str = "agent/report";
 /// What the agent remembers of what it did.
-pub(super) const JOURNAL: &str = "journal.json";
+pub(super) const JOURNAL: &str = "agent/journal.json";
 /// What the agent's sandbox claims since its last start.
-pub(super) const SANDBOX: &str = "sandbox.json";
+pub(super) const SANDBOX: &str = "agent/sandbox.json";
 /// Folders of the ledger, its counter, and the round that goes on.
 pub(super) const BUDGET: &str = "budget";
 pub(super) const COUNTER: &str = "counter";
 pub(super) const ROUND: &str = "round";
+/// Folders of models, and of what the agent remembers.
+pub(super) const MODELS: &str = "model";
+const OWN: &str = "agent";
+/// The file that whoever has a folder to itself holds; every program of the camera's has one of them open.
+pub(super) const LOCK: &str = "lock";
+/// What an agent at work writes, all of it.
+pub(super) const WRITTEN: [&str; 7] = [MODELS, OWN, BUDGET, COUNTER, ROUND, egress::LEDGER, egress::HEADS];
 
 /// The greatest file but models, bytes.
 const SMALL: u64 = 1 << 20;
@@ -73,18 +86,24 @@ pub struct Active {
 /// A state folder that this process alone uses.
 #[derive(Debug)]
 pub(super) struct State {
-    storage: DirStorage,
+    /// What is written once, at enrolment.
+    top: DirStorage,
+    models: DirStorage,
+    own: DirStorage,
     path: PathBuf,
 }
 
 impl State {
     /// Opens a folder, or makes it.
     pub(super) fn open(path: &Path) -> Result<Self, StateError> {
-        let storage = DirStorage::open(path)?;
+        let top = DirStorage::open(path)?;
         // It may have been made by hand; keys and pictures' traces are nobody else's business.
         let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(path, closed).map_err(at(path))?;
-        Ok(Self { storage, path: path.to_owned() })
+        // Before a sandbox is there that would not have them made.
+        WRITTEN.iter().try_for_each(|name| private_folder(&path.join(name))).map_err(at(path))?;
+        let inner = |name| DirStorage::open(&path.join(name));
+        Ok(Self { top, models: inner(MODELS)?, own: inner(OWN)?, path: path.to_owned() })
     }
 
     /// Opens an enrolled camera's folder, and makes none.
@@ -105,7 +124,24 @@ impl State {
     }
 
     pub(super) fn find(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
-        self.storage.read(name, SMALL).map_err(at(&self.path(name)))
+        self.read_at_most(name, SMALL)
+    }
+
+    fn read_at_most(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StateError> {
+        let storage = match folder_of(name) {
+            MODELS => &self.models,
+            OWN => &self.own,
+            _ => &self.top,
+        };
+        storage.read(file_of(name), limit).map_err(at(&self.path(name)))
+    }
+
+    fn storage(&mut self, name: &str) -> &mut DirStorage {
+        match folder_of(name) {
+            MODELS => &mut self.models,
+            OWN => &mut self.own,
+            _ => &mut self.top,
+        }
     }
 
     pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, StateError> {
@@ -124,18 +160,17 @@ impl State {
 
     pub(super) fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
         let path = self.path(name);
-        put(&mut self.storage, name, bytes).map_err(at(&path))
+        put(self.storage(name), file_of(name), bytes).map_err(at(&path))
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Result<(), StateError> {
         let path = self.path(name);
-        self.storage.remove(name).map_err(at(&path))
+        self.storage(name).remove(file_of(name)).map_err(at(&path))
     }
 
     /// A model file, if it is there and what its name says.
     pub(super) fn model(&self, hash: &blake3::Hash) -> Result<Option<Vec<u8>>, StateError> {
-        let name = model_name(hash);
-        let bytes = self.storage.read(&name, LARGE).map_err(at(&self.path(&name)))?;
+        let bytes = self.read_at_most(&model_name(hash), LARGE)?;
         Ok(bytes.filter(|bytes| blake3::hash(bytes) == *hash))
     }
 
@@ -153,8 +188,9 @@ impl State {
     /// A download is whole: it becomes a model file.
     pub(super) fn finish(&mut self, hash: &blake3::Hash, partial: &File) -> Result<(), StateError> {
         let (from, to) = (partial_name(hash), model_name(hash));
-        let finished = partial.sync_all().and_then(|()| self.storage.rename(&from, &to));
-        finished.and_then(|()| self.storage.sync_dir()).map_err(at(&self.path(&to)))
+        let models = &mut self.models;
+        let finished = partial.sync_all().and_then(|()| models.rename(file_of(&from), file_of(&to)));
+        finished.and_then(|()| models.sync_dir()).map_err(at(&self.path(&to)))
     }
 
     /// A download is worth nothing.
@@ -169,10 +205,27 @@ impl State {
     }
 
     fn keep_only(&mut self, beginning: &str, keep: &[&str]) -> Result<(), StateError> {
-        let mut names = self.storage.list().map_err(at(&self.path))?;
+        let names = self.models.list().map_err(at(&self.path(MODELS)))?;
+        let mut names: Vec<String> = names.into_iter().map(|name| format!("{MODELS}/{name}")).collect();
         names.retain(|name| name.starts_with(beginning) && !keep.contains(&name.as_str()));
         names.iter().try_for_each(|name| self.remove(name))
     }
+}
+
+/// The files by which the camera's programs are known: each has one of them open, and nobody else has a use for them.
+pub fn locks(folder: &Path) -> Vec<PathBuf> {
+    let within = WRITTEN.into_iter().chain([egress::EXPORTS]).map(|name| folder.join(name).join(LOCK));
+    std::iter::once(folder.join(LOCK)).chain(within).collect()
+}
+
+/// Where the models that an agent follows are, and which is in use: what a camera has to read of a state folder.
+pub fn models(folder: &Path) -> PathBuf {
+    folder.join(MODELS)
+}
+
+/// Where an agent keeps what its sandbox claims since its last start.
+pub fn sandbox_report(folder: &Path) -> PathBuf {
+    folder.join(SANDBOX)
 }
 
 /// The device's key, read beside an agent that has the folder.
@@ -183,10 +236,19 @@ pub(super) fn device_key(folder: &Path) -> Result<SigningKey, StateError> {
     Ok(SigningKey::from(<[u8; 32]>::from(bytes)))
 }
 
-const MODEL: &str = "model-";
-const PARTIAL: &str = "partial-";
+/// The folder that a name begins with, and what comes behind it.
+fn folder_of(name: &str) -> &str {
+    name.split_once('/').map_or("", |(folder, _)| folder)
+}
 
-/// The name of a model's file.
+fn file_of(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(_, file)| file)
+}
+
+const MODEL: &str = "model/model-";
+const PARTIAL: &str = "model/partial-";
+
+/// The name of a model's file, with its folder.
 pub(super) fn model_name(hash: &blake3::Hash) -> String {
     format!("{MODEL}{}", hash.to_hex())
 }

@@ -15,7 +15,7 @@ use volet_proto::v1;
 use super::AgentError;
 use super::journal::{Journal, Refused, Used};
 use super::state::{self, Active, StateError, at};
-use crate::egress::{Consent, Exports};
+use crate::egress::{self, Consent, Exports, Place};
 
 /// A camera's state, as it is shown.
 #[derive(Clone, Debug, Serialize)]
@@ -134,15 +134,46 @@ pub fn sign_report(folder: &Path, report: &[u8]) -> Result<[u8; 64], AgentError>
 ///
 /// # Errors
 /// An [`AgentError`]; what held before still does.
-pub fn agree(folder: &Path, learning: Option<bool>, sharing: Option<bool>) -> Result<Consent, AgentError> {
+pub fn agree(
+    folder: &Path,
+    learning: Option<bool>,
+    sharing: Option<bool>,
+    megabytes_per_day: Option<u32>,
+) -> Result<Consent, AgentError> {
     is_enrolled(folder)?;
     let held = Consent::read(folder);
-    if learning.is_none() && sharing.is_none() {
+    if learning.is_none() && sharing.is_none() && megabytes_per_day.is_none() {
         return Ok(held);
     }
-    let new = Consent::new(learning.unwrap_or(held.learning), sharing.unwrap_or(held.sharing));
+    let said = Consent::new(learning.unwrap_or(held.learning), sharing.unwrap_or(held.sharing));
+    // What was never said is the default; a limit that the owner set stays until they set another.
+    let most = megabytes_per_day.or((held != Consent::NONE).then_some(held.megabytes_per_day));
+    let new = Consent { megabytes_per_day: most.unwrap_or(said.megabytes_per_day), ..said };
     new.write(folder)?;
     Ok(new)
+}
+
+/// One of a camera's two ledgers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhichLedger {
+    /// What went over the network.
+    Egress,
+    /// What was given out as files.
+    Exports,
+}
+
+/// Begins a new ledger where the old one is damaged or gone. The new one says so, for good; what is left of the old one stays beside
+/// it as evidence.
+///
+/// # Errors
+/// An [`AgentError`]; whoever writes the ledger still runs, for example.
+pub fn begin_ledger(folder: &Path, which: WhichLedger) -> Result<(), AgentError> {
+    is_enrolled(folder)?;
+    let name = match which {
+        WhichLedger::Egress => egress::LEDGER,
+        WhichLedger::Exports => egress::EXPORTS,
+    };
+    Ok(Place::of(folder, name).begin_anew(&state::device_key(folder)?)?)
 }
 
 fn is_enrolled(folder: &Path) -> Result<(), StateError> {

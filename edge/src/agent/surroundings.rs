@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::egress::Consent;
+
 /// What learning looks at while it goes on.
 pub trait Surroundings: Send {
     /// Time since some moment; never goes back.
@@ -15,17 +17,23 @@ pub trait Surroundings: Send {
     fn celsius(&self) -> Option<f32>;
     /// Does nothing for a while.
     fn wait(&self, so_long: Duration);
+    /// Whether the owner agrees to learning.
+    fn agreed(&self) -> bool {
+        true
+    }
 }
 
 /// The device that this runs on.
 pub struct Device {
     began: Instant,
     sensors: PathBuf,
+    state: PathBuf,
 }
 
-impl Default for Device {
-    fn default() -> Self {
-        Self { began: Instant::now(), sensors: PathBuf::from("/sys/class/thermal") }
+impl Device {
+    /// The one whose owner says in this state folder what they agree to.
+    pub fn of(state: &Path) -> Self {
+        Self { began: Instant::now(), sensors: PathBuf::from("/sys/class/thermal"), state: state.to_owned() }
     }
 }
 
@@ -49,6 +57,10 @@ impl Surroundings for Device {
 
     fn wait(&self, so_long: Duration) {
         std::thread::sleep(so_long);
+    }
+
+    fn agreed(&self) -> bool {
+        Consent::read(&self.state).learning
     }
 }
 

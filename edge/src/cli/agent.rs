@@ -13,8 +13,8 @@ use volet_federated::signing::VerifyingKey;
 use super::{buffer, label, runtime, stop, until_stdin_ends};
 use crate::agent::{
     Agent, Device, Enrolment, Event, Judge, Learner, Learning, Lessons, Pace, Part, Pictures, PolicyFile, Runs, Status,
-    StillJudge, StillLearner, Surroundings, TalentError, Talents, agree, certify, enrol, load_active, make_owner,
-    read_owner, set_policy, status,
+    StillJudge, StillLearner, Surroundings, TalentError, Talents, WhichLedger, agree, begin_ledger, certify, enrol,
+    load_active, make_owner, read_owner, set_policy, status,
 };
 use crate::egress::Consent;
 use crate::learn::buffer::{Buffer, Identity};
@@ -63,6 +63,19 @@ pub(super) enum Command {
         /// Give redacted pictures and annotations to others (`--shared-by`).
         #[arg(long, value_name = "on|off")]
         sharing: Option<Switch>,
+        /// The most that may leave over the network on one day, in 2^20 bytes; 64 if nothing was ever said.
+        #[arg(long, value_name = "N")]
+        megabytes_per_day: Option<u32>,
+    },
+    /// Begin a new ledger of what leaves, where the old one is damaged or gone. The new one says so for good, and what is left of
+    /// the old one stays beside it.
+    BeginLedger {
+        /// The camera's state folder.
+        #[arg(long, value_name = "STATE")]
+        dir: PathBuf,
+        /// Which of the two.
+        #[arg(value_enum)]
+        which: Which,
     },
     /// Take part in learning, within the owner's limits, and follow the team's models.
     Agent(AgentArgs),
@@ -83,6 +96,14 @@ pub(super) enum Command {
     Buffer(buffer::BufferCommand),
     /// Show lessons to their owner, on a page of this machine, and take corrections.
     Label(label::LabelArgs),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Which {
+    /// What went over the network; the agent writes it.
+    Egress,
+    /// What was given out as files; the camera writes it.
+    Exports,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -163,9 +184,17 @@ pub(super) fn run(command: &Command) -> anyhow::Result<ExitCode> {
             let version = set_policy(dir, &policy, &read_owner(owner_key)?)?;
             println!("version {version} holds");
         }
-        Command::Consent { dir, learning, sharing } => {
+        Command::Consent { dir, learning, sharing, megabytes_per_day } => {
             let is_on = |switch: &Option<Switch>| switch.map(|switch| switch == Switch::On);
-            println!("{}", agree(dir, is_on(learning), is_on(sharing))?);
+            println!("{}", agree(dir, is_on(learning), is_on(sharing), *megabytes_per_day)?);
+        }
+        Command::BeginLedger { dir, which } => {
+            let which = match which {
+                Which::Egress => WhichLedger::Egress,
+                Which::Exports => WhichLedger::Exports,
+            };
+            begin_ledger(dir, which)?;
+            println!("begun; the old one is kept beside it, and audits will say that there was one");
         }
         Command::Agent(args) => agent(args)?,
         Command::Buffer(command) => buffer::run(command)?,
@@ -254,7 +283,7 @@ fn talents(args: &AgentArgs) -> anyhow::Result<Talents> {
     let parameters = model.trainable_len()?;
     let first = || model.learned(&vec![0.0; parameters]);
     let limits = limits(args)?;
-    let pace = || Pace::new(limits.clone(), Box::new(Device::default()));
+    let pace = || Pace::new(limits.clone(), Box::new(Device::of(&args.dir)));
     let buffer = match args.buffer.as_ref().zip(args.buffer_identity.as_ref()) {
         Some((dir, identity)) => Some(Arc::new(Buffer::open(dir, Identity::read(identity, dir)?)?)),
         None => None,
@@ -293,7 +322,7 @@ fn limits(args: &AgentArgs) -> anyhow::Result<Learning> {
         }
         None => Learning::default(),
     };
-    if args.learning.is_some() && Device::default().celsius().is_none() {
+    if args.learning.is_some() && Device::of(&args.dir).celsius().is_none() {
         eprintln!("this device has no thermometer: the limit in degrees holds nothing back");
     }
     Ok(limits)

@@ -1,9 +1,11 @@
 //! What the owner of a camera has agreed to: learning, and sharing redacted pictures; each can be withdrawn at once.
 //!
 //! It stands in a file of the camera's state folder and is read anew whenever something is about to leave, so that nothing has to
-//! be told that it changed. A file that is missing or damaged is no consent. Knows nothing of what leaves.
+//! be told that it changed. A file that is missing or damaged is no consent. The file has a folder of its own, which the programs
+//! that it binds may read and not write. Knows nothing of what leaves.
 
 use std::fmt;
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
@@ -11,8 +13,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// The file's name in a state folder.
-pub(super) const FILE: &str = "consent.toml";
+use super::place::private_folder;
+
+/// The folder in a state folder, and the file in that.
+const FOLDER: &str = "consent";
+const FILE: &str = "consent.toml";
 
 /// What was agreed to, and how much may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,33 +49,47 @@ impl Consent {
     }
 
     /// What stands in a state folder.
-    pub fn read(folder: &Path) -> Self {
-        let text = std::fs::read_to_string(folder.join(FILE)).ok();
+    pub fn read(state: &Path) -> Self {
+        let text = std::fs::read_to_string(Self::folder(state).join(FILE)).ok();
         text.and_then(|text| toml::from_str(&text).ok()).unwrap_or(Self::NONE)
+    }
+
+    /// Where it stands in a state folder.
+    pub fn folder(state: &Path) -> PathBuf {
+        state.join(FOLDER)
     }
 
     /// Puts it in place, whole or not at all, durably at return.
     ///
     /// # Errors
     /// [`ConsentError`].
-    pub fn write(&self, folder: &Path) -> Result<(), ConsentError> {
+    pub fn write(&self, state: &Path) -> Result<(), ConsentError> {
+        let folder = Self::folder(state);
         let io = |source| ConsentError { path: folder.join(FILE), source };
         let text = toml::to_string(self).map_err(|e| io(std::io::Error::other(e)))?;
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
         // Root may say it for a camera that runs as somebody else, who has to be able to read it.
-        let owner = std::fs::metadata(folder).map_err(io)?;
-        let own = |file: &std::fs::File| fchown(file, Some(owner.uid()), Some(owner.gid()));
+        let owner = std::fs::metadata(state).map_err(io)?;
+        let own = |file: &File| fchown(file, Some(owner.uid()), Some(owner.gid()));
+        private_folder(&folder).map_err(io)?;
+        let opened = File::open(&folder).map_err(io)?;
+        own(&opened).map_err(io)?;
+        let mut file = tempfile::NamedTempFile::new_in(&folder).map_err(io)?;
         let written = file.write_all(text.as_bytes()).and_then(|()| own(file.as_file()));
         written.and_then(|()| file.as_file().sync_all()).map_err(io)?;
         file.persist(folder.join(FILE)).map_err(|e| io(e.error))?;
-        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)
+        opened.sync_all().and_then(|()| File::open(state)?.sync_all()).map_err(io)
     }
 }
 
 impl fmt::Display for Consent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = |given| if given { "on" } else { "off" };
-        write!(f, "learning {}, sharing {}, since {}", word(self.learning), word(self.sharing), self.since)
+        let (learning, sharing) = (word(self.learning), word(self.sharing));
+        write!(
+            f,
+            "learning {learning}, sharing {sharing}, at most {} MiB a day, since {}",
+            self.megabytes_per_day, self.since
+        )
     }
 }
 
@@ -93,7 +112,7 @@ mod tests {
         let given = Consent::new(true, false);
         given.write(folder.path()).unwrap();
         assert_eq!(Consent::read(folder.path()), given);
-        let file = folder.path().join(FILE);
+        let file = Consent::folder(folder.path()).join(FILE);
         let whole = std::fs::read_to_string(&file).unwrap();
         for damaged in ["", "learning = true", "learning = \"yes\"", &format!("{whole}more = 1")] {
             std::fs::write(&file, damaged).unwrap();

@@ -12,12 +12,10 @@ use volet_federated::signing::SigningKey;
 use volet_federated::storage::DirStorage;
 
 use super::consent::Consent;
-use super::gate::{GateError, millis, note_of};
-use super::ledger::{Entry, Kind, Ledger, Limits};
+use super::gate::{millis, note_of};
+use super::ledger::{Entry, Kind, Ledger};
+use super::place::{EXPORTS, Place, PlaceError};
 use crate::batch::{Product, Publisher};
-
-/// The folder of this ledger in a camera's state folder. It is not the agent's: each is written by one process.
-pub(super) const LEDGER: &str = "exports";
 
 /// Why a file was not given out. It is still where it was made.
 #[derive(Debug, thiserror::Error)]
@@ -57,15 +55,18 @@ impl Exports {
     /// The door for files of the camera with this state folder.
     ///
     /// # Errors
-    /// A [`GateError`]: the ledger is damaged or cannot be written, or another process has it.
-    pub fn open(folder: &Path, key: &SigningKey) -> Result<Self, GateError> {
-        let ledger = Ledger::open(DirStorage::open(&folder.join(LEDGER))?, key, Limits::default())?;
+    /// A [`PlaceError`]: the ledger is missing, damaged or cannot be written, or another process has it.
+    pub fn open(folder: &Path, key: &SigningKey) -> Result<Self, PlaceError> {
+        let ledger = Place::of(folder, EXPORTS).open(key, false, &mut |_| {})?;
         Ok(Self { folder: folder.to_owned(), ledger: Mutex::new(ledger) })
     }
 
-    /// Where the ledger of a state folder's exports is.
-    pub fn ledger_of(folder: &Path) -> PathBuf {
-        folder.join(LEDGER)
+    /// Makes the ledger of a camera that is being enrolled, where that is not done yet.
+    ///
+    /// # Errors
+    /// A [`PlaceError`].
+    pub(crate) fn begin(folder: &Path, key: &SigningKey) -> Result<(), PlaceError> {
+        Place::of(folder, EXPORTS).open(key, true, &mut |_| {}).map(drop)
     }
 
     /// Whether the owner shares now.
@@ -144,7 +145,10 @@ mod tests {
             for (name, text) in [("film.mp4", "a film"), ("annotations/b.json", "b"), ("annotations/a.json", "a")] {
                 std::fs::write(made.path().join(name), text).unwrap();
             }
-            let exports = Exports::open(state.path(), &SigningKey::from([7; 32])).unwrap();
+            let key = SigningKey::from([7; 32]);
+            assert!(matches!(Exports::open(state.path(), &key), Err(PlaceError::Missing(_))));
+            Exports::begin(state.path(), &key).unwrap();
+            let exports = Exports::open(state.path(), &key).unwrap();
             Self { state, made, target, exports }
         }
 
@@ -154,7 +158,7 @@ mod tests {
 
         fn entries(&self) -> Vec<Entry> {
             let mut entries = Vec::new();
-            let path = self.state.path().join(LEDGER);
+            let path = self.state.path().join(EXPORTS);
             ledger::records(&path, None, &[], &mut |record| entries.push(record.entry.clone())).unwrap();
             entries
         }

@@ -20,14 +20,17 @@ use volet_federated::signing::SigningKey;
 use volet_federated::storage::DirStorage;
 
 use super::consent::Consent;
-use super::ledger::{Entry, Kind, Ledger, LedgerError, Limits};
+use super::ledger::{Entry, Kind, Ledger, LedgerError, Record};
+use super::place::{LEDGER, Place, PlaceError};
 use super::{names, rules, wire};
 
 /// What a gate is open for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Enrolling, or being certified anew: the owner's own doing, once, whatever was agreed to.
+    /// Enrolling: the owner's own doing, once, whatever was agreed to. The ledger begins with it.
     Enrolment,
+    /// Being certified anew, which is the owner's own doing too.
+    Certification,
     /// An agent at work, while the owner agrees to learning.
     Learning,
 }
@@ -38,9 +41,9 @@ pub enum Purpose {
 #[non_exhaustive]
 pub enum GateError {
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Place(#[from] PlaceError),
     #[error(transparent)]
-    Folder(#[from] volet_federated::storage::DirError),
+    Ledger(#[from] LedgerError),
     #[error(
         "{0:?} is no address of an aggregator (https://host:port): copy camera.toml again from the aggregator's folder"
     )]
@@ -58,7 +61,10 @@ pub struct Gate {
 }
 
 struct Inner {
-    ledger: Ledger<DirStorage>,
+    place: Place,
+    key: SigningKey,
+    /// None after an error of the disk's, until it is opened again.
+    ledger: Option<Ledger<DirStorage>>,
     connections: u64,
     /// The message of a round that was let out last, to go on with.
     let_out: Option<([u8; 32], Vec<u8>)>,
@@ -70,8 +76,6 @@ struct Inner {
     refused: Option<(String, u64)>,
 }
 
-/// The folder of the agent's ledger in a camera's state folder, and that of its anchor.
-pub(super) const LEDGER: &str = "egress";
 /// The budget's ledger in a state folder.
 const BUDGET: &str = "budget";
 /// The same refusal is written down again after so many seconds.
@@ -81,12 +85,15 @@ impl Gate {
     /// The gate of the camera with this state folder.
     ///
     /// # Errors
-    /// A [`GateError`]: the ledger is damaged or cannot be written, so that nothing may leave.
+    /// A [`GateError`]: the ledger is missing, damaged or cannot be written, so that nothing may leave.
     pub fn open(folder: &Path, camera: &Camera, key: &SigningKey, purpose: Purpose) -> Result<Arc<Self>, GateError> {
         let wrong = || GateError::Address(camera.aggregator.clone());
         let address = url(&camera.aggregator).ok_or_else(wrong)?;
-        let ledger = Ledger::open(DirStorage::open(&folder.join(LEDGER))?, key, Limits::default())?;
-        let inner = Inner { ledger, connections: 0, let_out: None, today: (0, 0), consent: None, refused: None };
+        let place = Place::of(folder, LEDGER);
+        let mut today = (0, 0);
+        let ledger = place.open(key, purpose == Purpose::Enrolment, &mut |record| count(&mut today, record))?;
+        let (ledger, key) = (Some(ledger), *key);
+        let inner = Inner { place, key, ledger, connections: 0, let_out: None, today, consent: None, refused: None };
         let gate =
             Self { folder: folder.to_owned(), purpose, host: address.0, port: address.1, inner: Mutex::new(inner) };
         let note = format!("volet-edge {}, {purpose:?}", env!("CARGO_PKG_VERSION"));
@@ -97,7 +104,7 @@ impl Gate {
 
     /// Whether anything may leave now, as far as the owner is concerned.
     pub fn is_open(&self) -> bool {
-        self.purpose == Purpose::Enrolment || self.consent().learning
+        self.purpose != Purpose::Learning || self.consent().learning
     }
 
     /// Returns when the owner has withdrawn their consent.
@@ -134,6 +141,7 @@ impl Gate {
         let day = u64::from(consent.megabytes_per_day) << 20;
         match self.purpose {
             Purpose::Enrolment => Ok(("the owner enrols the camera".to_owned(), day.max(1 << 20))),
+            Purpose::Certification => Ok(("the owner has the camera certified".to_owned(), day.max(1 << 20))),
             Purpose::Learning if consent.learning => Ok((format!("consent to learning, of {}", consent.since), day)),
             Purpose::Learning => Err("the owner has not agreed to learning".to_owned()),
         }
@@ -148,13 +156,11 @@ impl Gate {
     pub(super) fn pay(&self, kind: Kind, connection: u64, destination: &str, bytes: &[u8]) -> io::Result<()> {
         let inner = &mut *self.locked();
         let paid = self.allowed(inner).and_then(|(policy, most)| {
-            let day = now() / DAY;
-            let spent = if inner.today.0 == day { inner.today.1 } else { 0 };
-            let spent = spent.saturating_add(bytes.len() as u64);
-            if spent > most {
+            let today = spend(inner.today, now() / DAY, bytes.len() as u64);
+            if today.1 > most {
                 return Err(format!("no more than {most} bytes may leave on one day"));
             }
-            inner.today = (day, spent);
+            inner.today = today;
             let destination = destination.to_owned();
             let entry = Entry { destination, policy, connection, ..content(kind, bytes) };
             inner.append(entry).map_err(|error| error.to_string())
@@ -170,7 +176,7 @@ impl Gate {
         let (policy, _) = self.allowed(inner)?;
         let said = rules::read(call, messages).map_err(|why| format!("{call}: {why}"))?;
         let fits = match self.purpose {
-            Purpose::Enrolment => matches!(said.kind, Kind::Enrolment | Kind::CheckIn),
+            Purpose::Enrolment | Purpose::Certification => matches!(said.kind, Kind::Enrolment | Kind::CheckIn),
             Purpose::Learning => said.kind != Kind::Enrolment,
         };
         if !fits {
@@ -251,7 +257,7 @@ impl Gate {
 }
 
 impl Inner {
-    fn heed(&mut self, consent: &Consent) -> Result<(), LedgerError> {
+    fn heed(&mut self, consent: &Consent) -> Result<(), GateError> {
         if self.consent.as_ref() != Some(consent) {
             self.append(Entry { policy: consent.to_string(), ..note_of(Kind::Consent) })?;
             self.consent = Some(*consent);
@@ -259,8 +265,19 @@ impl Inner {
         Ok(())
     }
 
-    fn append(&mut self, entry: Entry) -> Result<(), LedgerError> {
-        self.ledger.append(millis(), entry).map(drop)
+    /// Where an earlier one failed and may have left anything on the disk, the ledger is opened and mended first.
+    fn append(&mut self, entry: Entry) -> Result<(), GateError> {
+        let mut ledger = match self.ledger.take() {
+            Some(ledger) => ledger,
+            None => self.place.open(&self.key, false, &mut |_| {})?,
+        };
+        match ledger.append(millis(), entry) {
+            Err(error @ (LedgerError::Storage { .. } | LedgerError::Reopen)) => Err(error.into()),
+            appended => {
+                self.ledger = Some(ledger);
+                Ok(appended.map(drop)?)
+            }
+        }
     }
 
     /// Writes a refusal down, as far as that is possible: nothing leaves either way.
@@ -275,6 +292,18 @@ impl Inner {
             tracing::warn!(%error, "the refusal is not in the ledger");
         }
         self.refused = Some((same, now()));
+    }
+}
+
+/// A day, and what left on it, after so many bytes more on this day. A clock that was put back does not give a day twice.
+fn spend(today: (u64, u64), day: u64, bytes: u64) -> (u64, u64) {
+    if day > today.0 { (day, bytes) } else { (today.0, today.1.saturating_add(bytes)) }
+}
+
+/// What left before a restart counts, too.
+fn count(today: &mut (u64, u64), record: &Record) {
+    if matches!(record.entry.kind, Kind::Wire | Kind::Lookup) {
+        *today = spend(*today, record.at / 1000 / DAY, record.entry.bytes);
     }
 }
 
@@ -336,8 +365,34 @@ mod tests {
                 team_key: String::new(),
                 helper_key: None,
             };
-            let gate = Gate::open(folder.path(), &camera, &SigningKey::from([7; 32]), purpose).unwrap();
+            let key = SigningKey::from([7; 32]);
+            if purpose == Purpose::Learning {
+                let opened = Gate::open(folder.path(), &camera, &key, purpose);
+                assert!(matches!(opened, Err(GateError::Place(PlaceError::Missing(_)))), "nobody began its ledger");
+                Place::of(folder.path(), LEDGER).open(&key, true, &mut |_| {}).unwrap();
+            }
+            let gate = Gate::open(folder.path(), &camera, &key, purpose).unwrap();
             Self { folder, gate }
+        }
+
+        /// The agent is started again, as the disk is now.
+        fn again(self) -> Result<Self, GateError> {
+            let Self { folder, gate } = self;
+            let (host, port, purpose) = (gate.host.clone(), gate.port, gate.purpose);
+            drop(gate);
+            let camera = Camera {
+                aggregator: format!("https://{host}:{port}"),
+                authority: String::new(),
+                enrolment_key: String::new(),
+                team_key: String::new(),
+                helper_key: None,
+            };
+            let gate = Gate::open(folder.path(), &camera, &SigningKey::from([7; 32]), purpose)?;
+            Ok(Self { folder, gate })
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
         }
 
         fn records(&self) -> Vec<Record> {
@@ -375,8 +430,84 @@ mod tests {
         Consent::new(false, false).write(house.folder.path()).unwrap();
         assert!(house.gate.pay(Kind::Wire, 1, "somewhere", b"bytes").is_err());
         assert!(house.gate.pass(CHECK_IN, &[&check_in()]).is_err());
-        std::fs::remove_file(house.folder.path().join(super::super::consent::FILE)).unwrap();
+        std::fs::remove_dir_all(Consent::folder(house.folder.path())).unwrap();
         assert!(!house.gate.is_open());
+    }
+
+    #[test]
+    fn a_restart_and_a_clock_that_was_put_back_give_no_day_twice() {
+        let consent = Consent { megabytes_per_day: 1, ..Consent::new(true, false) };
+        let house = House::new(consent, Purpose::Learning);
+        let half = vec![0; 600 << 10];
+        house.gate.pay(Kind::Wire, 1, "somewhere", &half).unwrap();
+        let house = house.again().unwrap();
+        assert!(house.gate.pay(Kind::Wire, 1, "somewhere", &half).is_err());
+        house.gate.pay(Kind::Wire, 1, "somewhere", b"a little").unwrap();
+        assert_eq!([spend((5, 7), 5, 1), spend((5, 7), 4, 1), spend((5, 7), 6, 1)], [(5, 8), (5, 8), (6, 1)]);
+    }
+
+    #[test]
+    fn a_ledger_that_was_cut_removed_or_put_back_is_found_at_the_next_start() {
+        let copy = |from: &Path, to: &Path| {
+            std::fs::create_dir(to).unwrap();
+            for file in std::fs::read_dir(from).unwrap() {
+                let file = file.unwrap();
+                std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+            }
+        };
+        let tampered = |tamper: &dyn Fn(&House)| {
+            let house = House::new(Consent::new(true, false), Purpose::Learning).again().unwrap();
+            copy(&house.path(LEDGER), &house.path("earlier"));
+            for _ in 0..3 {
+                house.gate.pay(Kind::Wire, 1, "somewhere", b"x").unwrap();
+            }
+            let house = house.again().unwrap();
+            tamper(&house);
+            match house.again() {
+                Err(error) => error.to_string(),
+                Ok(_) => String::new(),
+            }
+        };
+        assert_eq!(tampered(&|_| {}), "");
+        let removed = tampered(&|house| std::fs::remove_dir_all(house.path(LEDGER)).unwrap());
+        let both = tampered(&|house| {
+            std::fs::remove_dir_all(house.path(LEDGER)).unwrap();
+            std::fs::remove_dir_all(house.path("heads")).unwrap();
+        });
+        assert!([removed, both].iter().all(|why| why.contains("missing") && why.contains("begin-ledger")));
+        let back = tampered(&|house| {
+            std::fs::remove_dir_all(house.path(LEDGER)).unwrap();
+            std::fs::rename(house.path("earlier"), house.path(LEDGER)).unwrap();
+        });
+        assert!(back.contains("an earlier copy put back"), "{back}");
+        let headless = tampered(&|house| std::fs::remove_dir_all(house.path("heads")).unwrap());
+        assert!(headless.contains("second place"), "{headless}");
+        // The owner has a new one begun, which says so.
+        let house = House::new(Consent::new(true, false), Purpose::Learning);
+        std::fs::remove_dir_all(house.path(LEDGER)).unwrap();
+        let House { folder, gate } = house;
+        drop(gate);
+        let place = Place::of(folder.path(), LEDGER);
+        place.begin_anew(&SigningKey::from([7; 32])).unwrap();
+        let aside = ledger::verify(&place.folder, None, &[]).unwrap().aside.unwrap();
+        assert!(aside.records.is_some());
+    }
+
+    #[test]
+    fn what_is_written_to_a_file_that_was_put_aside_lets_nothing_out() {
+        let house = House::new(Consent::new(true, false), Purpose::Learning);
+        house.gate.pay(Kind::Wire, 1, "somewhere", b"x").unwrap();
+        let segment = std::fs::read_dir(house.path(LEDGER)).unwrap().map(|file| file.unwrap().path());
+        let segment = segment.into_iter().find(|path| path.to_string_lossy().contains("segment-")).unwrap();
+        std::fs::copy(&segment, house.path("copy")).unwrap();
+        std::fs::rename(house.path("copy"), &segment).unwrap();
+        let why = house.gate.pay(Kind::Wire, 1, "somewhere", b"unseen").unwrap_err();
+        assert_eq!(why.kind(), io::ErrorKind::PermissionDenied);
+        // It is opened anew, and goes on with what is there.
+        house.gate.pay(Kind::Wire, 1, "somewhere", b"seen").unwrap();
+        let digests: Vec<_> = house.records().iter().map(|record| record.entry.digest).collect();
+        let has = |bytes: &[u8]| digests.contains(blake3::hash(bytes).as_bytes());
+        assert!(has(b"seen") && !has(b"unseen"));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub mod ledger;
 #[cfg(feature = "agent")]
 mod names;
 #[cfg(feature = "agent")]
+mod place;
+#[cfg(feature = "agent")]
 mod rules;
 #[cfg(feature = "agent")]
 mod wire;
@@ -30,3 +32,7 @@ pub use consent::{Consent, ConsentError};
 pub use exports::Exports;
 #[cfg(feature = "agent")]
 pub use gate::{Gate, GateError, Purpose};
+#[cfg(feature = "agent")]
+pub(crate) use place::{EXPORTS, HEADS, LEDGER, Place, private_folder};
+#[cfg(feature = "agent")]
+pub use place::{PlaceError, exports, ledgers};

@@ -3,8 +3,10 @@
 //! A message passes if it is, to the last byte, what its type encodes to: no unknown fields, no second copies, no fields of other
 //! lengths than keys, hashes and signatures have. So there is no room in it for anything else. Knows no sockets, no consent.
 
+use std::collections::BTreeSet;
+
 use prost::Message;
-use volet_federated::RoundId;
+use volet_federated::{CohortSize, RoundId};
 use volet_proto::v1;
 use volet_proto::v1::site_message::Body;
 
@@ -75,8 +77,8 @@ pub(super) fn read(call: &str, messages: &[&[u8]]) -> Result<Said, &'static str>
 const TOKEN: usize = 128;
 const KEY: usize = 32;
 const SIGNATURE: usize = 64;
-/// The longest sealed share: two seeds, a tag and a nonce.
-const SEALED: usize = 256;
+/// A sealed pair of shares: the two, and a tag.
+const SEALED: usize = 2 * KEY + 16;
 
 /// A message of a round, in pieces of which the first says which.
 fn say(messages: &[&[u8]]) -> Result<Said, &'static str> {
@@ -111,22 +113,33 @@ fn say(messages: &[&[u8]]) -> Result<Said, &'static str> {
 
 /// Whether every field has the length that what stands in it has. Vectors are held against the budget's ledger instead.
 fn is_tight(body: &Body) -> Result<(), &'static str> {
-    let shares = |shares: &[v1::Share]| shares.iter().all(|share| share.value.len() == KEY);
+    let shares = |shares: &[v1::Share]| {
+        once(shares.iter().map(|share| share.member)) && shares.iter().all(|share| share.value.len() == KEY)
+    };
     fits(match body {
         Body::Advertisement(a) => {
             let keys = [&a.identity, &a.channel_key, &a.mask_key, &a.commitment];
             keys.iter().all(|key| key.len() == KEY) && [&a.enrolment, &a.signature].iter().all(|s| s.len() == SIGNATURE)
         }
-        Body::Shares(upload) => upload
-            .shares
-            .iter()
-            .all(|s| s.sealed.len() <= SEALED && s.own_mask_hash.len() == KEY && s.mask_key_hash.len() == KEY),
+        Body::Shares(upload) => {
+            once(upload.shares.iter().map(|share| share.member))
+                && upload
+                    .shares
+                    .iter()
+                    .all(|s| s.sealed.len() == SEALED && s.own_mask_hash.len() == KEY && s.mask_key_hash.len() == KEY)
+        }
         Body::Signature(signed) => signed.signature.len() == SIGNATURE,
         Body::Reveal(reveal) => shares(&reveal.own_masks) && shares(&reveal.mask_keys),
         Body::Masked(_) | Body::Split(_) => true,
         // A helper says that, and no camera.
         Body::MaskSum(_) => false,
     })
+}
+
+/// Whether each member is named once, and is one that a cohort can have.
+fn once(mut members: impl Iterator<Item = u32>) -> bool {
+    let mut seen = BTreeSet::new();
+    members.all(|member| member < CohortSize::MAX && seen.insert(member))
 }
 
 const FIELDS: &str = "its fields are not what they have to be";
@@ -243,6 +256,18 @@ mod tests {
         let reveal = |value| v1::Reveal { own_masks: vec![v1::Share { member: 1, value }], mask_keys: vec![] };
         assert!(said(&pieces(Body::Reveal(reveal(vec![1; 32])), 100)).is_ok());
         assert!(said(&pieces(Body::Reveal(reveal(vec![1; 33])), 100)).is_err());
+        // Shares have one length, and one for each neighbour.
+        let share = |member, sealed| v1::SealedShares {
+            member,
+            sealed: vec![0x5a; sealed],
+            own_mask_hash: vec![1; 32],
+            mask_key_hash: vec![2; 32],
+        };
+        let upload = |shares| said(&pieces(Body::Shares(v1::ShareUpload { shares }), 100));
+        assert!(upload(vec![share(1, 80), share(2, 80)]).is_ok());
+        for wrong in [vec![share(1, 81)], vec![share(1, 80), share(1, 80)], vec![share(1 << 16, 80)]] {
+            assert!(upload(wrong).is_err());
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -57,6 +58,17 @@ impl Accounted {
             }
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Accounted {
+    fn drop(&mut self) {
+        // What the system has taken and not sent yet is not to go any more, were it for a retry in a minute's time.
+        if !self.gate.is_open()
+            && let Err(error) = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
+        {
+            tracing::warn!(%error, "what the system has taken may still go");
+        }
     }
 }
 

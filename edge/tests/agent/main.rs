@@ -9,10 +9,10 @@ mod house;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use tokio::sync::watch;
-use volet_edge::agent::{Agent, Event, Judge, Learner, Status, TalentError, Talents, make_owner, status};
+use volet_edge::agent::{Agent, Event, Judge, Learner, Status, TalentError, Talents, agree, make_owner, status};
 use volet_edge::models::builtin;
 use volet_edge::sandbox::{Aspect, Mode, Report};
 use volet_federated::accounting::Delta;
@@ -135,12 +135,12 @@ fn cameras_learn_together_and_use_what_they_learned() {
         let budget = status.budget.unwrap();
         assert!(budget.spent > 600.0 && budget.spent == budget.lifetime_spent && budget.left > 0.0, "{budget:?}");
         // Three rounds of 0.1 by everyone, and little noise.
-        let learned = std::fs::read(folder.join(format!("model-{}", status.model))).unwrap();
+        let learned = std::fs::read(folder.join(format!("model/model-{}", status.model))).unwrap();
         let learned: Vec<f32> = learned.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
         let mean = quality(&learned) / PARAMETERS as f64;
         assert!((mean - 0.3).abs() < 0.04, "{mean}");
         assert!(std::fs::read_dir(folder.join("round")).unwrap().all(|entry| entry.unwrap().file_name() == "lock"));
-        assert!(!folder.join("task").exists());
+        assert!(!folder.join("agent/task").exists());
     }
     // The third took part as the others did, and keeps its old model; each release was judged once.
     let third = status_of(&folders[2]);
@@ -151,17 +151,70 @@ fn cameras_learn_together_and_use_what_they_learned() {
 
     // A download that was cut off is gone on with; one of something else is begun again.
     let hash = status_of(&folders[0]).model;
-    let whole = std::fs::read(folders[0].join(format!("model-{hash}"))).unwrap();
+    let whole = std::fs::read(folders[0].join(format!("model/model-{hash}"))).unwrap();
     let mut wrong = whole.clone();
     wrong[3] ^= 1;
     for (name, partial, fails) in [("d", &whole[..77], false), ("e", &whole[..], false), ("f", &wrong[..], true)] {
         let folder = aggregator.enrol(name, POLICY);
-        std::fs::write(folder.join(format!("partial-{hash}")), partial).unwrap();
+        std::fs::write(folder.join(format!("model/partial-{hash}")), partial).unwrap();
         let events = follow(&aggregator, &folder, 3);
         assert_eq!(events.iter().any(|event| matches!(event, Event::Fails(_))), fails, "{events:?}");
         assert!(events.contains(&Event::Uses(3)), "{events:?}");
-        assert_eq!(std::fs::read(folder.join(format!("model-{hash}"))).unwrap(), whole);
+        assert_eq!(std::fs::read(folder.join(format!("model/model-{hash}"))).unwrap(), whole);
     }
+}
+
+/// Says that it learns, and the first time goes on when it is told to.
+struct Slow(mpsc::Sender<()>, Option<mpsc::Receiver<()>>);
+
+impl Learner for Slow {
+    fn update(&mut self, active: &[f32], _: RoundId) -> Result<Vec<f32>, TalentError> {
+        self.0.send(()).unwrap();
+        if let Some(go) = self.1.take() {
+            go.recv().unwrap();
+        }
+        Ok(vec![0.1; active.len()])
+    }
+}
+
+#[test]
+fn consent_withdrawn_while_a_camera_learns_costs_it_that_learning_and_no_more() {
+    let aggregator = Aggregator::start(PARAMETERS, MODEL, 1, unaltered);
+    let folders = ["a", "b", "c"].map(|name| aggregator.enrol(name, POLICY));
+    let (learns, learning) = mpsc::channel();
+    let (go, goes) = mpsc::channel();
+    let (silent, mut silence) = watch::channel(false);
+    let owner = folders[2].clone();
+    aggregator.runtime.block_on(async {
+        let mut cameras = tokio::task::JoinSet::new();
+        let [a, b, c] = folders;
+        for folder in [a, b] {
+            let mut agent = Agent::open(&folder, talents(quality), Box::new(|_| {})).unwrap();
+            cameras.spawn(async move { agent.run(Some(1), std::future::pending()).await });
+        }
+        let slow = Talents { learner: Some(Box::new(Slow(learns, Some(goes)))), ..talents(quality) };
+        let tell = move |event: &Event| {
+            if *event == Event::Silent {
+                silent.send_replace(true);
+            }
+        };
+        let mut agent = Agent::open(&c, slow, Box::new(tell)).unwrap();
+        cameras.spawn(async move { agent.run(Some(1), std::future::pending()).await });
+        let learning = tokio::task::spawn_blocking(move || learning.recv().map(|()| learning)).await.unwrap().unwrap();
+        agree(&owner, Some(false), None, None).unwrap();
+        silence.wait_for(|silent| *silent).await.unwrap();
+        agree(&owner, Some(true), None, None).unwrap();
+        go.send(()).unwrap();
+        let all = async {
+            while let Some(done) = cameras.join_next().await {
+                done.unwrap().unwrap()
+            }
+        };
+        let all = tokio::time::timeout(std::time::Duration::from_secs(300), all).await;
+        all.expect("the third camera takes part in no round any more");
+        assert_eq!(learning.try_iter().count(), 1, "it learned anew");
+    });
+    assert_eq!(status_of(&owner).rounds, 1);
 }
 
 #[test]
@@ -288,7 +341,7 @@ fn a_killed_camera_goes_on_with_the_same_round_and_spends_it_once() {
         let status: serde_json::Value = serde_json::from_str(&said).unwrap();
         assert_eq!((&status["rounds"], status["identity"].as_str().unwrap().len()), (&ROUNDS.into(), 64));
         // It did all that while it was locked in as far as this kernel can.
-        let report = std::fs::read(folder.join("sandbox.json")).unwrap();
+        let report = std::fs::read(volet_edge::agent::sandbox_report(folder)).unwrap();
         let report: Report = serde_json::from_slice(&report).unwrap();
         assert_eq!(report.mode, Mode::Usual);
         let tcp = &report.claim(Aspect::Tcp).unwrap().says;

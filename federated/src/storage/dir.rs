@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -131,7 +131,16 @@ impl Storage for DirStorage {
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {
-        self.writable(name)?.sync_all()
+        let path = self.path.join(name);
+        let file = self.writable(name)?;
+        file.sync_all()?;
+        // Where somebody put another file in its place, what was written is on the disk, and nobody will ever find it.
+        let (written, named) = (file.metadata()?, std::fs::symlink_metadata(path)?);
+        if (written.dev(), written.ino()) == (named.dev(), named.ino()) {
+            Ok(())
+        } else {
+            Err(io::Error::other("another file was put in its place while it was written to"))
+        }
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {

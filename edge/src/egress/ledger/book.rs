@@ -51,7 +51,7 @@ impl<S: Storage> Ledger<S> {
     /// # Errors
     /// [`LedgerError::Damaged`], [`LedgerError::Storage`], or no random bytes for a new one.
     pub fn open(storage: S, key: &SigningKey, limits: Limits) -> Result<Self, LedgerError> {
-        Self::open_at(storage, None, key, limits)
+        Self::open_at(storage, None, key, limits, &mut |_| {})
     }
 
     /// The same with the head kept in a second place too, best on another partition: a ledger that was cut short is then
@@ -60,7 +60,21 @@ impl<S: Storage> Ledger<S> {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_anchored(storage: S, anchor: S, key: &SigningKey, limits: Limits) -> Result<Self, LedgerError> {
-        Self::open_at(storage, Some(anchor), key, limits)
+        Self::open_at(storage, Some(anchor), key, limits, &mut |_| {})
+    }
+
+    /// The same, and hands out every record that is kept, first to last.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_telling(
+        storage: S,
+        anchor: S,
+        key: &SigningKey,
+        limits: Limits,
+        each: &mut dyn FnMut(&Record),
+    ) -> Result<Self, LedgerError> {
+        Self::open_at(storage, Some(anchor), key, limits, each)
     }
 
     /// Writes an entry down, durably at return: only then may the bytes go. `at` is milliseconds since 1970 by the

@@ -11,7 +11,7 @@ use super::entry::MAX_NAME;
 pub enum LedgerError {
     #[error(
         "the egress ledger is damaged: {0}. Nothing is sent. Copy its folder to another place as evidence, then have a \
-         new ledger begun that says so (`Ledger::set_aside`)"
+         new ledger begun that says so (`volet-edge begin-ledger`)"
     )]
     Damaged(#[from] Finding),
     #[error("the egress ledger could not {doing}: make room or mend the disk, then open it again. Nothing is lost")]

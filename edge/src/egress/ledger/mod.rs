@@ -40,5 +40,5 @@ pub use error::{Finding, LedgerError};
 pub use export::{ExportError, export};
 pub use frame::{Aside, Head};
 pub use proof::{Proof, ProofError};
-pub use reader::{ReadError, Verification, read_head, records, verify};
+pub use reader::{ReadError, Verification, is_begun, read_head, records, verify};
 pub use scan::try_segment;

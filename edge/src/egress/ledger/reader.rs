@@ -199,6 +199,12 @@ pub(super) fn walk(
     })
 }
 
+/// Whether there is a ledger in a folder, sound or not.
+pub fn is_begun(folder: &Path) -> bool {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    names.into_iter().any(|entry| entry.file_name().to_str().is_some_and(|name| first_of(name).is_some()))
+}
+
 /// A segment's bytes, or where to read them.
 pub(super) enum Bytes {
     File(File),

@@ -88,6 +88,22 @@ fn process(allowed: &mut Rules) -> Result<(), BackendError> {
     allowed.insert(libc::SYS_prlimit64, vec![rule([looks])?]);
     let harmless = [libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA, libc::PR_SET_NO_NEW_PRIVS];
     allowed.insert(libc::SYS_prctl, any(0, &harmless)?);
+    // A file can be told to send signals, to whatever process and of whatever kind: so what may be asked of one is named.
+    let asked = [
+        libc::F_DUPFD,
+        libc::F_DUPFD_CLOEXEC,
+        libc::F_GETFD,
+        libc::F_SETFD,
+        libc::F_GETFL,
+        libc::F_SETFL,
+        libc::F_GETLK,
+        libc::F_SETLK,
+        libc::F_SETLKW,
+        libc::F_OFD_GETLK,
+        libc::F_OFD_SETLK,
+        libc::F_OFD_SETLKW,
+    ];
+    allowed.insert(libc::SYS_fcntl, any(1, &asked)?);
     Ok(())
 }
 

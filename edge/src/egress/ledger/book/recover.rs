@@ -5,7 +5,7 @@ use std::io;
 use volet_federated::signing::{SigningKey, VerifyingKey};
 use volet_federated::storage::{Storage, put};
 
-use super::super::entry::Sums;
+use super::super::entry::{Record, Sums};
 use super::super::error::{Finding, LedgerError};
 use super::super::frame::{Aside, End, FORMAT, Opening};
 use super::super::scan::{Depth, Scan};
@@ -40,6 +40,7 @@ impl<S: Storage> Ledger<S> {
         anchor: Option<S>,
         key: &SigningKey,
         limits: Limits,
+        each: &mut dyn FnMut(&Record),
     ) -> Result<Self, LedgerError> {
         let limits = limits.in_range();
         let failed = failed("read its files");
@@ -69,7 +70,7 @@ impl<S: Storage> Ledger<S> {
                 }
                 read => read.map_err(failed)?.unwrap_or_default(),
             };
-            scan.segment(first, &last, first == newest, &mut |_| {});
+            scan.segment(first, &last, first == newest, each);
             segments.push(Segment { first, bytes: last.len() as u64 });
         }
         scan.finish();

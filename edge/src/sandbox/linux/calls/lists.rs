@@ -15,7 +15,7 @@ pub(super) const ALWAYS: &[c_long] = &[
     // Files. Landlock says which.
     libc::SYS_openat, libc::SYS_close, libc::SYS_read, libc::SYS_write, libc::SYS_readv, libc::SYS_writev,
     libc::SYS_pread64, libc::SYS_pwrite64, libc::SYS_preadv, libc::SYS_pwritev, libc::SYS_preadv2, libc::SYS_pwritev2,
-    libc::SYS_lseek, libc::SYS_fcntl, libc::SYS_flock, libc::SYS_dup, libc::SYS_dup3,
+    libc::SYS_lseek, libc::SYS_flock, libc::SYS_dup, libc::SYS_dup3,
     libc::SYS_fstat, libc::SYS_newfstatat, libc::SYS_statx, libc::SYS_statfs, libc::SYS_fstatfs,
     libc::SYS_faccessat, libc::SYS_faccessat2, libc::SYS_readlinkat, libc::SYS_getdents64, libc::SYS_getcwd,
     libc::SYS_mkdirat, libc::SYS_unlinkat, libc::SYS_linkat, libc::SYS_renameat2, RENAMEAT,
