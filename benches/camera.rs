@@ -114,6 +114,7 @@ fn main() {
                         pool: &FramePool::new(),
                         stop: &AtomicBool::new(false),
                         lessons: None,
+                        keep: None,
                     };
                     let start = cpu();
                     let report = run(&config, stream).expect("a run");

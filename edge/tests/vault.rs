@@ -69,7 +69,7 @@ fn luma(frame: usize) -> Vec<u8> {
         let (x, y, t) = (x as f64, y as f64, frame as f64);
         (128.0
             + 60.0 * ((x + 3.0 * t) / 17.0).sin() * (y / 11.0).cos()
-            + if (x as usize / 8 + frame) % 7 == 0 { 40.0 } else { 0.0 }) as u8
+            + if (x as usize / 8 + frame).is_multiple_of(7) { 40.0 } else { 0.0 }) as u8
     };
     (0..HEIGHT).flat_map(|y| (0..WIDTH).map(move |x| shade(x, y))).collect()
 }

@@ -100,6 +100,7 @@ async fn of_server(gate: &Gate, server: IpAddr, host: &str) -> io::Result<Vec<Ip
 
 /// A socket that talks to this address and was never bound, since a program that is locked in may bind none.
 fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
+    #[expect(clippy::disallowed_methods, reason = "the gate's own")]
     let socket = Socket::new(Domain::for_address(server), Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
     socket.connect(&server.into())?;
     UdpSocket::from_std(socket.into())

@@ -40,6 +40,7 @@ pub(super) async fn connect(
     destination: String,
     connection: u64,
 ) -> io::Result<Accounted> {
+    #[expect(clippy::disallowed_methods, reason = "the gate's own")]
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(Accounted { stream, gate, destination, connection, pending: Vec::new(), sent: 0 })
@@ -63,6 +64,7 @@ impl Accounted {
 
 impl Drop for Accounted {
     fn drop(&mut self) {
+        self.gate.end(self.connection, &self.destination);
         // What the system has taken and not sent yet is not to go any more, were it for a retry in a minute's time.
         if !self.gate.is_open()
             && let Err(error) = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))

@@ -2,7 +2,7 @@
 //! program with `kill -9`.
 
 #![cfg(all(unix, feature = "agent"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod buffer;
 mod house;

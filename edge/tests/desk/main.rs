@@ -1,7 +1,7 @@
 //! The owner's page, by the program that serves it: what it gives to whom, and what a browser does with it.
 
 #![cfg(all(unix, feature = "agent"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod browser;
 

@@ -2,7 +2,7 @@
 //! has to succeed in the one and to fail in the other. And the camera at work while it is confined.
 
 #![cfg_attr(not(target_os = "linux"), allow(unused))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 #[cfg(target_os = "linux")]
 mod acts;

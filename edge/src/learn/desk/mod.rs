@@ -52,6 +52,7 @@ impl Loopback {
     /// # Errors
     /// The operating system's.
     pub fn bind(port: u16) -> io::Result<Self> {
+        #[expect(clippy::disallowed_methods, reason = "the owner's page, for this machine alone")]
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
