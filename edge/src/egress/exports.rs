@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use volet_federated::signing::SigningKey;
-use volet_federated::storage::DirStorage;
 
 use super::consent::Consent;
 use super::gate::{millis, note_of};
-use super::ledger::{Entry, Kind, Ledger};
-use super::place::{EXPORTS, Place, PlaceError};
+use super::ledger::{Entry, Kind};
+use super::place::{EXPORTS, Opened, Place, PlaceError};
 use crate::batch::{Product, Publisher};
 
 /// Why a file was not given out. It is still where it was made.
@@ -31,7 +30,7 @@ enum ExportError {
 /// Gives out files, and writes down which.
 pub struct Exports {
     folder: PathBuf,
-    ledger: Mutex<Ledger<DirStorage>>,
+    ledger: Mutex<Opened>,
 }
 
 impl std::fmt::Debug for Exports {
@@ -121,7 +120,7 @@ impl Exports {
         let name = entry.destination.clone();
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         let appended = ledger.append(millis(), entry);
-        appended.map(drop).map_err(|error| ExportError::Ledger { name, why: error.to_string() })
+        appended.map_err(|error| ExportError::Ledger { name, why: error.to_string() })
     }
 }
 

@@ -23,7 +23,7 @@ use volet_federated::client::{Door, Later, Wire};
 use volet_federated::signing::SigningKey;
 
 use super::consent::Consent;
-use super::ledger::{Entry, Kind, LedgerError};
+use super::ledger::{Entry, Kind};
 use super::place::{LEDGER, Place, PlaceError};
 use super::{names, rules, wire};
 use book::Book;
@@ -46,8 +46,6 @@ pub enum Purpose {
 pub enum GateError {
     #[error(transparent)]
     Place(#[from] PlaceError),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
     #[error(
         "{0:?} is no address of an aggregator (https://host:port): copy camera.toml again from the aggregator's folder"
     )]

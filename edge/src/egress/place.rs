@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use volet_federated::signing::SigningKey;
 use volet_federated::storage::{DirError, DirStorage};
 
-use super::ledger::{self, Ledger, LedgerError, Limits, Record};
+use super::ledger::{self, Entry, Ledger, LedgerError, Limits, Record};
 
 /// Folder of the agent's ledger in a state folder.
 pub(crate) const LEDGER: &str = "egress";
@@ -49,8 +49,18 @@ impl Place {
         Self { folder: state.join(name), head: state.join(HEADS).join(name) }
     }
 
-    /// Opens it. One that is not there is made only where it `may` be `begun`: at enrolment.
+    /// Opens it, and hands out what is in it. One that is not there is made only where it `may` be `begun`: at enrolment.
     pub(super) fn open(
+        self,
+        key: &SigningKey,
+        may_begin: bool,
+        each: &mut dyn FnMut(&Record),
+    ) -> Result<Opened, PlaceError> {
+        let ledger = self.ledger(key, may_begin, each)?;
+        Ok(Opened { place: self, key: *key, ledger: Some(ledger) })
+    }
+
+    fn ledger(
         &self,
         key: &SigningKey,
         may_begin: bool,
@@ -75,6 +85,32 @@ impl Place {
         let io = |source| PlaceError::Io { path: heads.to_owned(), source };
         private_folder(heads).map_err(io)?;
         Ok((DirStorage::open(&self.folder)?, DirStorage::open(&self.head)?))
+    }
+}
+
+/// A ledger of a camera's, open.
+pub(super) struct Opened {
+    place: Place,
+    key: SigningKey,
+    /// None after an error of the disk's, until it is opened again.
+    ledger: Option<Ledger<DirStorage>>,
+}
+
+impl Opened {
+    /// Writes an entry down, durably at return; `at` is milliseconds since 1970. Where an earlier one failed and may have left
+    /// anything on the disk, the ledger is opened and mended first.
+    pub(super) fn append(&mut self, at: u64, entry: Entry) -> Result<(), PlaceError> {
+        let mut ledger = match self.ledger.take() {
+            Some(ledger) => ledger,
+            None => self.place.ledger(&self.key, false, &mut |_| {})?,
+        };
+        match ledger.append(at, entry) {
+            Err(error @ (LedgerError::Storage { .. } | LedgerError::Reopen)) => Err(error.into()),
+            appended => {
+                self.ledger = Some(ledger);
+                Ok(appended.map(drop)?)
+            }
+        }
     }
 }
 

@@ -1,19 +1,15 @@
 //! What a gate writes down, and counts of it. Where the ledger cannot be written, nothing that asked for it may leave.
 
 use volet_federated::signing::SigningKey;
-use volet_federated::storage::DirStorage;
 
 use super::super::consent::Consent;
-use super::super::ledger::{Entry, Kind, Ledger, LedgerError, Record};
-use super::super::place::{Place, PlaceError};
-use super::{GateError, millis, note_of, now};
+use super::super::ledger::{Entry, Kind, Record};
+use super::super::place::{Opened, Place, PlaceError};
+use super::{millis, note_of, now};
 
 /// A gate's ledger, and what of it has to be known.
 pub(super) struct Book {
-    place: Place,
-    key: SigningKey,
-    /// None after an error of the disk's, until it is opened again.
-    ledger: Option<Ledger<DirStorage>>,
+    ledger: Opened,
     today: Day,
     /// What the owner agrees to, as it was written down last.
     consent: Option<Consent>,
@@ -38,7 +34,7 @@ impl Book {
     pub(super) fn open(place: Place, key: &SigningKey, may_begin: bool) -> Result<Self, PlaceError> {
         let mut today = Day::default();
         let ledger = place.open(key, may_begin, &mut |record| today = today.after(record))?;
-        Ok(Self { place, key: *key, ledger: Some(ledger), today, consent: None, refused: None })
+        Ok(Self { ledger, today, consent: None, refused: None })
     }
 
     /// Counts bytes that are about to go as today's, if no more than `most` go.
@@ -52,7 +48,7 @@ impl Book {
     }
 
     /// Writes down what the owner agrees to, where that is not what it was.
-    pub(super) fn heed(&mut self, consent: &Consent) -> Result<(), GateError> {
+    pub(super) fn heed(&mut self, consent: &Consent) -> Result<(), PlaceError> {
         if self.consent.as_ref() != Some(consent) {
             self.append(Entry { policy: consent.to_string(), ..note_of(Kind::Consent) })?;
             self.consent = Some(*consent);
@@ -60,20 +56,9 @@ impl Book {
         Ok(())
     }
 
-    /// Writes an entry down, durably at return. Where an earlier one failed and may have left anything on the disk, the ledger is
-    /// opened and mended first.
-    pub(super) fn append(&mut self, entry: Entry) -> Result<(), GateError> {
-        let mut ledger = match self.ledger.take() {
-            Some(ledger) => ledger,
-            None => self.place.open(&self.key, false, &mut |_| {})?,
-        };
-        match ledger.append(millis(), entry) {
-            Err(error @ (LedgerError::Storage { .. } | LedgerError::Reopen)) => Err(error.into()),
-            appended => {
-                self.ledger = Some(ledger);
-                Ok(appended.map(drop)?)
-            }
-        }
+    /// Writes an entry down, durably at return.
+    pub(super) fn append(&mut self, entry: Entry) -> Result<(), PlaceError> {
+        self.ledger.append(millis(), entry)
     }
 
     /// Writes a refusal down, as far as that is possible: nothing leaves either way.
