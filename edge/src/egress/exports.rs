@@ -46,7 +46,11 @@ impl Publisher for Exports {
             Product::Annotations => Kind::Annotations,
             Product::Report => Kind::Report,
         };
-        self.give(kind, made, target, name).map_err(|error| error.to_string())
+        self.give(kind, made, target, name).map_err(|error| error.to_string())?;
+        if let Err(error) = self.ledger.lock().unwrap_or_else(PoisonError::into_inner).rest() {
+            tracing::warn!(%error, "the second place does not know of all that was given out");
+        }
+        Ok(())
     }
 }
 

@@ -242,7 +242,8 @@ impl Gate {
     /// Writes down that a connection is over, as far as that is possible.
     pub(super) fn end(&self, connection: u64, destination: &str) {
         let entry = Entry { destination: destination.to_owned(), connection, ..note_of(Kind::Closed) };
-        if let Err(error) = self.locked().book.append(entry) {
+        let book = &mut self.locked().book;
+        if let Err(error) = book.append(entry).and_then(|()| book.rest()) {
             tracing::warn!(%error, "that a connection is over is not in the ledger");
         }
     }

@@ -112,6 +112,15 @@ impl Opened {
             }
         }
     }
+
+    /// Keeps the head in the second place: nothing is going on just now, and what was written is not to be cut off unseen.
+    pub(super) fn rest(&mut self) -> Result<(), PlaceError> {
+        if let Some(mut ledger) = self.ledger.take() {
+            ledger.keep_head()?;
+            self.ledger = Some(ledger);
+        }
+        Ok(())
+    }
 }
 
 /// Makes a folder for the process's user alone, where there is none.

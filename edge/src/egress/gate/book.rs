@@ -61,6 +61,11 @@ impl Book {
         self.ledger.append(millis(), entry)
     }
 
+    /// Has the ledger's second place know of everything that was written.
+    pub(super) fn rest(&mut self) -> Result<(), PlaceError> {
+        self.ledger.rest()
+    }
+
     /// Writes a refusal down, as far as that is possible: nothing leaves either way.
     pub(super) fn refuse(&mut self, destination: &str, why: &str) {
         let same = format!("{destination} {why}");

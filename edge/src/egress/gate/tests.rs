@@ -142,8 +142,16 @@ fn a_ledger_that_was_cut_removed_or_put_back_is_found_at_the_next_start() {
     assert!(back.contains("an earlier copy put back"), "{back}");
     let headless = tampered(&|house| std::fs::remove_dir_all(house.path("heads")).unwrap());
     assert!(headless.contains("second place"), "{headless}");
-    // The owner has a new one begun, which says so.
+    // Records that were cut off behind the last connection's end, before any other start.
     let house = House::new(Consent::new(true, false), Purpose::Learning);
+    copy(&house.path(LEDGER), &house.path("earlier"));
+    house.gate.pay(Kind::Wire, 1, "somewhere", b"x").unwrap();
+    house.gate.end(1, "somewhere");
+    std::fs::remove_dir_all(house.path(LEDGER)).unwrap();
+    std::fs::rename(house.path("earlier"), house.path(LEDGER)).unwrap();
+    assert!(house.again().err().unwrap().to_string().contains("an earlier copy put back"));
+    // The owner has a new one begun, which says so.
+    let house = House::new(Consent::new(true, false), Purpose::Learning).again().unwrap();
     std::fs::remove_dir_all(house.path(LEDGER)).unwrap();
     let House { folder, gate } = house;
     drop(gate);

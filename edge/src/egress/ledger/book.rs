@@ -184,7 +184,12 @@ impl<S: Storage> Ledger<S> {
         Ok(())
     }
 
-    fn keep_head(&mut self) -> Result<(), LedgerError> {
+    /// Keeps the head in the second place now. What comes later may be cut off without notice until it is kept again, which is
+    /// after every [`Limits::anchor_every`] records, at the latest.
+    ///
+    /// # Errors
+    /// [`LedgerError::Storage`]. All entries that were acknowledged are durable nevertheless.
+    pub fn keep_head(&mut self) -> Result<(), LedgerError> {
         let head = &self.end.head;
         match &mut self.anchor {
             Some(anchor) if self.anchored.as_ref() != Some(head) => write_anchor(anchor, head)?,
