@@ -155,10 +155,12 @@ fn redact(cli: &Cli, args: &RunArgs) -> anyhow::Result<ExitCode> {
         publisher: None,
     };
     let exports = exports(args)?;
+    #[cfg(all(unix, feature = "vault"))]
+    cli.keep.check(&args.out)?;
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     sandbox::confine(begun, &needs(cli, args)?)?;
     searched.follow()?;
-    let options = BatchOptions { publisher: watched(exports)?, keep: keeper(cli, args)?, ..options };
+    let options = BatchOptions { publisher: watched(exports)?, keep: keeper(cli)?, ..options };
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
@@ -249,12 +251,12 @@ fn lessons(_: &RunArgs, _: &Manifest) -> anyhow::Result<Option<Lessons>> {
 
 /// Who keeps raw film, if anybody does.
 #[cfg(all(unix, feature = "vault"))]
-fn keeper(cli: &Cli, args: &RunArgs) -> anyhow::Result<Option<Keeper>> {
-    cli.keep.keeper(&args.out)
+fn keeper(cli: &Cli) -> anyhow::Result<Option<Keeper>> {
+    cli.keep.keeper()
 }
 
 #[cfg(not(all(unix, feature = "vault")))]
-fn keeper(_: &Cli, _: &RunArgs) -> anyhow::Result<Option<Keeper>> {
+fn keeper(_: &Cli) -> anyhow::Result<Option<Keeper>> {
     Ok(None)
 }
 

@@ -36,10 +36,18 @@ impl KeepArgs {
         self.keep.as_deref()
     }
 
-    /// Begins to keep raw film, if that was asked for.
-    pub(super) fn keeper(&self, out: &Path) -> anyhow::Result<Option<Keeper>> {
+    /// Whether film that is redacted into `out` can be kept as was asked for. Begins nothing.
+    pub(super) fn check(&self, out: &Path) -> anyhow::Result<()> {
+        if let Some(vault) = &self.keep {
+            apart(out, vault)?;
+            status(vault)?;
+        }
+        Ok(())
+    }
+
+    /// Begins to keep raw film, if that was asked for: by a thread of its own, so not before this process is confined.
+    pub(super) fn keeper(&self) -> anyhow::Result<Option<Keeper>> {
         let Some(vault) = &self.keep else { return Ok(None) };
-        apart(out, vault)?;
         let clip = Duration::from_secs(self.keep_clip_seconds.into());
         let limits = Limits { bytes: u64::from(self.keep_megabytes) << 20, days: self.keep_days, clip };
         Ok(Some(keep(vault, limits)?))
