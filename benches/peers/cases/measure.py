@@ -51,12 +51,15 @@ class Parameter:
 THREADS = Parameter(int, 'how many threads, and as many processors', default=1, low=1, high=1024)
 
 
+# The processors that we may use, before `limit_threads`.
+ALLOWED = sorted(os.sched_getaffinity(0))
+
+
 def limit_threads(count):
     """Keeps this process and its children to `count` processors and tells the libraries, before they are loaded."""
-    allowed = sorted(os.sched_getaffinity(0))
-    if count > len(allowed):
-        raise WrongParameter(f'--param threads: {count} threads, but this process may use {len(allowed)} processors')
-    os.sched_setaffinity(0, allowed[:count])
+    if count > len(ALLOWED):
+        raise WrongParameter(f'--param threads: {count} threads, but this process may use {len(ALLOWED)} processors')
+    os.sched_setaffinity(0, ALLOWED[:count])
     for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'NUMEXPR_NUM_THREADS', 'OPENCV_FOR_THREADS_NUM'):
         os.environ[name] = str(count)
 

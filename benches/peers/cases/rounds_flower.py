@@ -1,7 +1,8 @@
 """Flower: the shared workload by its simulation engine, which runs sites in processes of Ray: the only backend that it has.
 
-As many processes of one thread each as there are threads asked for. Every worker has loaded its libraries and pictures before the
-clock starts. What Flower and Ray would send home about their use is switched off.
+As many workers of one thread each as there are threads asked for. All has been started, and every worker has loaded its libraries
+and found its pictures, before the clock starts; until then it may use all processors, since Ray gives up when its start takes
+long. What Flower and Ray would send home about their use is switched off.
 """
 import json
 import os
@@ -9,9 +10,11 @@ import tempfile
 import time
 
 from . import workload
-from .measure import Failure, Span
+from .measure import ALLOWED, Failure, Span
 
 PARAMETERS = workload.PARAMETERS
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ATTEMPTS = 4
 
 
 class Watch:
@@ -53,10 +56,25 @@ def serve(grid, params, folder, initial, evaluate):
         metrics = evaluate(arrays)
         watch.look()
         return metrics
+    processes.pin(ALLOWED[:params['threads']])
     strategy = FedAvg(fraction_train=1.0, fraction_evaluate=0.0, min_train_nodes=params['clients'], min_available_nodes=params['clients'])
     watch.start()
     result = strategy.start(grid=grid, initial_arrays=initial, num_rounds=params['rounds'], train_config=config, evaluate_fn=after_round)
     return watch.stop(), watch, result
+
+
+def start_ray(threads):
+    """Ray, as Flower would start it: its fixed half minute is not always enough on a busy machine."""
+    import ray
+    for attempt in range(ATTEMPTS):
+        try:
+            ray.init(num_cpus=threads, num_gpus=0, include_dashboard=False, logging_level='WARNING', log_to_driver=True)
+            return
+        except Exception as error:  # Ray raises no other
+            ray.shutdown()
+            why = error
+            print(f'Ray did not start ({error}); attempt {attempt + 1} of {ATTEMPTS}', flush=True)
+    raise Failure(f'Ray did not start in {ATTEMPTS} attempts; try on a machine that is less busy: {why}')
 
 
 def size(arrays):
@@ -66,9 +84,10 @@ def size(arrays):
 
 def run(_, params, report):
     workload.note(report)
-    # Ray gives up on a busy machine sooner than it needs to.
-    os.environ.update(FLWR_TELEMETRY_ENABLED='0', RAY_USAGE_STATS_ENABLED='0', RAY_raylet_start_wait_time_s='300',
-                      RAY_worker_register_timeout_seconds='300')
+    os.sched_setaffinity(0, ALLOWED)
+    os.environ.update(FLWR_TELEMETRY_ENABLED='0', RAY_USAGE_STATS_ENABLED='0', RAY_enable_metrics_collection='0',
+                      RAY_agent_register_timeout_ms='600000', RAY_worker_register_timeout_seconds='600', RAY_worker_niceness='0',
+                      PYTHONPATH=os.pathsep.join(word for word in (HERE, os.environ.get('PYTHONPATH')) if word))
     from . import processes
     began = time.perf_counter(), processes.cpu()
     import numpy
@@ -96,8 +115,8 @@ def run(_, params, report):
         @server.main()
         def main(grid, _):
             done.append(serve(grid, params, folder, initial, evaluate))
-        backend = {'client_resources': {'num_cpus': 1, 'num_gpus': 0.0},
-                   'init_args': {'num_cpus': params['threads'], 'num_gpus': 0, 'include_dashboard': False}}
+        backend = {'client_resources': {'num_cpus': 1, 'num_gpus': 0.0}}
+        start_ray(params['threads'])
         try:
             run_simulation(server_app=server, client_app=flower_app.app, num_supernodes=params['clients'], backend_config=backend)
         finally:
