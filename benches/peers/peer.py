@@ -13,6 +13,7 @@ Knows the protocol and the names; what is measured is in `cases/`. Nothing here 
 import importlib
 import json
 import os
+import signal
 import sys
 import traceback
 from importlib import metadata
@@ -32,8 +33,8 @@ PEERS = {
 }
 
 
-class Stop(Exception):
-    """The end of this run: an exit code, and one line that says why."""
+class Stop(BaseException):
+    """The end of this run: an exit code, and one line that says why. No `Exception`, so that no peer can catch it."""
 
     def __init__(self, code, why):
         super().__init__(why)
@@ -131,6 +132,10 @@ def run(name, case, words):
     return report.end()
 
 
+def told_to_stop(*_):
+    raise Stop(FAILED, 'was told to stop')
+
+
 def main(words):
     if not words or words[0] in ('-h', '--help'):
         print(usage())
@@ -153,6 +158,9 @@ def main(words):
 
 
 if __name__ == '__main__':
+    # So that what was started is ended, too.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, told_to_stop)
     try:
         main(sys.argv[1:])
     except Stop as stop:
