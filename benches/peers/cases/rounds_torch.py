@@ -14,17 +14,25 @@ def run(_, params, report):
         model = network.build(params['seed'])
     (pixels, classes), held_out = workload.sites(params)
     own, held_out = network.tensors(pixels, classes), network.tensors(*held_out)
-    memory = Memory()
+    memory, values = Memory(), list(model.parameters())
+
+    @torch.no_grad()
+    def become(others):
+        # Copied, not shared: else learning would change what the next site starts from.
+        for value, other in zip(values, others):
+            value.copy_(other)
+
     with span() as taken:
         accuracy = network.accuracy(model, *held_out)
         for _ in range(params['rounds']):
-            start = torch.nn.utils.parameters_to_vector(model.parameters()).detach()
-            total = torch.zeros_like(start)
+            start = [value.detach().clone() for value in values]
+            total = [torch.zeros_like(value) for value in start]
             for pictures, of in zip(*own):
-                torch.nn.utils.vector_to_parameters(start, model.parameters())
+                become(start)
                 network.learn(model, pictures, of, params)
-                total += torch.nn.utils.parameters_to_vector(model.parameters()).detach()
-            torch.nn.utils.vector_to_parameters(total / params['clients'], model.parameters())
+                for sum, value in zip(total, values):
+                    sum += value.detach()
+            become([sum / params['clients'] for sum in total])
             accuracy = network.accuracy(model, *held_out)
     workload.finish(report, params, taken.wall, taken.cpu, accuracy)
     report.add('memory_growth', 'B', memory.growth())
