@@ -19,3 +19,10 @@ pub(super) fn locks(folder: &Path) -> Vec<PathBuf> {
 pub(super) fn sandbox_report(folder: &Path) -> PathBuf {
     folder.join("sandbox.json")
 }
+
+/// The programs that an enrolled camera has, and the folders of each whose locks it alone holds while it runs.
+pub(super) fn programs(folder: &Path) -> [(&'static str, Vec<PathBuf>); 2] {
+    let [(network, _), (files, _)] = heads_of(folder);
+    let near = sandbox_report(folder).parent().map(Path::to_owned);
+    [("the agent", near.into_iter().chain([network]).collect()), ("the program that gives out files", vec![files])]
+}

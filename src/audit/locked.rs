@@ -3,7 +3,7 @@
 //! Nobody has signed it: it is worth something where it is the word of the process that is running, and no more than that word.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use volet_edge::sandbox::{Aspect, Mode, Report, Verdict};
@@ -42,24 +42,13 @@ pub(crate) fn sandbox(folder: &Path, programs: &[Program]) -> (Option<Report>, C
     };
     match serde_json::from_str::<Report>(&text) {
         Ok(report) => {
-            let claim = claim(&report, written, &agents(folder, programs));
+            let [(_, places), _] = layout::programs(folder);
+            let agents: Vec<&Program> = programs.iter().filter(|program| program.has_one_of(&places)).collect();
+            let claim = claim(&report, written, &agents);
             (Some(report), claim)
         }
         Err(error) => (None, Claim::failed(CLAIM, error)),
     }
-}
-
-/// The programs that have the lock of the folder in which the report lies, or that of the agent's ledger.
-fn agents<'a>(folder: &Path, programs: &'a [Program]) -> Vec<&'a Program> {
-    let [(ledger, _), _] = layout::heads_of(folder);
-    let of = |lock: &PathBuf| {
-        let near = [layout::sandbox_report(folder).parent().map(Path::to_owned), Some(ledger.clone())];
-        near.into_iter()
-            .flatten()
-            .filter_map(|place| place.canonicalize().ok())
-            .any(|place| lock.parent() == Some(place.as_path()))
-    };
-    programs.iter().filter(|program| program.locks.iter().any(of)).collect()
 }
 
 fn claim(report: &Report, written: SystemTime, agents: &[&Program]) -> Claim {

@@ -83,8 +83,7 @@ pub(crate) fn run(args: &AuditArgs) -> anyhow::Result<ExitCode> {
 fn examine(args: &AuditArgs) -> anyhow::Result<Report> {
     let camera = state::Camera::read(&args.state)?;
     // Before the ledgers: what a program does now is in them then.
-    let locks = layout::locks(&args.state);
-    let programs = process::holding(&locks)?;
+    let programs = process::holding(&layout::locks(&args.state))?;
     let (books, verified) = ledgers::read(&args.state, camera.key, args.anchor.as_deref());
 
     let mut claims = state::claims(&camera, &books.network);
@@ -95,7 +94,7 @@ fn examine(args: &AuditArgs) -> anyhow::Result<Report> {
     let capture = explained::explained(args, &camera, &books)?;
     claims.push(explained::claim(capture.as_ref()));
     let reach = running::Reach::of(camera.aggregator(), &books.network);
-    claims.extend(running::claims(&programs, &locks, &args.state, &reach, args.expect.as_ref()));
+    claims.extend(running::claims(&programs, &layout::programs(&args.state), &reach, args.expect.as_ref()));
     let (sandbox, confined) = locked::sandbox(&args.state, &programs);
     claims.push(confined);
     let redaction = if args.quick { None } else { Some(selftest::run(&camera.folder)?) };

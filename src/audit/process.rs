@@ -85,6 +85,12 @@ fn program(process: &Process, files: &[FDTarget], locks: BTreeSet<PathBuf>) -> O
 }
 
 impl Program {
+    /// Whether it holds the lock of one of these folders.
+    pub(crate) fn has_one_of(&self, folders: &[PathBuf]) -> bool {
+        let mut folders = folders.iter().filter_map(|folder| folder.canonicalize().ok());
+        folders.any(|folder| self.locks.iter().any(|lock| lock.parent() == Some(folder.as_path())))
+    }
+
     /// What a thread may.
     fn may(&mut self, status: &Status) {
         self.users.extend([status.ruid, status.euid, status.suid, status.fuid]);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use volet_edge::egress::ledger::{Kind, Record};
 
@@ -70,11 +70,11 @@ fn host(aggregator: &str) -> &str {
     host.trim_matches(['[', ']'])
 }
 
-/// The claims about programs that run; and of each lock by which one should be known and none is, that it was not examined.
+/// The claims about programs that run; and of each program that was not found that it was not examined. `all` says which there may be, and
+/// by the locks of which folders each is known.
 pub(crate) fn claims(
     programs: &[Program],
-    locks: &[PathBuf],
-    folder: &Path,
+    all: &[(&'static str, Vec<PathBuf>)],
     reach: &Reach,
     expected: Option<&Expected>,
 ) -> Vec<Claim> {
@@ -84,17 +84,10 @@ pub(crate) fn claims(
             .into(),
         programs => seen(programs, reach, expected),
     };
-    let missing = locks.iter().filter(|lock| {
-        let held = |program: &Program| lock.canonicalize().is_ok_and(|lock| program.locks.contains(&lock));
-        !programs.iter().any(held)
-    });
-    claims.extend(missing.map(|lock| {
-        let name = lock.strip_prefix(folder).unwrap_or(lock).display();
-        let why = match lock.exists() {
-            true => "no program has it open, or this user may not see which: one that runs without it is not looked at",
-            false => "it was never there: no program has used what it stands for",
-        };
-        Claim::skipped(format!("the program that has {name} is as the claims about programs say"), why)
+    let missing = all.iter().filter(|(_, folders)| !programs.iter().any(|program| program.has_one_of(folders)));
+    claims.extend(missing.map(|(name, _)| {
+        let why = "nothing holds its lock: it does not run, or this user may not see it, or it runs without the lock";
+        Claim::skipped(format!("{name} is as the claims about programs say"), why)
     }));
     claims
 }
@@ -172,7 +165,7 @@ mod tests {
     }
 
     fn verdicts(program: Program) -> Vec<Verdict> {
-        claims(&[program], &[], Path::new("/"), &reach(), None).iter().map(|claim| claim.verdict).collect()
+        claims(&[program], &[], &reach(), None).iter().map(|claim| claim.verdict).collect()
     }
 
     #[test]
@@ -207,10 +200,16 @@ mod tests {
 
     #[test]
     fn a_program_that_was_not_found_is_named() {
-        let locks = [PathBuf::from("/state/agent/lock")];
-        let told = claims(&[program()], &locks, Path::new("/state"), &reach(), None);
-        let last = told.last().unwrap();
-        assert!(last.verdict == Verdict::NotExamined && last.claim.contains("agent/lock"), "{last:?}");
+        let [agent, files] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let all = [("the agent", vec![agent.path().to_owned()]), ("the other", vec![files.path().to_owned()])];
+        let locks = BTreeSet::from([agent.path().canonicalize().unwrap().join("lock")]);
+        let told = claims(&[Program { locks, ..program() }], &all, &reach(), None);
+        let [.., last] = told.as_slice() else { panic!() };
+        assert!(
+            told.len() == 5 && last.verdict == Verdict::NotExamined && last.claim.contains("the other"),
+            "{told:?}"
+        );
+        assert_eq!(claims(&[], &all, &reach(), None).len(), 6);
     }
 
     #[test]
@@ -218,7 +217,7 @@ mod tests {
         let program = || Program { sha256: Some("ab".repeat(32)), ..program() };
         let verdict = |expected: &str| {
             let expected: Expected = expected.parse().unwrap();
-            claims(&[program()], &[], Path::new("/"), &reach(), Some(&expected))[3].verdict
+            claims(&[program()], &[], &reach(), Some(&expected))[3].verdict
         };
         assert_eq!((verdict(&"AB".repeat(32)), verdict(&"ac".repeat(32))), (Verdict::Held, Verdict::Failed));
     }
