@@ -478,7 +478,7 @@ pub(crate) struct PlanArgs {
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
     /// The camera's state folder.
-    #[arg(long, default_value = "/var/lib/volet", value_name = "STATE")]
+    #[arg(long, default_value = "/var/lib/volet-camera/agent", value_name = "STATE")]
     pub(crate) state: PathBuf,
     /// Watch this machine's networks for so many seconds, and hold what it sends against the ledger; takes root.
     #[arg(long, value_name = "SECONDS", conflicts_with = "capture")]
@@ -486,27 +486,46 @@ pub(crate) struct AuditArgs {
     /// A capture (pcap) that was made before, here or on the camera's network.
     #[arg(long, value_name = "FILE")]
     pub(crate) capture: Option<PathBuf>,
-    /// The camera's network cards, as 02:00:00:00:00:01; this machine's where none is given.
+    /// The camera's network cards, as 02:00:00:00:00:01; all that the machine sent that captured, where none is given.
     #[arg(long = "card", value_name = "ADDRESS")]
     pub(crate) cards: Vec<String>,
     /// The folder in which the camera puts files for others.
     #[arg(long, value_name = "DIR")]
     pub(crate) files: Option<PathBuf>,
-    /// BLAKE3 of the camera's program, as its maker or a build of your own says it is.
-    #[arg(long, value_name = "HASH")]
-    pub(crate) expect: Option<String>,
+    /// The camera's program: its SHA-256, as its maker or a build of your own says it is, or that build's file.
+    #[arg(long, value_name = "HASH|FILE")]
+    pub(crate) expect: Option<crate::audit::Expected>,
+    /// A later head of the agent's ledger, in place of the one in its second place (docs/egress-ledger.md).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) anchor: Option<PathBuf>,
+    /// The end of a ledger as an earlier audit printed it: it has to be in it still.
+    #[arg(long = "head", value_name = "NUMBER:HASH")]
+    pub(crate) heads: Vec<crate::audit::End>,
     /// Leave the trial of the redaction out, which takes some seconds.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Exit with 0 although claims were not examined, where none failed.
+    #[arg(long)]
+    pub(crate) allow_unexamined: bool,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
     /// Write a page for people, signed by the camera.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
-    /// Write the bill of materials of this program (CycloneDX, JSON).
+    /// Write the bill of materials of this program, which is not the camera's (CycloneDX, JSON).
     #[arg(long, value_name = "FILE")]
     pub(crate) sbom: Option<PathBuf>,
+    /// Look at no camera: check the signature of a page that an audit wrote, and say what is signed on it.
+    #[arg(
+        long,
+        value_name = "PAGE",
+        conflicts_with_all = ["live", "capture", "cards", "files", "expect", "anchor", "heads", "quick", "json", "html", "sbom"]
+    )]
+    pub(crate) check: Option<PathBuf>,
+    /// With --check: the camera's key, as `volet-edge status` prints it.
+    #[arg(long, value_name = "CAMERA", requires = "check", value_parser = crate::ledger::key)]
+    pub(crate) key: Option<volet_federated::signing::VerifyingKey>,
 }
 
 #[cfg(target_os = "linux")]

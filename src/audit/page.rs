@@ -1,7 +1,7 @@
 //! The audit as a page for people: one file that loads nothing, signed by the camera.
 //!
-//! What is signed is the report as JSON, which stands whole on the page, so that whoever is handed the page can check it. Names in it
-//! may be hostile and only ever become text.
+//! What is signed is the report as JSON, which stands whole on the page, so that whoever is handed the page can check it
+//! ([`check`](super::check)). Names in it may be hostile and only ever become text.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use volet_edge::report::grouped;
 use volet_edge::sandbox::Verdict as Lock;
 
 use super::Report;
-use super::claims::Verdict;
+use super::claims::{Outcome, Verdict};
 
 /// The page may load nothing, and has nothing to run.
 const POLICY: &str =
@@ -27,7 +27,7 @@ pub(super) fn page(report: &Report, json: &str, state: &Path) -> anyhow::Result<
     let signature = sign_report(state, json.as_bytes())?;
     let signature: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
     let count = |verdict| report.claims.iter().filter(|claim| claim.verdict == verdict).count();
-    let failed = count(Verdict::Failed);
+    let (held, failed, open) = (count(Verdict::Held), count(Verdict::Failed), count(Verdict::NotExamined));
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -44,14 +44,15 @@ pub(super) fn page(report: &Report, json: &str, state: &Path) -> anyhow::Result<
             body {
                 header {
                     h1 { "What this camera did" }
-                    @if failed == 0 {
-                        p.verdict.held { "All " (count(Verdict::Held)) " claims that were examined held." }
-                    } @else {
-                        p.verdict.failed { (failed) " of " (failed + count(Verdict::Held)) " claims that were examined did not hold." }
+                    @match report.verdict {
+                        Outcome::Held => p.verdict.held { "All " (held) " claims held." },
+                        Outcome::Failed => p.verdict.failed { (failed) " of " (held + failed + open) " claims did not hold." },
+                        Outcome::NotAllExamined => p.verdict.not {
+                            (open) " of " (held + failed + open) " claims were not examined: of those this page shows nothing. The other "
+                            (held) " held."
+                        },
                     }
-                    @if count(Verdict::NotExamined) > 0 {
-                        p { (count(Verdict::NotExamined)) " claims were not examined; they are neither held nor broken. Each says why." }
-                    }
+                    @if failed > 0 && open > 0 { p { (open) " were not examined: of those this page shows nothing." } }
                     p.quiet { "Camera " code { (report.camera) } ", " time { (utc(report.at)) } }
                 }
                 main {
@@ -66,6 +67,10 @@ pub(super) fn page(report: &Report, json: &str, state: &Path) -> anyhow::Result<
                             "wire and are in that ledger, over all bytes that were seen: 1 means that nothing left besides." }
                         p { "This page is the camera's own word, signed with its key. A capture on another machine, and a build of the program from its source, "
                             "are what somebody who does not believe the camera should use." }
+                        @if !report.heads.is_empty() {
+                            p { "Keep what stands for the camera's ledgers as they are now: a later audit can be asked whether it is still part of them "
+                                "(" code { "--head" } "). " @for head in &report.heads { code { (head) } " " } }
+                        }
                     }
                     @if let Some(sandbox) = &report.sandbox {
                         section {
@@ -86,8 +91,9 @@ pub(super) fn page(report: &Report, json: &str, state: &Path) -> anyhow::Result<
                     }
                     section {
                         h2 { "Signature" }
-                        p { "The report below, byte for byte from its first brace to its last, is signed (Ed25519) by the camera " code { (report.camera) } ":" }
-                        pre { (signature) }
+                        p { "The report below, byte for byte from its first brace to its last, is signed (Ed25519) by the camera " code { (report.camera) }
+                            ". Nothing else on this page is: " code { "volet audit --check PAGE --key CAMERA" } " checks the signature and says what the report says." }
+                        pre #signature { (signature) }
                         details { summary { "The report" } pre #report { (json) } }
                     }
                 }
@@ -144,7 +150,7 @@ fn sent(report: &Report) -> Markup {
 }
 
 /// Seconds since 1970 as a date and a time.
-fn utc(seconds: u64) -> String {
+pub(super) fn utc(seconds: u64) -> String {
     let at = i64::try_from(seconds).ok().and_then(|seconds| time::OffsetDateTime::from_unix_timestamp(seconds).ok());
     at.map_or_else(|| seconds.to_string(), |at| at.to_string())
 }

@@ -1,5 +1,8 @@
-//! Redaction, tried out on people who do not exist: a short synthetic clip goes through the pipeline with the model that the camera uses
-//! and its default settings, and what stayed uncovered is counted by the clip's exact truth.
+//! Redaction, tried out on people who do not exist: a short synthetic clip goes through a pipeline with the model that the camera uses,
+//! and what stayed uncovered is counted by the clip's exact truth.
+//!
+//! It is this program's own pipeline, with the settings that it has where none are named: it shows what the model does, not which
+//! settings a camera was started with, which no camera writes down.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -22,8 +25,9 @@ const FRAMES: u32 = 12;
 const LEAST: f32 = 16.0;
 /// A face is covered where this share of its box is.
 const COVERED: f64 = 0.9;
-/// More uncovered faces than this, or more of the picture covered, is a fault: well above what the built-in detector does on these clips.
-const MOST_LEAKS: f64 = 0.25;
+/// More uncovered faces than this, or more of the picture covered, is a fault. The built-in detector leaves 11 of 143 uncovered on these
+/// clips (0.077), of which four in a hundred faces more is what another lineage may well differ by.
+const MOST_LEAKS: f64 = 0.12;
 const MOST_COVER: f64 = 0.5;
 
 /// What was measured.
@@ -81,19 +85,21 @@ pub(crate) fn run(state: &Path) -> anyhow::Result<Measured> {
 
 /// What follows from it.
 pub(crate) fn claim(measured: Option<&Measured>) -> Claim {
-    let claim = "redaction works: people who do not exist come out covered";
+    let claim = "the camera's model covers people who do not exist, in this program's pipeline with its usual settings";
     let Some(m) = measured else { return Claim::skipped(claim, "it was not asked for (--quick)") };
     let held = m.faces > 0 && m.leak_rate <= MOST_LEAKS && m.cover_rate <= MOST_COVER;
     Claim::of(
         claim,
         held,
         format!(
-            "{} of {} faces uncovered in {} synthetic frames (leak rate {:.3}; a fault from {MOST_LEAKS} on), {:.1} % of the picture covered",
+            "leak rate {:.3}: {} of {} faces uncovered in {} synthetic frames (a fault above {MOST_LEAKS}), {:.1} % of the picture covered (a \
+             fault above {:.0} %). With which settings the camera itself was started is not examined",
+            m.leak_rate,
             m.leaks,
             m.faces,
             m.frames,
-            m.leak_rate,
-            100.0 * m.cover_rate
+            100.0 * m.cover_rate,
+            100.0 * MOST_COVER
         ),
     )
 }
@@ -162,7 +168,7 @@ mod tests {
         let verdict = |leaks, cover| claim(Some(&measured(leaks, cover))).verdict;
         use super::super::claims::Verdict;
         assert_eq!(verdict(0.1, 0.2), Verdict::Held);
-        assert_eq!((verdict(0.5, 0.2), verdict(0.1, 1.0)), (Verdict::Failed, Verdict::Failed));
+        assert_eq!((verdict(0.13, 0.2), verdict(0.1, 1.0)), (Verdict::Failed, Verdict::Failed));
         assert_eq!(claim(None).verdict, Verdict::NotExamined);
     }
 }

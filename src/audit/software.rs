@@ -1,5 +1,5 @@
-//! What this program was made of, so that somebody else can make it again: a bill of materials (CycloneDX 1.6) from the lock file that
-//! it was built with, and how it was built.
+//! What this program, the auditor's `volet`, was made of, so that somebody else can make it again: a bill of materials (CycloneDX 1.6)
+//! from the lock file that it was built with, and how it was built. The camera's program is another one, made of a part of the same.
 
 use serde::Serialize;
 use serde_json::json;
@@ -13,7 +13,7 @@ pub(crate) struct Build {
     version: &'static str,
     /// BLAKE3 of the lock file, hexadecimal.
     lock: String,
-    /// BLAKE3 of this program's file, hexadecimal.
+    /// SHA-256 of this program's file, hexadecimal.
     program: Option<String>,
     target: String,
     optimised: bool,
@@ -23,7 +23,7 @@ pub(crate) fn build() -> Build {
     Build {
         version: env!("CARGO_PKG_VERSION"),
         lock: blake3::hash(LOCK.as_bytes()).to_string(),
-        program: std::env::current_exe().ok().and_then(|file| super::process::hash(&file)),
+        program: std::env::current_exe().ok().and_then(|file| super::expected::sha256(&file).ok()),
         target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
         optimised: !cfg!(debug_assertions),
     }

@@ -184,6 +184,13 @@ impl<'a> House<'a> {
         self.run(audit.args(["audit", "--json", "--state"]).arg(self.path(name)).args(more))
     }
 
+    /// What an audit says of a camera that runs, and of what it sends for so long.
+    pub(crate) fn live(&self, name: &str, lasts: Duration) -> anyhow::Result<serde_json::Value> {
+        let mut audit = self.networks.on_camera(env!("CARGO_BIN_EXE_volet"));
+        audit.args(["audit", "--quick", "--json", "--live", &lasts.as_secs().to_string(), "--state"]);
+        self.run(audit.arg(self.path(name)))
+    }
+
     /// What an audit says of a capture.
     pub(crate) fn audit(&self, name: &str, capture: &Path, more: &[&str]) -> anyhow::Result<serde_json::Value> {
         let mut audit = Command::new(env!("CARGO_BIN_EXE_volet"));

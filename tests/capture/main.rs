@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test
 
+mod evidence;
 mod house;
 mod networks;
 mod planted;
@@ -65,6 +66,7 @@ const WATCH: Duration = Duration::from_secs(4);
 fn scenario(networks: &Networks) -> anyhow::Result<()> {
     let house = House::build(networks)?;
     honest(&house)?;
+    evidence::evidence(&house)?;
     hijacked(&house)?;
     leaks(&house)
 }
@@ -75,9 +77,15 @@ fn honest(house: &House<'_>) -> anyhow::Result<()> {
     house.enrol("camera")?;
     let page = house.path("audit.html");
     let new = house.look("camera", &["--html", page.to_str().unwrap()])?;
-    anyhow::ensure!(new["held"] == true && new["redaction"]["faces"].as_u64() > Some(0), "{new}");
+    let failed = |told: &Value| {
+        let claims = told["claims"].as_array().into_iter().flatten().cloned();
+        claims.filter(|claim| claim["verdict"] == "failed").collect::<Vec<_>>()
+    };
+    anyhow::ensure!(failed(&new).is_empty() && new["redaction"]["faces"].as_u64() > Some(0), "{new}");
+    // Nothing runs and nothing was captured yet, of which it is no evidence.
+    anyhow::ensure!(new["verdict"] == "not-all-examined" && new["held"] == false, "{new}");
     anyhow::ensure!(
-        std::fs::read_to_string(&page)?.contains("claims that were examined held"),
+        std::fs::read_to_string(&page)?.contains("claims were not examined: of those this page shows nothing"),
         "the page says otherwise"
     );
     house.consent("camera", "--learning", "off")?;
@@ -107,7 +115,7 @@ fn honest(house: &House<'_>) -> anyhow::Result<()> {
     house.consent("camera", "--sharing", "on")?;
     anyhow::ensure!(house.watch("camera")?, "files were not given out");
     // What noise alone taught its model is not worth a trial.
-    let running = house.look("camera", &["--quick"])?;
+    let running = house.live("camera", WATCH)?;
     agent.kill()?;
     let file = capture.end()?;
     let told = house.audit("camera", &file, &["--files", house.path("out").to_str().unwrap()])?;
@@ -118,13 +126,9 @@ fn honest(house: &House<'_>) -> anyhow::Result<()> {
     anyhow::ensure!(capture["bytes"].as_u64() > Some(40_000), "next to nothing was captured: {capture}");
     anyhow::ensure!(capture["explained_bytes"] == capture["bytes"], "not all bytes are explained: {capture}");
     anyhow::ensure!(capture["unexplained_packets"] == 0 && capture["late_bytes"] == 0, "{capture}");
-    for claim in running["claims"]
-        .as_array()
-        .context("there are claims")?
-        .iter()
-        .chain(told["claims"].as_array().into_iter().flatten())
-    {
-        anyhow::ensure!(claim["verdict"] != "failed", "{claim}");
+    for told in [&running, &told] {
+        anyhow::ensure!(told["claims"].as_array().is_some_and(|claims| !claims.is_empty()), "there are no claims");
+        anyhow::ensure!(failed(told).is_empty(), "{:?}", failed(told));
     }
     let examined = |word: &str| {
         let claims = running["claims"].as_array().into_iter().flatten();
@@ -133,7 +137,15 @@ fn honest(house: &House<'_>) -> anyhow::Result<()> {
             .any(|claim| claim["verdict"] == "held")
     };
     anyhow::ensure!(
-        ["no open port", "its aggregator", "locked themselves in"].iter().all(|word| examined(word)),
+        [
+            "no open port",
+            "its aggregator",
+            "system calls are filtered",
+            "says that it locked itself in",
+            "while it was watched"
+        ]
+        .iter()
+        .all(|word| examined(word)),
         "{running}"
     );
     Ok(())

@@ -18,6 +18,7 @@
 
 mod confined;
 mod enrol;
+mod evidence;
 mod follow;
 mod journal;
 mod lessons;
@@ -52,6 +53,7 @@ use volet_federated::task::TaskError;
 use volet_proto::v1;
 
 pub use enrol::{Enrolment, certify, enrol, set_policy};
+pub use evidence::{Spent, is_signed_report, latest_release, spent};
 pub use follow::{Follower, LoadActiveError, load_active};
 pub use journal::{Journal, Kind, Refused, Used};
 pub use lessons::Lessons;

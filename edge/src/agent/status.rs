@@ -126,8 +126,12 @@ pub fn exports(folder: &Path) -> Result<Exports, AgentError> {
 pub fn sign_report(folder: &Path, report: &[u8]) -> Result<[u8; 64], AgentError> {
     is_enrolled(folder)?;
     let key = state::device_key(folder)?;
-    let digest = blake3::derive_key("volet 2026 audit report of a camera", report);
-    Ok(key.sign(&digest).into())
+    Ok(key.sign(&report_digest(report)).into())
+}
+
+/// What is signed of a report.
+pub(super) fn report_digest(report: &[u8]) -> [u8; 32] {
+    blake3::derive_key("volet 2026 audit report of a camera", report)
 }
 
 /// Changes what the owner of an enrolled camera agrees to, at once; what is not named stays. What then holds.
