@@ -2,7 +2,11 @@
 
 #[cfg(target_os = "linux")]
 mod audit;
+#[cfg(target_os = "linux")]
+mod bench;
 mod cli;
+#[cfg(target_os = "linux")]
+mod cover;
 #[cfg(feature = "train")]
 mod curve;
 mod demo;
@@ -14,6 +18,8 @@ mod judge;
 #[cfg(unix)]
 mod ledger;
 mod models;
+#[cfg(unix)]
+mod page;
 mod picture;
 mod privacy;
 mod progress;
@@ -22,6 +28,8 @@ mod score;
 #[cfg(unix)]
 mod simulate;
 mod stop;
+#[cfg(unix)]
+mod student;
 mod synth;
 mod synthetic;
 #[cfg(feature = "train")]
@@ -58,6 +66,12 @@ fn main() -> ExitCode {
         Some(cli::Command::Audit(args)) => audit::run(&args),
         #[cfg(target_os = "linux")]
         Some(cli::Command::Capture(args)) => audit::record(&args),
+        #[cfg(target_os = "linux")]
+        Some(cli::Command::Bench(args)) => bench::run(&args),
+        #[cfg(target_os = "linux")]
+        Some(cli::Command::BenchWork(args)) => bench::work(&args),
+        #[cfg(target_os = "linux")]
+        Some(cli::Command::BenchKernel(args)) => bench::kernel(&args),
         Some(cli::Command::Camera(cli)) => volet_edge::cli::run(&cli),
         Some(cli::Command::Aggregator(cli)) => {
             volet_federated::aggregator::command::run(cli).map(|()| ExitCode::SUCCESS)

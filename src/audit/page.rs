@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 use volet_edge::agent::sign_report;
 use volet_edge::egress::ledger::shown;
 use volet_edge::report::grouped;
@@ -13,10 +13,8 @@ use volet_edge::sandbox::Verdict as Lock;
 
 use super::Report;
 use super::claims::{Outcome, Verdict};
+use crate::page::document;
 
-/// The page may load nothing, and has nothing to run.
-const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 const STYLE: &str = include_str!("style.css");
 
 /// The page of a report; `json` is the report that is signed, by the camera of this state folder.
@@ -28,80 +26,62 @@ pub(super) fn page(report: &Report, json: &str, state: &Path) -> anyhow::Result<
     let signature: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
     let count = |verdict| report.claims.iter().filter(|claim| claim.verdict == verdict).count();
     let (held, failed, open) = (count(Verdict::Held), count(Verdict::Failed), count(Verdict::NotExamined));
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="referrer" content="no-referrer";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                title { "Volet: an audit" }
-                link rel="icon" href="data:,";
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                header {
-                    h1 { "What this camera did" }
-                    @match report.verdict {
-                        Outcome::Held => p.verdict.held { "All " (held) " claims held." },
-                        Outcome::Failed => p.verdict.failed { (failed) " of " (held + failed + open) " claims did not hold." },
-                        Outcome::NotAllExamined => p.verdict.not {
-                            (open) " of " (held + failed + open) " claims were not examined: of those this page shows nothing. The other "
-                            (held) " held."
-                        },
-                    }
-                    @if failed > 0 && open > 0 { p { (open) " were not examined: of those this page shows nothing." } }
-                    p.quiet { "Camera " code { (report.camera) } ", " time { (utc(report.at)) } }
-                }
-                main {
-                    section { h2 { "Claims" } (claims(report)) }
-                    section { h2 { "What left it" } (sent(report)) }
-                    section {
-                        h2 { "How to read this" }
-                        p { "A camera of this kind finds and covers faces by itself and learns by itself. No picture is sent to anybody. What may leave is "
-                            "a small vector of numbers, drowned in noise, that is only ever added up with those of other cameras; questions to the aggregator, whether "
-                            "there is anything to do; and redacted pictures, where the owner says so." }
-                        p { "Everything that leaves is written down in the camera's ledger before it goes. " em { "Explained bytes" } " are the bytes that were seen on the "
-                            "wire and are in that ledger, over all bytes that were seen: 1 means that nothing left besides." }
-                        p { "This page is the camera's own word, signed with its key. A capture on another machine, and a build of the program from its source, "
-                            "are what somebody who does not believe the camera should use." }
-                        @if !report.heads.is_empty() {
-                            p { "Keep what stands for the camera's ledgers as they are now: a later audit can be asked whether it is still part of them "
-                                "(" code { "--head" } "). " @for head in &report.heads { code { (head) } " " } }
-                        }
-                    }
-                    @if let Some(sandbox) = &report.sandbox {
-                        section {
-                            h2 { "How the agent locked itself in" }
-                            table {
-                                thead { tr { th { "What" } th { "What holds it" } th { "Whether" } } }
-                                tbody {
-                                    @for claim in &sandbox.claims {
-                                        tr { td { (claim.says) } td { (claim.by) } td { (lock(&claim.verdict)) } }
-                                    }
-                                }
-                            }
-                            @if !sandbox.beyond.is_empty() {
-                                p { "What none of this can bound:" }
-                                ul { @for beyond in &sandbox.beyond { li { (beyond) } } }
-                            }
-                        }
-                    }
-                    section {
-                        h2 { "Signature" }
-                        p { "The report below, byte for byte from its first brace to its last, is signed (Ed25519) by the camera " code { (report.camera) }
-                            ". Nothing else on this page is: " code { "volet audit --check PAGE --key CAMERA" } " checks the signature and says what the report says." }
-                        pre #signature { (signature) }
-                        details { summary { "The report" } pre #report { (json) } }
-                    }
-                }
-                footer { p { "volet " (env!("CARGO_PKG_VERSION")) ". Nothing on this page was loaded from elsewhere." } }
+    let header = html! {
+        h1 { "What this camera did" }
+        @match report.verdict {
+            Outcome::Held => p.verdict.held { "All " (held) " claims held." },
+            Outcome::Failed => p.verdict.failed { (failed) " of " (held + failed + open) " claims did not hold." },
+            Outcome::NotAllExamined => p.verdict.not {
+                (open) " of " (held + failed + open) " claims were not examined: of those this page shows nothing. The other "
+                (held) " held."
+            },
+        }
+        @if failed > 0 && open > 0 { p { (open) " were not examined: of those this page shows nothing." } }
+        p.quiet { "Camera " code { (report.camera) } ", " time { (utc(report.at)) } }
+    };
+    let main = html! {
+        section { h2 { "Claims" } (claims(report)) }
+        section { h2 { "What left it" } (sent(report)) }
+        section {
+            h2 { "How to read this" }
+            p { "A camera of this kind finds and covers faces by itself and learns by itself. No picture is sent to anybody. What may leave is "
+                "a small vector of numbers, drowned in noise, that is only ever added up with those of other cameras; questions to the aggregator, whether "
+                "there is anything to do; and redacted pictures, where the owner says so." }
+            p { "Everything that leaves is written down in the camera's ledger before it goes. " em { "Explained bytes" } " are the bytes that were seen on the "
+                "wire and are in that ledger, over all bytes that were seen: 1 means that nothing left besides." }
+            p { "This page is the camera's own word, signed with its key. A capture on another machine, and a build of the program from its source, "
+                "are what somebody who does not believe the camera should use." }
+            @if !report.heads.is_empty() {
+                p { "Keep what stands for the camera's ledgers as they are now: a later audit can be asked whether it is still part of them "
+                    "(" code { "--head" } "). " @for head in &report.heads { code { (head) } " " } }
             }
         }
+        @if let Some(sandbox) = &report.sandbox {
+            section {
+                h2 { "How the agent locked itself in" }
+                table {
+                    thead { tr { th { "What" } th { "What holds it" } th { "Whether" } } }
+                    tbody {
+                        @for claim in &sandbox.claims {
+                            tr { td { (claim.says) } td { (claim.by) } td { (lock(&claim.verdict)) } }
+                        }
+                    }
+                }
+                @if !sandbox.beyond.is_empty() {
+                    p { "What none of this can bound:" }
+                    ul { @for beyond in &sandbox.beyond { li { (beyond) } } }
+                }
+            }
+        }
+        section {
+            h2 { "Signature" }
+            p { "The report below, byte for byte from its first brace to its last, is signed (Ed25519) by the camera " code { (report.camera) }
+                ". Nothing else on this page is: " code { "volet audit --check PAGE --key CAMERA" } " checks the signature and says what the report says." }
+            pre #signature { (signature) }
+            details { summary { "The report" } pre #report { (json) } }
+        }
     };
-    Ok(page.into_string())
+    Ok(document("Volet: an audit", &[STYLE], &header, &main))
 }
 
 fn claims(report: &Report) -> Markup {

@@ -59,20 +59,7 @@ fn interval(values: &[f64]) -> Option<(f64, f64)> {
     let freedom = values.len().checked_sub(1).filter(|freedom| *freedom > 0)?;
     let mean = mean(values);
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / freedom as f64;
-    Some((mean, quantile(freedom) * (variance / values.len() as f64).sqrt()))
-}
-
-/// The 0.975 quantile of Student's t for 1 to 30 degrees of freedom: NIST/SEMATECH e-Handbook of Statistical Methods,
-/// section 1.3.6.7.2.
-const QUANTILES: [f64; 30] = [
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
-    2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-];
-
-/// With more than 30 degrees of freedom that of 30, at most 4 % too wide.
-fn quantile(freedom: usize) -> f64 {
-    let [first, .., last] = QUANTILES;
-    if freedom == 0 { first } else { QUANTILES.get(freedom - 1).copied().unwrap_or(last) }
+    Some((mean, crate::student::quantile(freedom) * (variance / values.len() as f64).sqrt()))
 }
 
 #[cfg(test)]

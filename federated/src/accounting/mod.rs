@@ -7,7 +7,7 @@
 //!   aggregator sees who takes part, so that no amplification by sampling is claimed, and PLDs do not
 //!   compose when what is asked next depends on what was answered.
 //!
-//! [`plan`] answers, before a roll-out, how much noise a target needs and what can be learned through it.
+//! [`empirical`] bounds from below what a mechanism really gives, by an attacker's counted errors. [`plan`] answers, before a roll-out, how much noise a target needs and what can be learned through it.
 //!
 //! **The unit.** Neighbours differ in all that one site gives, added or removed. Noise is stated as the multiplier
 //! z: standard deviation over the largest norm of one site's part.
@@ -18,6 +18,7 @@
 //!
 //! This module knows no rounds, no ledgers and no messages; it computes.
 
+pub mod empirical;
 pub mod gdp;
 mod numerics;
 pub mod plan;
@@ -28,8 +29,6 @@ pub mod rdp;
 mod tests;
 pub mod zcdp;
 
-#[cfg(test)]
-pub(crate) use numerics::upper_tail;
 pub use quantities::{AccountingError, Delta, Epsilon, Mechanism, Rounds, SamplingRate};
 
 /// The same rounds by every accountant that applies: each number is an epsilon at the delta asked for.

@@ -6,14 +6,17 @@
 //! several say how often they are wrong.
 
 use super::*;
+use crate::accounting::Delta;
+use crate::accounting::empirical::mu_at_least;
 use crate::accounting::gdp::Mu;
-use crate::accounting::{Delta, upper_tail};
 use crate::secagg::Modulus;
 
 /// Runs with and without the site: four times as many where mu is smallest.
 const RUNS: usize = 40_000;
 /// Sites in a sum; each with its share of the noise.
 const SITES: u32 = 4;
+/// What the attacker takes for a sum with the site in it.
+const THRESHOLD: f64 = 0.5 * BOUND as f64;
 
 fn mechanism(z: f64, claimed: f64) -> (Mechanism, Mechanism) {
     let of = |z| {
@@ -29,50 +32,12 @@ fn observe(mechanism: &Mechanism, present: bool) -> f64 {
     updates.iter().map(|u| i64::from(mechanism.noised(u).unwrap()[0])).sum::<i64>() as f64
 }
 
-/// A 95 % lower bound for mu, from one threshold fixed beforehand: half the level for either error rate.
-fn mu_at_least(absent: &[f64], present: &[f64]) -> f64 {
-    let above = |values: &[f64]| values.iter().filter(|&&v| v > 0.5 * f64::from(BOUND)).count();
-    let false_alarm = upper_rate(above(absent), absent.len(), 0.025);
-    let missed = upper_rate(present.len() - above(present), present.len(), 0.025);
-    -(quantile(false_alarm) + quantile(missed))
-}
-
-/// Where the normal distribution has this much below it.
-fn quantile(rate: f64) -> f64 {
-    let (mut low, mut high) = (-40.0, 40.0);
-    for _ in 0..80 {
-        let middle = 0.5 * (low + high);
-        if upper_tail(-middle) < rate { low = middle } else { high = middle }
-    }
-    low
-}
-
-/// Upper confidence bound of a rate (Clopper and Pearson), by bisection on the exact binomial tail.
-fn upper_rate(hits: usize, of: usize, level: f64) -> f64 {
-    let log_choose: Vec<f64> = (0..hits)
-        .scan(0.0, |log, i| {
-            *log += ((of - i) as f64 / (i + 1) as f64).ln();
-            Some(*log)
-        })
-        .collect();
-    let tail = |p: f64| {
-        let term = |i: usize, choose: f64| (choose + i as f64 * p.ln() + (of - i) as f64 * (-p).ln_1p()).exp();
-        term(0, 0.0) + log_choose.iter().zip(1..).map(|(choose, i)| term(i, *choose)).sum::<f64>()
-    };
-    let (mut low, mut high) = (0.0, 1.0 - 1e-12);
-    for _ in 0..60 {
-        let middle = 0.5 * (low + high);
-        if tail(middle) > level { low = middle } else { high = middle }
-    }
-    high
-}
-
 /// The audited and the claimed epsilon at delta 1e-6.
 fn audit(z: f64, claimed: f64) -> (f64, f64) {
     let (real, claim) = mechanism(z, claimed);
     let runs = if z > 4.0 { 4 * RUNS } else { RUNS };
     let draw = |present| (0..runs).map(|_| observe(&real, present)).collect::<Vec<_>>();
-    let mu = mu_at_least(&draw(false), &draw(true));
+    let mu = mu_at_least(&draw(false), &draw(true), THRESHOLD);
     let epsilon = |mu: f64| Mu::new(mu).unwrap().epsilon(Delta::new(1e-6).unwrap());
     (epsilon(mu), epsilon(1.0 / claim.noise.get()))
 }
@@ -108,7 +73,7 @@ fn slack(z: f64) -> f64 {
 fn the_null_audit_reads_nothing() {
     let (real, _) = mechanism(1.0, 1.0);
     let draw = || (0..RUNS).map(|_| observe(&real, false)).collect::<Vec<_>>();
-    let mu = mu_at_least(&draw(), &draw());
+    let mu = mu_at_least(&draw(), &draw(), THRESHOLD);
     assert!(mu < 0.02, "{mu}");
 }
 

@@ -31,6 +31,8 @@ mod wire;
 
 pub use client::{Advertised, Masked, Shared, Signed, Site};
 pub use keys::{Authority, Identity, ask_to_be_enrolled, asks_to_be_enrolled, enrol};
+#[cfg(feature = "simulation")]
+pub(crate) use mask::add as add_mask;
 pub use members::Members;
 pub use outgoing::{Unsealed, sealed};
 pub(crate) use pack::packed_len;

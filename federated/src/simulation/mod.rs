@@ -39,6 +39,11 @@ pub use crate::robust::Combine;
 
 use serde::{Deserialize, Serialize};
 
+/// Adds the mask of a key to a vector, as a site does for each of its neighbours: for benchmarks, since here masks are left out.
+pub fn add_mask(vector: &mut [u32], key: &[u8; 32]) {
+    crate::secagg::add_mask(vector, key);
+}
+
 /// Whose updates are simulated. Asked from several threads at once.
 pub trait Fleet: Sync {
     /// How many sites there are.

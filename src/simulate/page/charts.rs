@@ -2,18 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use maud::{Markup, PreEscaped, html};
+use maud::Markup;
 
-use super::plot::{COLOURS, Chart, Line, draw, short};
+use crate::page::figure::{Look, Named, figure};
+use crate::page::plot::{COLOURS, Line, short};
 use crate::simulate::numbers::Target;
 use crate::simulate::outcome::Outcome;
 use crate::simulate::sweep::Axis;
-
-/// A line's name and how it looks.
-struct Named {
-    name: String,
-    line: Line,
-}
 
 /// # Errors
 /// A picture cannot be drawn.
@@ -172,50 +167,4 @@ fn groups(outcomes: &[Outcome], axis: Axis) -> BTreeMap<String, Vec<&Outcome>> {
 
 fn joined(first: &str, second: &str) -> String {
     if first.is_empty() { second.to_owned() } else { format!("{first}, {second}") }
-}
-
-/// What most pictures have in common.
-struct Look<'a> {
-    band: &'a [(f64, f64, f64)],
-    tick: &'a dyn Fn(f64) -> String,
-    ticks: usize,
-    include: &'a [f64],
-}
-
-impl Default for Look<'_> {
-    fn default() -> Self {
-        Self { band: &[], tick: &short, ticks: 7, include: &[] }
-    }
-}
-
-fn figure(
-    title: &str,
-    caption: &str,
-    (x, y): (&str, &str),
-    lines: Vec<Named>,
-    look: &Look<'_>,
-) -> anyhow::Result<Markup> {
-    let (names, lines): (Vec<String>, Vec<Line>) = lines.into_iter().map(|named| (named.name, named.line)).unzip();
-    let chart =
-        Chart { x, y, lines: &lines, band: look.band, tick: look.tick, ticks: look.ticks, include: look.include };
-    let svg = draw(&chart)?;
-    // Beyond the colours that there are, lines are told apart by the table alone.
-    let many = lines.iter().filter(|line| line.colour >= COLOURS.len() - 1).count() > 2;
-    let told = names.iter().zip(&lines).filter(|(_, line)| !many || line.colour < COLOURS.len() - 1);
-    Ok(html! {
-        section {
-            h2 { (title) }
-            figure {
-                figcaption { (caption) }
-                div role="img" aria-label={ (title) ". " (caption) } { (PreEscaped(svg)) }
-                @if names.len() > 1 || !look.band.is_empty() {
-                    ul.legend {
-                        @for (name, line) in told { li { i.dashed[line.dashed] style={ "color:var(--c" (line.colour) ")" } {} (name) } }
-                        @if many { li { i style="color:var(--c7)" {} "others: see the table" } }
-                        @if !look.band.is_empty() { li { i.area {} "p5 to p95" } }
-                    }
-                }
-            }
-        }
-    })
 }

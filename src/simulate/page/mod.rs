@@ -3,10 +3,9 @@
 //! Knows outcomes and settings; names in them may be hostile and only ever become text.
 
 mod charts;
-mod plot;
 mod words;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 use volet_edge::report::grouped;
 use volet_federated::simulation::Spread;
 
@@ -14,12 +13,8 @@ use super::numbers::Target;
 use super::outcome::Outcome;
 use super::seeds::OverSeeds;
 use super::settings::{Choices, SettingsError};
-use plot::{COLOURS, short};
-
-const STYLE: &str = include_str!("style.css");
-/// The page may load nothing, and has nothing to run.
-const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+use crate::page::plot::short;
+use crate::page::{STYLE, document, recoloured};
 
 /// The page of these runs. `choices` are what they were made of.
 ///
@@ -29,57 +24,28 @@ pub(super) fn page(choices: &Choices, outcomes: &[Outcome]) -> anyhow::Result<St
     let charts = charts::all(outcomes)?;
     let (settings, command) = (settings(choices)?, words::command(choices)?);
     let over = OverSeeds::of(outcomes);
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="referrer" content="no-referrer";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                title { "Volet: a simulated fleet" }
-                link rel="icon" href="data:,";
-                style { (PreEscaped(STYLE)) (PreEscaped(recoloured())) }
-            }
-            body {
-                header {
-                    h1 { "A simulated fleet" }
-                    p.headline { (headline(outcomes)) }
-                }
-                main {
-                    (tiles(outcomes))
-                    (failures(outcomes))
-                    @for chart in &charts { (chart) }
-                    section.wide aria-labelledby="runs" { h2 #runs { "Runs" } (runs(outcomes)) }
-                    (seeds(&over))
-                    section.wide aria-labelledby="words" { h2 #words { "What the numbers mean" } (words::meanings(outcomes, !over.is_empty())) }
-                    section.wide aria-labelledby="settings" { h2 #settings { "Settings" } (settings) }
-                    section.wide aria-labelledby="again" {
-                        h2 #again { "Run it again" }
-                        pre { (command) }
-                        p.quiet { "The same settings and seed give the same numbers. " a href="settings.toml" { "settings.toml" }
-                            " holds every setting, as " code { "--config" } " takes them; " a href="rounds.csv" { "rounds.csv" } " (the same as "
-                            a href="rounds.parquet" { "rounds.parquet" } ") has a line for each round, " a href="sites.csv" { "sites.csv" }
-                            " one for each site that was held out." }
-                    }
-                }
-                footer { p { "volet " (env!("CARGO_PKG_VERSION")) ". Nothing on this page was loaded from elsewhere." } }
-            }
+    let header = html! {
+        h1 { "A simulated fleet" }
+        p.headline { (headline(outcomes)) }
+    };
+    let main = html! {
+        (tiles(outcomes))
+        (failures(outcomes))
+        @for chart in &charts { (chart) }
+        section.wide aria-labelledby="runs" { h2 #runs { "Runs" } (runs(outcomes)) }
+        (seeds(&over))
+        section.wide aria-labelledby="words" { h2 #words { "What the numbers mean" } (words::meanings(outcomes, !over.is_empty())) }
+        section.wide aria-labelledby="settings" { h2 #settings { "Settings" } (settings) }
+        section.wide aria-labelledby="again" {
+            h2 #again { "Run it again" }
+            pre { (command) }
+            p.quiet { "The same settings and seed give the same numbers. " a href="settings.toml" { "settings.toml" }
+                " holds every setting, as " code { "--config" } " takes them; " a href="rounds.csv" { "rounds.csv" } " (the same as "
+                a href="rounds.parquet" { "rounds.parquet" } ") has a line for each round, " a href="sites.csv" { "sites.csv" }
+                " one for each site that was held out." }
         }
     };
-    Ok(page.into_string())
-}
-
-/// The pictures' placeholders in the page's own colours.
-fn recoloured() -> String {
-    let lines =
-        COLOURS.iter().enumerate().map(|(n, c)| (format!("#{:02X}{:02X}{:02X}", c.0, c.1, c.2), format!("--c{n}")));
-    let rest = [("#15232B", "--ink"), ("#4F616B", "--quiet")].map(|(from, to)| (from.to_owned(), to.to_owned()));
-    let rule = |(from, to): (String, String)| {
-        format!("svg [fill=\"{from}\"]{{fill:var({to})}}svg [stroke=\"{from}\"]{{stroke:var({to})}}")
-    };
-    lines.chain(rest).map(rule).collect()
+    Ok(document("Volet: a simulated fleet", &[STYLE, &recoloured()], &header, &main))
 }
 
 fn headline(outcomes: &[Outcome]) -> String {

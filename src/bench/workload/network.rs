@@ -1,10 +1,12 @@
 //! A small convolutional network and its gradient by hand, on matrix products: two 3x3 convolutions, each with a ReLU and a
 //! maximum over 2x2, and two dense layers. Knows no fleet.
 
+#![allow(clippy::unwrap_used)] // all shapes are its own
+
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use crate::pictures::{CHANNELS, CLASSES, PIXELS, Picture, SIDE};
+use super::pictures::{CHANNELS, CLASSES, PIXELS, Picture, SIDE};
 
 const FIRST: usize = 16;
 const SECOND: usize = 32;

@@ -9,7 +9,7 @@ use plotters::prelude::*;
 const SIZE: (u32, u32) = (420, 285);
 
 /// As many lines as there are colours; what is beyond is drawn in the last one.
-pub(super) const COLOURS: [RGBColor; 8] = [
+pub(crate) const COLOURS: [RGBColor; 8] = [
     RGBColor(43, 96, 137),
     RGBColor(192, 86, 33),
     RGBColor(47, 133, 90),
@@ -19,37 +19,39 @@ pub(super) const COLOURS: [RGBColor; 8] = [
     RGBColor(14, 116, 124),
     RGBColor(110, 120, 126),
 ];
-const INK: RGBColor = RGBColor(21, 35, 43);
-const QUIET: RGBColor = RGBColor(79, 97, 107);
+pub(super) const INK: RGBColor = RGBColor(21, 35, 43);
+pub(super) const QUIET: RGBColor = RGBColor(79, 97, 107);
 
 /// A line, and how it is drawn.
 #[derive(Default)]
-pub(super) struct Line {
-    pub(super) colour: usize,
-    pub(super) points: Vec<(f64, f64)>,
-    pub(super) dashed: bool,
+pub(crate) struct Line {
+    pub(crate) colour: usize,
+    pub(crate) points: Vec<(f64, f64)>,
+    pub(crate) dashed: bool,
     /// Marks each point.
-    pub(super) dots: bool,
+    pub(crate) dots: bool,
 }
 
 /// What a picture shows.
-pub(super) struct Chart<'a> {
-    pub(super) x: &'a str,
-    pub(super) y: &'a str,
-    pub(super) lines: &'a [Line],
+pub(crate) struct Chart<'a> {
+    pub(crate) x: &'a str,
+    pub(crate) y: &'a str,
+    pub(crate) lines: &'a [Line],
     /// Between these the picture is shaded: x, lower and upper end.
-    pub(super) band: &'a [(f64, f64, f64)],
+    pub(crate) band: &'a [(f64, f64, f64)],
     /// What is written at a place of the x axis.
-    pub(super) tick: &'a dyn Fn(f64) -> String,
+    pub(crate) tick: &'a dyn Fn(f64) -> String,
     /// How many places of the x axis are written at, at most.
-    pub(super) ticks: usize,
+    pub(crate) ticks: usize,
+    /// What is written at a place of the y axis.
+    pub(crate) y_tick: &'a dyn Fn(f64) -> String,
     /// The y axis includes these.
-    pub(super) include: &'a [f64],
+    pub(crate) include: &'a [f64],
 }
 
 /// # Errors
 /// There is nothing to draw, or the library fails.
-pub(super) fn draw(chart: &Chart<'_>) -> anyhow::Result<String> {
+pub(crate) fn draw(chart: &Chart<'_>) -> anyhow::Result<String> {
     let all = || chart.lines.iter().flat_map(|line| &line.points).copied();
     let x = around(all().map(|p| p.0), 0.0);
     let band = chart.band.iter().flat_map(|&(_, low, high)| [low, high]);
@@ -75,7 +77,7 @@ pub(super) fn draw(chart: &Chart<'_>) -> anyhow::Result<String> {
             .x_labels(chart.ticks)
             .y_labels(6)
             .x_label_formatter(&|x| (chart.tick)(*x))
-            .y_label_formatter(&|y| short(*y))
+            .y_label_formatter(&|y| (chart.y_tick)(*y))
             .x_desc(chart.x)
             .y_desc(chart.y)
             .draw()?;
@@ -135,7 +137,7 @@ fn around(values: impl Iterator<Item = f64>, room: f64) -> Range<f64> {
 }
 
 /// A number with as many digits as help.
-pub(super) fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
@@ -161,7 +163,16 @@ mod tests {
     fn whatever_there_is_is_drawn() {
         for points in [vec![], vec![(1.0, 1.0)], vec![(0.0, f64::NAN), (1.0, 2.0)], vec![(0.0, 0.0), (1e9, -1e9)]] {
             let lines = [Line { points, dots: true, ..Line::default() }];
-            let chart = Chart { x: "x", y: "y", lines: &lines, band: &[], tick: &short, ticks: 5, include: &[] };
+            let chart = Chart {
+                x: "x",
+                y: "y",
+                lines: &lines,
+                band: &[],
+                tick: &short,
+                ticks: 5,
+                y_tick: &short,
+                include: &[],
+            };
             assert!(draw(&chart).unwrap().starts_with("<svg"));
         }
     }

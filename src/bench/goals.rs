@@ -1,0 +1,152 @@
+//! Every figure that was set out to be reached, and what became of it: measured in this run, or elsewhere, with the command and the date.
+//!
+//! A judgement over summaries; measures nothing.
+
+mod learning;
+mod pictures;
+mod sums;
+
+use serde::Serialize;
+
+use super::summary::Ours;
+
+/// How far a figure may go.
+#[derive(Clone, Copy)]
+enum Limit {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+/// A figure that a command outside of these suites gave.
+struct Recorded {
+    value: &'static str,
+    reached: bool,
+    command: &'static str,
+    date: &'static str,
+}
+
+/// A figure to reach.
+struct Goal {
+    /// Which issue set it.
+    issue: u8,
+    what: &'static str,
+    limit: Limit,
+    unit: &'static str,
+    /// Where this run has it.
+    measured: fn(&Ours<'_>) -> Option<f64>,
+    /// Where it was measured before.
+    recorded: Option<Recorded>,
+    /// Why it is missed, where it is.
+    why: &'static str,
+}
+
+/// What became of a goal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum State {
+    Reached,
+    Missed,
+    /// Not in this run; in another it was.
+    ReachedElsewhere,
+    MissedElsewhere,
+    NotMeasured,
+}
+
+impl State {
+    /// In words.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Reached => "reached",
+            Self::Missed => "missed",
+            Self::ReachedElsewhere => "reached elsewhere",
+            Self::MissedElsewhere => "missed elsewhere",
+            Self::NotMeasured => "not measured in this run",
+        }
+    }
+}
+
+/// A goal and what became of it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Verdict {
+    pub(super) issue: u8,
+    pub(super) what: &'static str,
+    pub(super) goal: String,
+    pub(super) state: State,
+    /// The number of this run, if it has one.
+    pub(super) measured: Option<f64>,
+    pub(super) unit: &'static str,
+    /// What was measured elsewhere, by what, when.
+    pub(super) elsewhere: Option<String>,
+    pub(super) why: &'static str,
+}
+
+/// All goals, by issue.
+pub(super) fn verdicts(ours: &Ours<'_>) -> Vec<Verdict> {
+    [pictures::GOALS, sums::GOALS, learning::GOALS].into_iter().flatten().map(|goal| goal.verdict(ours)).collect()
+}
+
+impl Limit {
+    fn holds(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(most) => value <= most,
+            Self::AtLeast(least) => value >= least,
+        }
+    }
+
+    fn words(self, unit: &str) -> String {
+        let (word, value) = match self {
+            Self::AtMost(most) => ("at most", most),
+            Self::AtLeast(least) => ("at least", least),
+        };
+        format!("{word} {value} {unit}").trim_end().to_owned()
+    }
+}
+
+impl Goal {
+    fn verdict(&self, ours: &Ours<'_>) -> Verdict {
+        let measured = (self.measured)(ours);
+        let state = match (measured, &self.recorded) {
+            (Some(value), _) if self.limit.holds(value) => State::Reached,
+            (Some(_), _) => State::Missed,
+            (None, Some(recorded)) if recorded.reached => State::ReachedElsewhere,
+            (None, Some(_)) => State::MissedElsewhere,
+            (None, None) => State::NotMeasured,
+        };
+        let told = |r: &Recorded| format!("{} ({}, {})", r.value, r.command, r.date);
+        let missed = matches!(state, State::Missed | State::MissedElsewhere);
+        Verdict {
+            issue: self.issue,
+            what: self.what,
+            goal: self.limit.words(self.unit),
+            state,
+            measured,
+            unit: self.unit,
+            elsewhere: self.recorded.as_ref().map(told),
+            why: if missed { self.why } else { "" },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_runs_goals_rest_on_what_was_recorded_and_every_miss_says_why() {
+        let all = verdicts(&Ours(&[]));
+        assert!(all.len() > 40 && all.is_sorted_by_key(|v| v.issue));
+        for verdict in &all {
+            assert_eq!(verdict.measured, None);
+            assert!(!matches!(verdict.state, State::Reached | State::Missed), "{verdict:?}");
+            assert!(verdict.state != State::MissedElsewhere || !verdict.why.is_empty(), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn limits_hold_up_to_themselves() {
+        assert!(Limit::AtMost(2.0).holds(2.0) && !Limit::AtMost(2.0).holds(2.1));
+        assert!(Limit::AtLeast(2.0).holds(2.0) && !Limit::AtLeast(2.0).holds(1.9));
+        assert_eq!(Limit::AtMost(0.3).words("s"), "at most 0.3 s");
+        assert_eq!(Limit::AtLeast(0.5).words(""), "at least 0.5");
+    }
+}

@@ -1,0 +1,93 @@
+//! One child process: what it took by the clock, of processors, of memory.
+//!
+//! Knows no suites. Processor time and memory are the system's own count for the child and all children that it waited for.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::Context;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use wait4::Wait4;
+
+/// What a process took.
+#[derive(Clone, Debug)]
+pub(super) struct Taken {
+    pub(super) wall_s: f64,
+    /// User and system, all threads and children.
+    pub(super) cpu_s: f64,
+    /// The largest resident memory.
+    pub(super) peak_bytes: f64,
+    /// Its standard output.
+    pub(super) said: String,
+    /// Its exit code, where it had one.
+    pub(super) code: Option<i32>,
+    /// The last line of its standard error.
+    pub(super) complaint: String,
+}
+
+impl Taken {
+    /// Fails where the process did.
+    pub(super) fn well(self) -> anyhow::Result<Self> {
+        anyhow::ensure!(self.code == Some(0), "it ended with {:?}: {}", self.code, self.complaint);
+        Ok(self)
+    }
+}
+
+/// Runs a process to its end.
+///
+/// # Errors
+/// It cannot be started.
+pub(super) fn run(command: &mut Command) -> anyhow::Result<Taken> {
+    let program = Path::new(command.get_program()).display().to_string();
+    let mut errors = tempfile::tempfile().context("no temporary file")?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors.try_clone()?);
+    let start = Instant::now();
+    let mut child = command.spawn().with_context(|| format!("cannot start {program}"))?;
+    let mut said = Vec::new();
+    if let Some(out) = &mut child.stdout {
+        out.read_to_end(&mut said)?;
+    }
+    let used = child.wait4().with_context(|| format!("cannot wait for {program}"))?;
+    let wall_s = start.elapsed().as_secs_f64();
+    let mut text = String::new();
+    errors.seek(SeekFrom::Start(0))?;
+    // Whatever it says; only the last line is shown.
+    let _ = errors.read_to_string(&mut text);
+    Ok(Taken {
+        wall_s,
+        cpu_s: (used.rusage.utime + used.rusage.stime).as_secs_f64(),
+        peak_bytes: used.rusage.maxrss as f64,
+        said: String::from_utf8_lossy(&said).into_owned(),
+        code: used.status.code(),
+        complaint: text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("without a word").to_owned(),
+    })
+}
+
+/// While this lives, this thread and what it starts run on one processor.
+pub(super) struct Pinned(CpuSet);
+
+impl Pinned {
+    /// On the first processor that this process may use.
+    ///
+    /// # Errors
+    /// The system does not allow it.
+    pub(super) fn new() -> anyhow::Result<Self> {
+        let before = sched_getaffinity(None)?;
+        let first =
+            (0..CpuSet::MAX_CPU).find(|cpu| before.is_set(*cpu)).context("this process may use no processor")?;
+        let mut one = CpuSet::new();
+        one.set(first);
+        sched_setaffinity(None, &one)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        if let Err(error) = sched_setaffinity(None, &self.0) {
+            tracing::warn!(%error, "what follows runs on one processor");
+        }
+    }
+}
