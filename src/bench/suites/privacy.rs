@@ -200,7 +200,7 @@ fn accountants(bench: &mut Bench) -> anyhow::Result<()> {
 
 /// A small simulated fleet at several epsilons.
 fn utility(bench: &mut Bench) -> anyhow::Result<()> {
-    let (sites, rounds) = bench.pick(("500", "6"), ("1000", "12"));
+    let (sites, rounds) = bench.pick(("300", "6"), ("1000", "12"));
     let (out, seed) = (bench.folder("utility-")?, bench.seed.to_string());
     let mut words =
         vec!["simulate", "--sites", sites, "--rounds", rounds, "--seed", &seed, "--json", "--fleet", "softmax"];

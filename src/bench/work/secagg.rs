@@ -68,7 +68,8 @@ impl Agreed {
         let terms = Terms::new(round, parameters, Modulus::FULL, minimum, risk)?;
         let demands = Demands { minimum, corrupt_per_mille: risk.corrupt_per_mille(), security_bits: 40 };
         let (noise, clip) = (NoiseMultiplier::new(4.39)?, ClipNorm::new(1.0)?);
-        let corrupt = (sites - dropouts) * risk.corrupt_per_mille() / 1000;
+        // As the terms reckon: of all who take part.
+        let corrupt = (sites * risk.corrupt_per_mille()).div_ceil(1000);
         let mechanism = Mechanism::new(clip, noise, minimum, corrupt, parameters as usize, false)?;
         let cost = noise.cost()?;
         let reserved = Reserved { round, lineage: LineageId::from_bytes([5; 32]), cost, noise, clip, cohort: minimum };
