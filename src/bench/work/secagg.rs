@@ -114,7 +114,7 @@ pub(super) fn round(given: &Given) -> anyhow::Result<Vec<Sample>> {
         sites.insert(public, Taking { number, device, state: Some(Site::Advertised(Box::new(state))) });
     }
     let every = count / dropouts.max(1);
-    let vanishes = |number: u32| number % every == 0 && number / every < dropouts;
+    let vanishes = |number: u32| number.is_multiple_of(every) && number / every < dropouts;
     let sum = loop {
         let each: Vec<([u8; 32], ToSite)> = match timed(&mut spent.server, || server.advance())? {
             Delivery::Sum(sum) => break sum,
