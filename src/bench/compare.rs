@@ -13,6 +13,8 @@ use super::summary::{Summary, summaries};
 
 /// Changes of instruction counts below this are none.
 const INSTRUCTIONS: f64 = 0.005;
+/// The same where the work follows from the system's randomness.
+const RANDOM: f64 = 0.05;
 /// Changes of anything else that is exact: what a printed number is rounded to.
 const EXACT: f64 = 1e-9;
 /// Changes of measured numbers below this are none.
@@ -122,7 +124,11 @@ fn change(old: &Summary, new: &Summary) -> Change {
     // The same files give the same interval.
     let ratio = ratio(&old.values, &new.values, 1);
     let verdict = if old.exact && new.exact {
-        let least = if new.unit == "instructions" { INSTRUCTIONS } else { EXACT };
+        let least = match new.unit.as_str() {
+            "instructions" if new.metric.ends_with("vary") => RANDOM,
+            "instructions" => INSTRUCTIONS,
+            _ => EXACT,
+        };
         judged(new.better, a, b, (b - a).abs() > least * a.abs().max(b.abs()))
     } else if old.values.len() < RUNS || new.values.len() < RUNS {
         Verdict::Unknown

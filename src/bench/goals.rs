@@ -2,6 +2,7 @@
 //!
 //! A judgement over summaries; measures nothing.
 
+mod detector;
 mod learning;
 mod pictures;
 mod sums;
@@ -82,7 +83,11 @@ pub(super) struct Verdict {
 
 /// All goals, by issue.
 pub(super) fn verdicts(ours: &Ours<'_>) -> Vec<Verdict> {
-    [pictures::GOALS, sums::GOALS, learning::GOALS].into_iter().flatten().map(|goal| goal.verdict(ours)).collect()
+    [pictures::GOALS, detector::GOALS, sums::GOALS, learning::GOALS]
+        .into_iter()
+        .flatten()
+        .map(|goal| goal.verdict(ours))
+        .collect()
 }
 
 impl Limit {

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
@@ -289,20 +288,4 @@ pub(super) fn work(case: &str, params: &[(&str, String)]) -> anyhow::Result<Vec<
 /// A path as an argument that has to be text.
 pub(super) fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
-}
-
-/// The newest program of a test or a benchmark that was built beside this one, by how its name begins.
-///
-/// # Errors
-/// This program does not know where it is.
-pub(super) fn built(prefix: &str) -> anyhow::Result<Option<PathBuf>> {
-    let own = std::env::current_exe()?;
-    let deps = own.parent().context("this program lies nowhere")?.join("deps");
-    let Ok(entries) = std::fs::read_dir(deps) else { return Ok(None) };
-    let programs = entries.flatten().filter(|entry| {
-        let path = entry.path();
-        entry.file_name().to_string_lossy().starts_with(prefix) && path.extension().is_none() && path.is_file()
-    });
-    let dated = programs.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())));
-    Ok(dated.max_by_key(|(modified, _)| *modified).map(|(_, path)| path))
 }

@@ -78,7 +78,9 @@ impl Peers {
         let run = move || {
             let mut command = Command::new(&python);
             command.arg(&script).args([&own, case]);
-            params.iter().for_each(|(key, value)| drop(command.arg("--param").arg(format!("{key}={value}"))));
+            for (key, value) in &params {
+                command.arg("--param").arg(format!("{key}={value}"));
+            }
             Ok(samples(&process::run(&mut command)?.well()?.said)?
                 .into_iter()
                 .filter_map(|sample| told(case, sample))

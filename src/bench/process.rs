@@ -3,7 +3,7 @@
 //! Knows no suites. Processor time and memory are the system's own count for the child and all children that it waited for.
 
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -63,6 +63,22 @@ pub(super) fn run(command: &mut Command) -> anyhow::Result<Taken> {
         code: used.status.code(),
         complaint: text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("without a word").to_owned(),
     })
+}
+
+/// The newest program of a test or a benchmark that was built beside this one, by how its name begins.
+///
+/// # Errors
+/// This program does not know where it is.
+pub(super) fn built(prefix: &str) -> anyhow::Result<Option<PathBuf>> {
+    let own = std::env::current_exe()?;
+    let deps = own.parent().context("this program lies nowhere")?.join("deps");
+    let Ok(entries) = std::fs::read_dir(deps) else { return Ok(None) };
+    let programs = entries.flatten().filter(|entry| {
+        let path = entry.path();
+        entry.file_name().to_string_lossy().starts_with(prefix) && path.extension().is_none() && path.is_file()
+    });
+    let dated = programs.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())));
+    Ok(dated.max_by_key(|(modified, _)| *modified).map(|(_, path)| path))
 }
 
 /// While this lives, this thread and what it starts run on one processor.

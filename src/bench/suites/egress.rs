@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use crate::bench::harness::{Bench, Metric, Sample, Subject, built, run as volet, text, work};
+use crate::bench::harness::{Bench, Metric, Sample, Subject, run as volet, text, work};
 use crate::bench::process;
 use crate::bench::record::Params;
 
@@ -52,7 +52,7 @@ fn capture(bench: &mut Bench) -> anyhow::Result<()> {
             "it takes minutes; run without --quick, or `cargo test --release --test capture -- --nocapture`",
         );
     }
-    let Some(program) = built("capture-")? else {
+    let Some(program) = process::built("capture-")? else {
         return bench.skip(
             CASE,
             "its program is not built beside this one; `cargo test --release --test capture --no-run` does it",

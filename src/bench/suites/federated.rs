@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::Context;
 use volet_federated::aggregator::{Config, Setup};
 
-use crate::bench::harness::{Bench, Metric, Sample, Subject, built, text, volet, work};
+use crate::bench::harness::{Bench, Metric, Sample, Subject, text, volet, work};
 use crate::bench::process;
 use crate::bench::record::Params;
 
@@ -141,7 +141,7 @@ fn restart(bench: &mut Bench) -> anyhow::Result<()> {
 /// Cameras over TLS, by the benchmark that holds an aggregator and all cameras.
 fn load(bench: &mut Bench) -> anyhow::Result<()> {
     const CASE: &str = "load over TLS";
-    let Some(program) = built("load-")? else {
+    let Some(program) = process::built("load-")? else {
         let how =
             "its program is not built beside this one; `cargo bench -p volet-federated --bench load --no-run` does it";
         return bench.skip(CASE, how);

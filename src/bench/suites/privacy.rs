@@ -123,49 +123,37 @@ struct Sampled {
     pld_eps: f64,
 }
 
+const REFERENCE: &str = "reference table";
+
 /// Values of other accountants, where the table of them is there; which of its columns to trust is by its own notes.
 fn reference(bench: &mut Bench) -> anyhow::Result<()> {
-    const CASE: &str = "reference table";
     let Some(path) = bench.shared.as_ref().map(|dir| dir.join("dp/reference.json")).filter(|path| path.is_file())
     else {
-        return bench.skip(CASE, "the table of reference values is not here (../shared/dp/reference.json)");
+        return bench.skip(REFERENCE, "the table of reference values is not here (../shared/dp/reference.json)");
     };
     let table: Reference = serde_json::from_slice(&std::fs::read(&path)?).with_context(|| text(&path))?;
-    let plain = |row: &Composed| account(&row.z.to_string(), &row.rounds.to_string(), &row.delta.to_string(), None);
-    let sampled = |row: &Sampled| {
+    let Reference { gaussian_composed: plain, poisson_gaussian: sampled } = &table;
+    let composed = |row: &Composed| account(&row.z.to_string(), &row.rounds.to_string(), &row.delta.to_string(), None);
+    let drawn = |row: &Sampled| {
         account(&row.z.to_string(), &row.rounds.to_string(), &row.delta.to_string(), Some(&row.q.to_string()))
     };
-    let columns: [(&str, Box<dyn Fn() -> anyhow::Result<Vec<f64>> + '_>); 4] = [
-        (
-            "gdp",
-            Box::new(|| {
-                table.gaussian_composed.iter().map(|r| Ok(gap(of(&plain(r)?, "gdp")?, r.exact_gdp_eps))).collect()
-            }),
-        ),
-        (
-            "zcdp",
-            Box::new(|| {
-                table.gaussian_composed.iter().map(|r| Ok(gap(of(&plain(r)?, "zcdp")?, r.zcdp_cks20_eps))).collect()
-            }),
-        ),
-        (
-            "rdp",
-            Box::new(|| {
-                table.poisson_gaussian.iter().map(|r| Ok(gap(of(&sampled(r)?, "rdp")?, r.opacus_rdp_eps))).collect()
-            }),
-        ),
-        (
-            "pld",
-            Box::new(|| table.poisson_gaussian.iter().map(|r| Ok(gap(of(&sampled(r)?, "pld")?, r.pld_eps))).collect()),
-        ),
-    ];
-    for (accountant, gaps) in columns {
-        bench.once(CASE, &Params::none().with("accountant", accountant), || {
-            let gaps = gaps()?;
-            Ok(vec![GAP.of(gaps.iter().copied().fold(0.0, f64::max)), ROWS.of(gaps.len() as f64)])
-        })?;
-    }
-    Ok(())
+    gaps(bench, "gdp", plain, |row| Ok(gap(of(&composed(row)?, "gdp")?, row.exact_gdp_eps)))?;
+    gaps(bench, "zcdp", plain, |row| Ok(gap(of(&composed(row)?, "zcdp")?, row.zcdp_cks20_eps)))?;
+    gaps(bench, "rdp", sampled, |row| Ok(gap(of(&drawn(row)?, "rdp")?, row.opacus_rdp_eps)))?;
+    gaps(bench, "pld", sampled, |row| Ok(gap(of(&drawn(row)?, "pld")?, row.pld_eps)))
+}
+
+/// The largest of the gaps in a column.
+fn gaps<T>(
+    bench: &mut Bench,
+    accountant: &str,
+    rows: &[T],
+    gap: impl Fn(&T) -> anyhow::Result<f64>,
+) -> anyhow::Result<()> {
+    bench.once(REFERENCE, &Params::none().with("accountant", accountant), || {
+        let gaps = rows.iter().map(&gap).collect::<anyhow::Result<Vec<f64>>>()?;
+        Ok(vec![GAP.of(gaps.iter().copied().fold(0.0, f64::max)), ROWS.of(gaps.len() as f64)])
+    })
 }
 
 /// An attacker who counts, on a mechanism that keeps its word and on one with half the noise.
@@ -200,7 +188,7 @@ fn accountants(bench: &mut Bench) -> anyhow::Result<()> {
 
 /// A small simulated fleet at several epsilons.
 fn utility(bench: &mut Bench) -> anyhow::Result<()> {
-    let (sites, rounds) = bench.pick(("500", "6"), ("1000", "12"));
+    let (sites, rounds) = bench.pick(("300", "6"), ("1000", "12"));
     let (out, seed) = (bench.folder("utility-")?, bench.seed.to_string());
     let mut words =
         vec!["simulate", "--sites", sites, "--rounds", rounds, "--seed", &seed, "--json", "--fleet", "softmax"];

@@ -80,7 +80,7 @@ pub(super) fn work(args: &BenchWorkArgs) -> anyhow::Result<ExitCode> {
 /// Runs a kernel N times.
 pub(super) fn kernel(args: &BenchKernelArgs) -> anyhow::Result<ExitCode> {
     let all = super::kernels::KERNELS;
-    let names = || all.map(|kernel| kernel.name).join(", ");
+    let names = || all.map(|kernel| format!("{} ({})", kernel.name, kernel.does)).join(", ");
     let kernel = all.iter().find(|kernel| kernel.name == args.name);
     let mut once =
         (kernel.with_context(|| format!("there is no kernel {:?}; there are {}", args.name, names()))?.set_up)()?;

@@ -68,7 +68,8 @@ impl Agreed {
         let terms = Terms::new(round, parameters, Modulus::FULL, minimum, risk)?;
         let demands = Demands { minimum, corrupt_per_mille: risk.corrupt_per_mille(), security_bits: 40 };
         let (noise, clip) = (NoiseMultiplier::new(4.39)?, ClipNorm::new(1.0)?);
-        let corrupt = (sites - dropouts) * risk.corrupt_per_mille() / 1000;
+        // As the terms reckon: of all who take part.
+        let corrupt = (sites * risk.corrupt_per_mille()).div_ceil(1000);
         let mechanism = Mechanism::new(clip, noise, minimum, corrupt, parameters as usize, false)?;
         let cost = noise.cost()?;
         let reserved = Reserved { round, lineage: LineageId::from_bytes([5; 32]), cost, noise, clip, cohort: minimum };
@@ -113,7 +114,7 @@ pub(super) fn round(given: &Given) -> anyhow::Result<Vec<Sample>> {
         sites.insert(public, Taking { number, device, state: Some(Site::Advertised(Box::new(state))) });
     }
     let every = count / dropouts.max(1);
-    let vanishes = |number: u32| number % every == 0 && number / every < dropouts;
+    let vanishes = |number: u32| number.is_multiple_of(every) && number / every < dropouts;
     let sum = loop {
         let each: Vec<([u8; 32], ToSite)> = match timed(&mut spent.server, || server.advance())? {
             Delivery::Sum(sum) => break sum,
