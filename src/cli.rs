@@ -59,6 +59,10 @@ pub(crate) enum Command {
     #[cfg(target_os = "linux")]
     #[command(hide = true)]
     BenchKernel(BenchKernelArgs),
+    /// Starts a process and writes down what it took.
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    BenchChild(BenchChildArgs),
     /// The camera's commands, as `volet-edge` has them.
     #[command(hide = true)]
     Camera(volet_edge::cli::Cli),
@@ -602,6 +606,16 @@ pub(crate) struct BenchKernelArgs {
     pub(crate) name: String,
     /// How often.
     pub(crate) times: u32,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+pub(crate) struct BenchChildArgs {
+    /// Where to write it.
+    pub(crate) report: PathBuf,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<std::ffi::OsString>,
 }
 
 #[cfg(feature = "train")]

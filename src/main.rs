@@ -72,6 +72,8 @@ fn main() -> ExitCode {
         Some(cli::Command::BenchWork(args)) => bench::work(&args),
         #[cfg(target_os = "linux")]
         Some(cli::Command::BenchKernel(args)) => bench::kernel(&args),
+        #[cfg(target_os = "linux")]
+        Some(cli::Command::BenchChild(args)) => bench::child(&args),
         Some(cli::Command::Camera(cli)) => volet_edge::cli::run(&cli),
         Some(cli::Command::Aggregator(cli)) => {
             volet_federated::aggregator::command::run(cli).map(|()| ExitCode::SUCCESS)

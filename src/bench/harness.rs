@@ -273,7 +273,7 @@ pub(super) fn volet<S: AsRef<std::ffi::OsStr>>(words: impl IntoIterator<Item = S
 /// # Errors
 /// It ends otherwise.
 pub(super) fn run<S: AsRef<std::ffi::OsStr>>(words: impl IntoIterator<Item = S>) -> anyhow::Result<Taken> {
-    process::run(&mut volet(words)?)?.well()
+    process::run(&volet(words)?)?.well()
 }
 
 /// Runs one of this program's own pieces of work (`volet bench-work`), in a process of its own.

@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use volet_edge::batch::write_whole;
 
-use crate::cli::{BenchArgs, BenchKernelArgs, BenchWorkArgs};
+use crate::cli::{BenchArgs, BenchChildArgs, BenchKernelArgs, BenchWorkArgs};
 use compare::Comparison;
 use harness::{Bench, Stopped};
 use peers::Peers;
@@ -77,6 +77,10 @@ pub(crate) fn work(args: &BenchWorkArgs) -> anyhow::Result<ExitCode> {
 
 pub(crate) fn kernel(args: &BenchKernelArgs) -> anyhow::Result<ExitCode> {
     work::kernel(args)
+}
+
+pub(crate) fn child(args: &BenchChildArgs) -> anyhow::Result<ExitCode> {
+    process::child(args)
 }
 
 /// The suites that were named, in their own order.

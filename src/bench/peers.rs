@@ -81,7 +81,7 @@ impl Peers {
             for (key, value) in &params {
                 command.arg("--param").arg(format!("{key}={value}"));
             }
-            Ok(samples(&process::run(&mut command)?.well()?.said)?
+            Ok(samples(&process::run(&command)?.well()?.said)?
                 .into_iter()
                 .filter_map(|sample| told(case, sample))
                 .collect())

@@ -4,12 +4,15 @@
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::Context;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use serde::{Deserialize, Serialize};
 use wait4::Wait4;
+
+use crate::cli::BenchChildArgs;
 
 /// What a process took.
 #[derive(Clone, Debug)]
@@ -35,34 +38,61 @@ impl Taken {
     }
 }
 
+/// What the go-between writes down.
+#[derive(Serialize, Deserialize)]
+struct Usage {
+    wall_s: f64,
+    cpu_s: f64,
+    peak_bytes: f64,
+    code: Option<i32>,
+}
+
 /// Runs a process to its end.
+///
+/// A small process of this program stands between: Linux counts what a parent held when it started a child as the child's, and this one may hold
+/// hundreds of megabytes of footage.
 ///
 /// # Errors
 /// It cannot be started.
-pub(super) fn run(command: &mut Command) -> anyhow::Result<Taken> {
+pub(super) fn run(command: &Command) -> anyhow::Result<Taken> {
     let program = Path::new(command.get_program()).display().to_string();
-    let mut errors = tempfile::tempfile().context("no temporary file")?;
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors.try_clone()?);
-    let start = Instant::now();
-    let mut child = command.spawn().with_context(|| format!("cannot start {program}"))?;
-    let mut said = Vec::new();
-    if let Some(out) = &mut child.stdout {
-        out.read_to_end(&mut said)?;
+    let (mut errors, report) = (tempfile::tempfile().context("no temporary file")?, tempfile::NamedTempFile::new()?);
+    let mut between = Command::new(std::env::current_exe()?);
+    between.arg("bench-child").arg(report.path()).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => between.env(name, value),
+            None => between.env_remove(name),
+        };
     }
-    let used = child.wait4().with_context(|| format!("cannot wait for {program}"))?;
-    let wall_s = start.elapsed().as_secs_f64();
+    between.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors.try_clone()?);
+    let out = between.spawn().and_then(std::process::Child::wait_with_output);
+    let out = out.with_context(|| format!("cannot start {program}"))?;
     let mut text = String::new();
     errors.seek(SeekFrom::Start(0))?;
     // Whatever it says; only the last line is shown.
     let _ = errors.read_to_string(&mut text);
-    Ok(Taken {
-        wall_s,
+    let complaint = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("without a word").to_owned();
+    let told = std::fs::read(report.path())?;
+    anyhow::ensure!(!told.is_empty(), "{program}: {complaint}");
+    let Usage { wall_s, cpu_s, peak_bytes, code } = serde_json::from_slice(&told)?;
+    Ok(Taken { wall_s, cpu_s, peak_bytes, said: String::from_utf8_lossy(&out.stdout).into_owned(), code, complaint })
+}
+
+/// The go-between: starts a process that writes where this one does, and writes down what it took.
+pub(super) fn child(args: &BenchChildArgs) -> anyhow::Result<ExitCode> {
+    let (program, words) = args.words.split_first().context("there is nothing to start")?;
+    let start = Instant::now();
+    let mut child = Command::new(program).args(words).spawn().with_context(|| format!("cannot start {program:?}"))?;
+    let used = child.wait4()?;
+    let usage = Usage {
+        wall_s: start.elapsed().as_secs_f64(),
         cpu_s: (used.rusage.utime + used.rusage.stime).as_secs_f64(),
         peak_bytes: used.rusage.maxrss as f64,
-        said: String::from_utf8_lossy(&said).into_owned(),
         code: used.status.code(),
-        complaint: text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("without a word").to_owned(),
-    })
+    };
+    std::fs::write(&args.report, serde_json::to_vec(&usage)?)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The newest program of a test or a benchmark that was built beside this one, by how its name begins.

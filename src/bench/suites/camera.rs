@@ -187,7 +187,7 @@ fn films(bench: &mut Bench, footage: &Footage) -> anyhow::Result<()> {
             let _pinned = Pinned::new()?;
             let mut ffmpeg = Command::new("ffmpeg");
             ffmpeg.args(["-v", "error", "-threads", "1", "-i"]).arg(&film).args(["-f", "null", "-"]);
-            Ok(vec![FRAMES_PER_CPU.of(frames as f64 / process::run(&mut ffmpeg)?.well()?.cpu_s)])
+            Ok(vec![FRAMES_PER_CPU.of(frames as f64 / process::run(&ffmpeg)?.well()?.cpu_s)])
         };
         bench.interleave(
             "decode only",

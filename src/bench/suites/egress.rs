@@ -58,7 +58,7 @@ fn capture(bench: &mut Bench) -> anyhow::Result<()> {
             "its program is not built beside this one; `cargo test --release --test capture --no-run` does it",
         );
     };
-    let took = process::run(&mut Command::new(program))?;
+    let took = process::run(&Command::new(program))?;
     if let Some(why) = took.said.lines().find_map(|line| line.strip_prefix("capture: skipped: ")) {
         return bench.skip(CASE, why);
     }

@@ -58,7 +58,7 @@ fn callgrind(kernel: &Kernel, times: u32) -> anyhow::Result<u64> {
     valgrind.args(["--tool=callgrind", "--quiet"]).arg(format!("--callgrind-out-file={}", out.path().display()));
     // Names of nothing are asked for, and one thread tells the same story twice.
     valgrind.arg(program.get_program()).args(program.get_args()).env("RAYON_NUM_THREADS", "1").env_remove("VOLET_LOG");
-    process::run(&mut valgrind)?.well()?;
+    process::run(&valgrind)?.well()?;
     let told = std::fs::read_to_string(out.path())?;
     let total = told.lines().find_map(|line| line.strip_prefix("summary:").or_else(|| line.strip_prefix("totals:")));
     let total = total.context("callgrind says no sum")?;

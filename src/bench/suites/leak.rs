@@ -143,7 +143,7 @@ fn photographs(bench: &mut Bench) -> anyhow::Result<()> {
     let size = bench.pick(["--size", "1280x720", "--frames", "8"], ["--size", "1920x1080", "--frames", "40"]);
     let mut maker = Command::new(python);
     maker.arg(script).arg("--faces").arg(faces).arg("--out").arg(&folder).args(size);
-    process::run(&mut maker)?.well().context("make_clip.py")?;
+    process::run(&maker)?.well().context("make_clip.py")?;
     let film = film(&folder)?;
     trade(bench, CASE, std::slice::from_ref(&film), &SCALES, &[])
 }

@@ -27,7 +27,7 @@ use crate::cli::{BenchKernelArgs, BenchWorkArgs};
 pub(super) const FRAMES_PER_CPU: Metric = Metric::higher("frames per CPU second", "1/s");
 pub(super) const FRAMES_PER_SECOND: Metric = Metric::higher("frames per second", "1/s");
 pub(super) const TO_FIRST: Metric = Metric::lower("first frame in to first redacted frame out", "s");
-pub(super) const SEARCHES: Metric = Metric::context("share of CPU that searches take", "");
+pub(super) const SEARCHES: Metric = Metric::context("time in searches, by the clock, per CPU second", "");
 pub(super) const MASKS: Metric = Metric::fact("masks per frame", "");
 pub(super) const CPU_PER_PICTURE: Metric = Metric::lower("CPU per picture", "s");
 pub(super) const CPU_PER_ENTRY: Metric = Metric::lower("CPU per entry", "s");
