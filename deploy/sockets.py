@@ -24,6 +24,7 @@ MAY = {
     "mio": "lends",
     "socket2": "lends",
     "tokio": "lends",
+    "nix": "lends; the camera has it for signals alone, and the audit, where both are built together, for capturing",
     "rustix": "lends; it has no part in networks here",
     "libc": "lends",
     "hyper_util": "lends a connector that nobody in the camera makes: connections are the gate's",
