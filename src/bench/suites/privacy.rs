@@ -169,14 +169,12 @@ fn audits(bench: &mut Bench) -> anyhow::Result<()> {
 /// What an epsilon costs to compute, beside dp-accounting.
 fn accountants(bench: &mut Bench) -> anyhow::Result<()> {
     for (sigma, steps, rate) in [("4.39", "12", "1"), ("1.0", "1000", "0.01")] {
-        let mut words = vec![
-            ("sigma", sigma.to_owned()),
-            ("steps", steps.to_owned()),
-            ("rate", rate.to_owned()),
-            ("delta", "1e-6".to_owned()),
-        ];
-        let peer = bench.peer("dp_accounting", "epsilon", words.clone())?;
-        words.push(("accountant", "pld".to_owned()));
+        let mut words = vec![("sigma", sigma.to_owned()), ("steps", steps.to_owned()), ("delta", "1e-6".to_owned())];
+        // To the peer, everybody in every round is another mechanism and not a rate.
+        let sampled = [("mechanism", "poisson-gaussian".to_owned()), ("rate", rate.to_owned())];
+        let asked = words.iter().cloned().chain(sampled.into_iter().filter(|_| rate != "1")).collect();
+        let peer = bench.peer("dp_accounting", "epsilon", asked)?;
+        words.extend([("rate", rate.to_owned()), ("accountant", "pld".to_owned())]);
         let own = Subject::volet(|| work("epsilon", &words));
         let number = |text: &str| text.parse::<f64>();
         let params =
