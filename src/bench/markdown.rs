@@ -46,7 +46,7 @@ pub(super) fn markdown(report: &Report<'_>) -> String {
                 r.unit.clone(),
             ]
         });
-        table(&mut out, &["work", "beside", "times better", "95 % interval", "volet", "the other", "unit"], rows);
+        table(&mut out, &["work", "beside", "times as good", "95 % interval", "volet", "the other", "unit"], rows);
     }
     out.push_str("## Figures to reach\n\n");
     let rows = report.goals.iter().map(|goal| {

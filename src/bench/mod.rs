@@ -156,7 +156,7 @@ fn show(out: &Path, results: &Path, report: &Report<'_>) -> anyhow::Result<()> {
 fn print(report: &Report<'_>, out: Option<&Path>) {
     for ratio in &report.ratios {
         let (times, work) = (page::number(ratio.times_better.value), format!("{}: {}", ratio.case, ratio.metric));
-        println!("{times:>8} times better than {} ({work}; {})", ratio.peer, ratio.params);
+        println!("{times:>8} times as good as {} ({work}; {})", ratio.peer, ratio.params);
     }
     for goal in report.goals.iter().filter(|goal| goal.measured.is_some()) {
         let measured = goal.measured.map_or_else(String::new, page::number);

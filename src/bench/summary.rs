@@ -87,7 +87,7 @@ pub(super) struct Ratio {
     pub(super) peer: String,
     pub(super) ours: f64,
     pub(super) theirs: f64,
-    /// How many times better we are; below 1, worse.
+    /// How many times as good we are; below 1, worse.
     pub(super) times_better: Interval,
 }
 

@@ -118,7 +118,7 @@ fn ratios(ratios: &[Ratio]) -> Markup {
             p { "No peers were there. " code { "benches/peers/setup" } " installs them, and " code { "--peers benches/peers/.venv/bin/python" } " names them." }
         } @else {
             div.scroll { table.runs {
-                thead { tr { th { "work" } th { "beside" } th { "times better" } th { "95 % interval" } th { "volet" } th { "the other" } th { "unit" } } }
+                thead { tr { th { "work" } th { "beside" } th { "times as good" } th { "95 % interval" } th { "volet" } th { "the other" } th { "unit" } } }
                 tbody { @for r in ratios { tr {
                     td { (r.case) ": " (r.metric) (bracketed(&r.params)) }
                     td { (r.peer) }
