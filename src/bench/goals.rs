@@ -26,6 +26,16 @@ struct Recorded {
     date: &'static str,
 }
 
+/// A figure that was reached elsewhere: what it was, by which command, on which day.
+const fn reached(value: &'static str, command: &'static str, date: &'static str) -> Option<Recorded> {
+    Some(Recorded { value, reached: true, command, date })
+}
+
+/// One that was not.
+const fn missed(value: &'static str, command: &'static str, date: &'static str) -> Option<Recorded> {
+    Some(Recorded { value, reached: false, command, date })
+}
+
 /// A figure to reach.
 struct Goal {
     /// Which issue set it.

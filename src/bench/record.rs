@@ -286,5 +286,4 @@ impl Recorder {
 }
 
 #[cfg(test)]
-#[path = "record_tests.rs"]
 mod tests;

@@ -23,6 +23,7 @@ mod follow;
 mod journal;
 mod lessons;
 mod limits;
+mod looks;
 mod pace;
 mod part;
 mod pictures;
@@ -35,7 +36,7 @@ mod talents;
 mod teach;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prost::Message;
@@ -68,7 +69,9 @@ pub use surroundings::{Device, Surroundings};
 pub use talents::{Judge, Learner, TalentError, Talents};
 
 use crate::egress::{ConsentError, Gate, GateError, PlaceError, Purpose};
+use looks::Looks;
 use state::State;
+use talents::Shared;
 
 /// A device's ledger.
 type DeviceLedger = Ledger<DirStorage, FileCounter<DirStorage>>;
@@ -172,8 +175,7 @@ pub struct Agent {
     parameters: usize,
     learner: Option<Shared<dyn Learner>>,
     judge: Shared<dyn Judge>,
-    /// How many more looks at the aggregator may come without a pause, and since when.
-    looks: (f64, Instant),
+    looks: Looks,
     /// An update that waits for a round, if the model in use is still this release.
     ready: Option<(u64, Vec<f32>)>,
     /// The round that was sat out last, and whether for good.
@@ -216,7 +218,7 @@ impl Agent {
         let Talents { parameters, learner, judge } = talents;
         let (learner, judge) = (learner.map(Shared::from), judge.into());
         let (ready, sat_out) = (None, None);
-        let looks = (LOOKS, Instant::now());
+        let looks = Looks::new(Instant::now());
         Ok(Self {
             state,
             gate,
@@ -325,17 +327,7 @@ impl Agent {
             return self.go_on(begun, false).await;
         }
         let asked = Duration::from_millis(told.again_after_ms.into()).clamp(SHORTEST, LONGEST);
-        Ok(Step::Idle(asked.max(self.patience())))
-    }
-
-    /// How long to wait at least: a server that has a camera call again and again would fill its ledger with that, until what is
-    /// older has no more room in it.
-    fn patience(&mut self) -> Duration {
-        let (looks, since) = self.looks;
-        let regained = since.elapsed().as_secs_f64() / EACH.as_secs_f64();
-        let left = (looks + regained).min(LOOKS) - 1.0;
-        self.looks = (left.max(0.0), Instant::now());
-        if left < 0.0 { EACH } else { Duration::ZERO }
+        Ok(Step::Idle(asked.max(self.looks.look(Instant::now()))))
     }
 
     /// Has the certificate renewed when a third of its time is over; an aggregator that cannot is asked again another day.
@@ -376,10 +368,6 @@ impl Agent {
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// So many looks may come one behind the other, and then one each minute.
-const LOOKS: f64 = 1000.0;
-const EACH: Duration = Duration::from_secs(60);
-
 /// From half of a pause to one and a half of it, so that cameras that were switched on together do not call together.
 fn jitter(pause: Duration) -> Result<Duration, AgentError> {
     let mut bytes = [0; 2];
@@ -390,28 +378,4 @@ fn jitter(pause: Duration) -> Result<Duration, AgentError> {
 /// Seconds since the epoch, by this device's clock.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-/// A talent that may still be at work for somebody who no longer waits for it.
-struct Shared<T: ?Sized>(Arc<Mutex<Box<T>>>);
-
-impl<T: ?Sized> From<Box<T>> for Shared<T> {
-    fn from(talent: Box<T>) -> Self {
-        Self(Arc::new(Mutex::new(talent)))
-    }
-}
-
-impl<T: ?Sized + Send + 'static> Shared<T> {
-    /// Lets the talent work on a thread of its own, when it is done with what it was given before.
-    async fn work<R: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut T) -> Result<R, TalentError> + Send + 'static,
-    ) -> Result<R, TalentError> {
-        let talent = self.0.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let mut talent = talent.lock().map_err(|_| TalentError::Lost)?;
-            work(&mut talent)
-        });
-        done.await.map_err(|_| TalentError::Lost)?
-    }
 }

@@ -214,8 +214,9 @@ impl State {
 
 /// The files by which the camera's programs are known: each has one of them open, and nobody else has a use for them.
 pub fn locks(folder: &Path) -> Vec<PathBuf> {
-    let within = WRITTEN.into_iter().chain([egress::EXPORTS]).map(|name| folder.join(name).join(LOCK));
-    std::iter::once(folder.join(LOCK)).chain(within).collect()
+    let own = ["", MODELS, OWN, BUDGET, COUNTER, ROUND].map(|name| folder.join(name));
+    let ledgers = egress::ledgers(folder).into_iter().flat_map(|(ledger, head)| [ledger, head]);
+    own.into_iter().chain(ledgers).map(|folder| folder.join(LOCK)).collect()
 }
 
 /// Where the models that an agent follows are, and which is in use: what a camera has to read of a state folder.

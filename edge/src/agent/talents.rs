@@ -1,6 +1,8 @@
 //! What an agent has others do for it: learn from the camera's own pictures, and judge models by them. Both see a model
 //! as the vector that is added to its trainable part.
 
+use std::sync::{Arc, Mutex};
+
 use volet_federated::RoundId;
 
 /// Why nothing was learned, or a model not judged.
@@ -62,4 +64,28 @@ pub struct Talents {
     pub learner: Option<Box<dyn Learner>>,
     /// Judges releases before they are used.
     pub judge: Box<dyn Judge>,
+}
+
+/// A talent that may still be at work for somebody who no longer waits for it.
+pub(super) struct Shared<T: ?Sized>(Arc<Mutex<Box<T>>>);
+
+impl<T: ?Sized> From<Box<T>> for Shared<T> {
+    fn from(talent: Box<T>) -> Self {
+        Self(Arc::new(Mutex::new(talent)))
+    }
+}
+
+impl<T: ?Sized + Send + 'static> Shared<T> {
+    /// Lets the talent work on a thread of its own, when it is done with what it was given before.
+    pub(super) async fn work<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut T) -> Result<R, TalentError> + Send + 'static,
+    ) -> Result<R, TalentError> {
+        let talent = self.0.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let mut talent = talent.lock().map_err(|_| TalentError::Lost)?;
+            work(&mut talent)
+        });
+        done.await.map_err(|_| TalentError::Lost)?
+    }
 }

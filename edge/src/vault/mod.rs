@@ -179,17 +179,8 @@ fn patient(dir: &Path) -> Result<DirStorage, VaultError> {
     if !dir.join(HEAD).exists() {
         return Err(VaultError::NotThere(dir.to_owned()));
     }
-    for _ in 0..TRIES {
-        match DirStorage::open(dir) {
-            Err(DirError::InUse { .. }) => {}
-            opened => return Ok(opened?),
-        }
-    }
-    Ok(DirStorage::open(dir)?)
+    Ok(DirStorage::open_patiently(dir)?)
 }
-
-/// Each waits a third of a second.
-const TRIES: usize = 30;
 
 /// A folder of this device's.
 struct Disk(PathBuf);

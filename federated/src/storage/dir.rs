@@ -23,6 +23,9 @@ pub enum DirError {
 /// until it runs.
 const PATIENCE: [u64; 6] = [1, 3, 10, 30, 100, 200];
 
+/// How often that is waited for somebody who is patient.
+const TRIES: usize = 30;
+
 /// A folder that this process alone uses while the value lives. Files are readable by the process's user only.
 #[derive(Debug)]
 pub struct DirStorage {
@@ -60,6 +63,20 @@ impl DirStorage {
                 (Err(TryLockError::Error(error)), _) => return Err(io(error)),
             }
         }
+    }
+
+    /// The same, where others have the folder for moments: waits until they do not, some ten seconds at most.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open).
+    pub fn open_patiently(path: &Path) -> Result<Self, DirError> {
+        for _ in 0..TRIES {
+            match Self::open(path) {
+                Err(DirError::InUse { .. }) => {}
+                opened => return opened,
+            }
+        }
+        Self::open(path)
     }
 
     /// The file to write to, with the descriptor kept for its sync.

@@ -1,3 +1,5 @@
+//! Ledgers that are whole, gone, torn, cut, or not the ones that an earlier audit saw.
+
 use super::super::claims::Verdict;
 use super::*;
 use std::io::Write;

@@ -1,3 +1,5 @@
+//! Captures of what a ledger explains, and of what none does.
+
 use super::super::packets::sent;
 use super::super::packets::tests::{capture, datagram, ours, segment};
 use super::*;

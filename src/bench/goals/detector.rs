@@ -1,6 +1,6 @@
 //! The figures of issue 3: the detector. What was recorded is in docs/benchmarks.md and docs/model-card.md.
 
-use super::{Goal, Limit, Recorded};
+use super::{Goal, Limit, reached};
 use crate::bench::record::Params;
 use crate::bench::summary::Ours;
 
@@ -31,12 +31,7 @@ pub(super) const GOALS: &[Goal] = &[
                 built_in(p) && p.number("false positives per picture") == Some(1.0)
             })
         },
-        recorded: Some(Recorded {
-            value: ".876",
-            reached: true,
-            command: "volet detect, volet score",
-            date: "2026-11-22",
-        }),
+        recorded: reached(".876", "volet detect, volet score", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -49,12 +44,7 @@ pub(super) const GOALS: &[Goal] = &[
                 built_in(p) && answer(p, "16-32")
             })
         },
-        recorded: Some(Recorded {
-            value: ".911",
-            reached: true,
-            command: "volet detect, volet score",
-            date: "2026-11-22",
-        }),
+        recorded: reached(".911", "volet detect, volet score", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -67,12 +57,7 @@ pub(super) const GOALS: &[Goal] = &[
                 built_in(p) && answer(p, "32-64")
             })
         },
-        recorded: Some(Recorded {
-            value: ".952",
-            reached: true,
-            command: "volet detect, volet score",
-            date: "2026-11-22",
-        }),
+        recorded: reached(".952", "volet detect, volet score", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -85,12 +70,7 @@ pub(super) const GOALS: &[Goal] = &[
                 built_in(p) && answer(p, ">=64")
             })
         },
-        recorded: Some(Recorded {
-            value: ".983",
-            reached: true,
-            command: "volet detect, volet score",
-            date: "2026-11-22",
-        }),
+        recorded: reached(".983", "volet detect, volet score", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -103,12 +83,7 @@ pub(super) const GOALS: &[Goal] = &[
                 built_in(p) && p.number("IoU") == Some(0.3)
             })
         },
-        recorded: Some(Recorded {
-            value: ".902",
-            reached: true,
-            command: "volet detect, volet score",
-            date: "2026-11-22",
-        }),
+        recorded: reached(".902", "volet detect, volet score", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -117,7 +92,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(0.8),
         unit: "",
         measured: |_| None,
-        recorded: Some(Recorded { value: ".864", reached: true, command: "docs/model-card.md", date: "2026-11-22" }),
+        recorded: reached(".864", "docs/model-card.md", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -126,12 +101,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(1.0),
         unit: "times",
         measured: |ours| against_yunet(ours),
-        recorded: Some(Recorded {
-            value: "0.73",
-            reached: true,
-            command: "cargo bench --bench networks",
-            date: "2026-11-22",
-        }),
+        recorded: reached("0.73", "cargo bench --bench networks", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -140,7 +110,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(300.0),
         unit: "thousand",
         measured: |_| None,
-        recorded: Some(Recorded { value: "293.2", reached: true, command: "docs/model-card.md", date: "2026-11-22" }),
+        recorded: reached("293.2", "docs/model-card.md", "2026-11-22"),
         why: "",
     },
 ];

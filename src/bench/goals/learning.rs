@@ -1,6 +1,6 @@
 //! The figures of issues 6 and 7: learning on cameras, and what leaves them. What was recorded is in docs/simulation.md, docs/adaptation.md and docs/benchmarks.md, or is what a test asserts.
 
-use super::{Goal, Limit, Recorded};
+use super::{Goal, Limit, missed, reached};
 
 pub(super) const GOALS: &[Goal] = &[
     Goal {
@@ -9,12 +9,11 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(0.05),
         unit: "recall",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: ".022 after 12 rounds, .035 after 4",
-            reached: false,
-            command: "volet simulate --fleet detector, docs/simulation.md",
-            date: "2026-11-22",
-        }),
+        recorded: missed(
+            ".022 after 12 rounds, .035 after 4",
+            "volet simulate --fleet detector, docs/simulation.md",
+            "2026-11-22",
+        ),
         why: "the sites' own labels miss nearly half of the faces",
     },
     Goal {
@@ -23,12 +22,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(80.0),
         unit: "%",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "86",
-            reached: true,
-            command: "volet simulate --fleet detector, docs/simulation.md",
-            date: "2026-11-22",
-        }),
+        recorded: reached("86", "volet simulate --fleet detector, docs/simulation.md", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -46,12 +40,11 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(0.0),
         unit: "recall",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "-.0005, 95 % interval -.0041 to +.0031",
-            reached: true,
-            command: "volet simulate --faces, docs/simulation.md",
-            date: "2026-11-22",
-        }),
+        recorded: reached(
+            "-.0005, 95 % interval -.0041 to +.0031",
+            "volet simulate --faces, docs/simulation.md",
+            "2026-11-22",
+        ),
         why: "",
     },
     Goal {
@@ -60,12 +53,11 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(0.95),
         unit: "",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: ".951 by day, .954 in any light, .921 at night from above",
-            reached: true,
-            command: "cargo bench --bench labels",
-            date: "2026-11-22",
-        }),
+        recorded: reached(
+            ".951 by day, .954 in any light, .921 at night from above",
+            "cargo bench --bench labels",
+            "2026-11-22",
+        ),
         why: "",
     },
     Goal {
@@ -74,12 +66,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(3.0),
         unit: "times",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "6 to 11",
-            reached: true,
-            command: "cargo bench --bench labels",
-            date: "2026-11-22",
-        }),
+        recorded: reached("6 to 11", "cargo bench --bench labels", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -88,12 +75,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(25.0),
         unit: "CPU s",
         measured: |ours| ours.where_params("federated", "rounds", "CPU per round", |_| true).map(|s| 10.0 * s),
-        recorded: Some(Recorded {
-            value: "15.8 to 20.5 at accuracy .996",
-            reached: true,
-            command: "cargo bench --bench simulation",
-            date: "2026-11-22",
-        }),
+        recorded: reached("15.8 to 20.5 at accuracy .996", "cargo bench --bench simulation", "2026-11-22"),
         why: "a busy machine",
     },
     Goal {
@@ -102,12 +84,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(0.9),
         unit: "",
         measured: |ours| ours.median("federated", "rounds", "accuracy", &[("rounds", 10.0)]),
-        recorded: Some(Recorded {
-            value: ".996",
-            reached: true,
-            command: "cargo bench --bench simulation",
-            date: "2026-11-22",
-        }),
+        recorded: reached(".996", "cargo bench --bench simulation", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -116,12 +93,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(0.1),
         unit: "ms",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "0.061",
-            reached: true,
-            command: "cargo bench -p volet-federated --bench simulation",
-            date: "2026-11-22",
-        }),
+        recorded: reached("0.061", "cargo bench -p volet-federated --bench simulation", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -130,12 +102,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(30.0),
         unit: "min",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "98 CPU s, 22 MB",
-            reached: true,
-            command: "volet simulate --sites 10000 --rounds 12",
-            date: "2026-11-22",
-        }),
+        recorded: reached("98 CPU s, 22 MB", "volet simulate --sites 10000 --rounds 12", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -144,12 +111,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(120.0),
         unit: "ms",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "14",
-            reached: true,
-            command: "cargo bench -p volet-models --bench adapt",
-            date: "2026-11-22",
-        }),
+        recorded: reached("14", "cargo bench -p volet-models --bench adapt", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -158,12 +120,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(120.0),
         unit: "MB",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "58",
-            reached: true,
-            command: "cargo bench -p volet-models --bench adapt",
-            date: "2026-11-22",
-        }),
+        recorded: reached("58", "cargo bench -p volet-models --bench adapt", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -172,12 +129,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(0.25),
         unit: "times",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "0.03 (.002 of .080)",
-            reached: true,
-            command: "volet simulate --fleet detector, docs/simulation.md",
-            date: "2026-11-22",
-        }),
+        recorded: reached("0.03 (.002 of .080)", "volet simulate --fleet detector, docs/simulation.md", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -186,12 +138,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(1.0),
         unit: "",
         measured: |ours| ours.median("egress", "capture", "explained bytes", &[]),
-        recorded: Some(Recorded {
-            value: "1",
-            reached: true,
-            command: "cargo test --release --test capture",
-            date: "2026-11-23",
-        }),
+        recorded: reached("1", "cargo test --release --test capture", "2026-11-23"),
         why: "",
     },
     Goal {
@@ -200,12 +147,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(0.0),
         unit: "packets",
         measured: |ours| ours.median("egress", "capture", "unexplained packets", &[]),
-        recorded: Some(Recorded {
-            value: "0",
-            reached: true,
-            command: "cargo test --release --test capture",
-            date: "2026-11-23",
-        }),
+        recorded: reached("0", "cargo test --release --test capture", "2026-11-23"),
         why: "",
     },
     Goal {
@@ -214,12 +156,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(0.0),
         unit: "packets",
         measured: |ours| ours.median("egress", "capture", "packets without consent", &[]),
-        recorded: Some(Recorded {
-            value: "0",
-            reached: true,
-            command: "cargo test --release --test capture",
-            date: "2026-11-23",
-        }),
+        recorded: reached("0", "cargo test --release --test capture", "2026-11-23"),
         why: "",
     },
     Goal {
@@ -228,12 +165,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(6.0),
         unit: "kinds",
         measured: |ours| ours.median("egress", "capture", "planted leaks caught", &[]),
-        recorded: Some(Recorded {
-            value: "all",
-            reached: true,
-            command: "cargo test --release --test capture",
-            date: "2026-11-23",
-        }),
+        recorded: reached("all", "cargo test --release --test capture", "2026-11-23"),
         why: "",
     },
     Goal {
@@ -242,12 +174,11 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(0.0),
         unit: "kinds",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "0: every crash point, bit flip, cut and reordering that the tests try",
-            reached: true,
-            command: "cargo test --release --workspace --lib egress",
-            date: "2026-11-23",
-        }),
+        recorded: reached(
+            "0: every crash point, bit flip, cut and reordering that the tests try",
+            "cargo test --release --workspace --lib egress",
+            "2026-11-23",
+        ),
         why: "",
     },
     Goal {
@@ -256,12 +187,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(2.0),
         unit: "% of CPU",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "under 0.01",
-            reached: true,
-            command: "cargo bench --bench door, docs/benchmarks.md",
-            date: "2026-11-23",
-        }),
+        recorded: reached("under 0.01", "cargo bench --bench door, docs/benchmarks.md", "2026-11-23"),
         why: "",
     },
 ];

@@ -1,6 +1,6 @@
 //! The figures of issue 2: the camera. What was recorded is in docs/benchmarks.md.
 
-use super::{Goal, Limit, Recorded};
+use super::{Goal, Limit, missed, reached};
 use crate::bench::summary::Ours;
 
 fn longest_over_shortest(ours: &Ours<'_>) -> Option<f64> {
@@ -19,12 +19,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(25.0),
         unit: "frames per CPU second",
         measured: |ours| ours.median("camera", "h264", "frames per CPU second", &[("width", 1280.0), ("every", 2.0)]),
-        recorded: Some(Recorded {
-            value: "28.3 with --long-side 608",
-            reached: true,
-            command: "benches/compare.py",
-            date: "2026-11-22",
-        }),
+        recorded: reached("28.3 with --long-side 608", "benches/compare.py", "2026-11-22"),
         why: "decoding and encoding take as long as the search, and a second busy thread of this machine slows the first; a smaller input (--long-side 608) is faster",
     },
     Goal {
@@ -33,7 +28,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(12.0),
         unit: "frames per CPU second",
         measured: |ours| ours.median("camera", "h264", "frames per CPU second", &[("width", 1920.0), ("every", 2.0)]),
-        recorded: Some(Recorded { value: "15.5", reached: true, command: "benches/compare.py", date: "2026-11-22" }),
+        recorded: reached("15.5", "benches/compare.py", "2026-11-22"),
         why: "decoding and encoding take most of it",
     },
     Goal {
@@ -42,12 +37,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(70.0),
         unit: "frames per CPU second",
         measured: |ours| ours.median("camera", "nv12", "frames per CPU second", &[("width", 1280.0), ("every", 2.0)]),
-        recorded: Some(Recorded {
-            value: "84; 44 searching every frame",
-            reached: true,
-            command: "cargo bench --bench camera",
-            date: "2026-11-22",
-        }),
+        recorded: reached("84; 44 searching every frame", "cargo bench --bench camera", "2026-11-22"),
         why: "the search is nearly all of it, and tract takes 2.8 times as long for it as onnxruntime",
     },
     Goal {
@@ -56,12 +46,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(40.0),
         unit: "frames per CPU second",
         measured: |ours| ours.median("camera", "nv12", "frames per CPU second", &[("width", 1920.0), ("every", 1.0)]),
-        recorded: Some(Recorded {
-            value: "40",
-            reached: true,
-            command: "cargo bench --bench camera",
-            date: "2026-11-22",
-        }),
+        recorded: reached("40", "cargo bench --bench camera", "2026-11-22"),
         why: "the search is nearly all of it, and tract takes 2.8 times as long for it as onnxruntime",
     },
     Goal {
@@ -70,12 +55,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(120.0),
         unit: "MB",
         measured: |ours| ours.median("camera", "h264", "peak memory", &[("width", 1920.0), ("every", 1.0)]),
-        recorded: Some(Recorded {
-            value: "259 (YuNet-n)",
-            reached: false,
-            command: "benches/compare.py",
-            date: "2026-11-22",
-        }),
+        recorded: missed("259 (YuNet-n)", "benches/compare.py", "2026-11-22"),
         why: "some 65 MB are OpenH264's, 37 frames in flight, 50 the network (docs/benchmarks.md)",
     },
     Goal {
@@ -84,12 +64,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(1.1),
         unit: "times",
         measured: |ours| longest_over_shortest(ours),
-        recorded: Some(Recorded {
-            value: "64.7 MB after 10,200 frames, 60.4 after 300",
-            reached: true,
-            command: "benches/compare.py",
-            date: "2026-11-22",
-        }),
+        recorded: reached("64.7 MB after 10,200 frames, 60.4 after 300", "benches/compare.py", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -98,12 +73,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(0.5),
         unit: "times",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "0.69 at about its over-redaction",
-            reached: false,
-            command: "edge/examples/replay.rs",
-            date: "2026-11-22",
-        }),
+        recorded: missed("0.69 at about its over-redaction", "edge/examples/replay.rs", "2026-11-22"),
         why: "larger masks and doubtful tracks cover more of everything else; a third to two fifths is reached when half as much again is covered",
     },
     Goal {
@@ -112,12 +82,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(1.2),
         unit: "times",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "0.57",
-            reached: true,
-            command: "cargo bench --bench redaction",
-            date: "2026-11-22",
-        }),
+        recorded: reached("0.57", "cargo bench --bench redaction", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -126,12 +91,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(1.2),
         unit: "times",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "0.98",
-            reached: true,
-            command: "cargo bench --bench redaction",
-            date: "2026-11-22",
-        }),
+        recorded: reached("0.98", "cargo bench --bench redaction", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -140,12 +100,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(2.0),
         unit: "times",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "2.8",
-            reached: false,
-            command: "cargo bench --bench networks",
-            date: "2026-11-22",
-        }),
+        recorded: missed("2.8", "cargo bench --bench networks", "2026-11-22"),
         why: "tract's convolutions: its plain 3x3 kernels are 1.5 to 2 times as slow, narrow layers more",
     },
     Goal {
@@ -154,7 +109,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(0.3),
         unit: "s",
         measured: |ours| ours.median("camera", "start to redacted picture", "time", &[("width", 1280.0)]),
-        recorded: Some(Recorded { value: "0.08", reached: true, command: "benches/compare.py", date: "2026-11-22" }),
+        recorded: reached("0.08", "benches/compare.py", "2026-11-22"),
         why: "a busy machine",
     },
     Goal {
@@ -163,12 +118,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(15.0),
         unit: "MB",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "31.6",
-            reached: false,
-            command: "ls -l target/release/volet-edge",
-            date: "2026-11-22",
-        }),
+        recorded: missed("31.6", "ls -l target/release/volet-edge", "2026-11-22"),
         why: "an inference engine, TLS, gRPC and an H.264 codec; a build with fat LTO was not measured",
     },
 ];

@@ -1,6 +1,6 @@
 //! The figures of issues 4 and 5: secure sums and the aggregator. What was recorded is in docs/benchmarks.md.
 
-use super::{Goal, Limit, Recorded};
+use super::{Goal, Limit, missed, reached};
 use crate::bench::record::Params;
 
 /// More than fits into any cache.
@@ -19,12 +19,11 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(40.0),
         unit: "ms",
         measured: |ours| ours.median("federated", "secure sum, complete graph", "server CPU per round", &[]),
-        recorded: Some(Recorded {
-            value: "44 to 52; 28 to 37 with the graph as derived",
-            reached: false,
-            command: "cargo bench -p volet-federated --bench secagg",
-            date: "2026-11-22",
-        }),
+        recorded: missed(
+            "44 to 52; 28 to 37 with the graph as derived",
+            "cargo bench -p volet-federated --bench secagg",
+            "2026-11-22",
+        ),
         why: "50 masks per site and 98 agreements; the graph as derived, which is what runs, stays within the goal",
     },
     Goal {
@@ -33,12 +32,11 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(8.0),
         unit: "ms",
         measured: |ours| ours.median("federated", "secure sum, complete graph", "site CPU, noise left out", &[]),
-        recorded: Some(Recorded {
-            value: "13.7 to 14.5; 7.6 to 9.5 with the graph as derived",
-            reached: false,
-            command: "cargo bench -p volet-federated --bench secagg",
-            date: "2026-11-22",
-        }),
+        recorded: missed(
+            "13.7 to 14.5; 7.6 to 9.5 with the graph as derived",
+            "cargo bench -p volet-federated --bench secagg",
+            "2026-11-22",
+        ),
         why: "masks and agreements alone are 8 ms; sharers are signed with the vector, which no peer does",
     },
     Goal {
@@ -47,12 +45,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(400.0),
         unit: "ms",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "647 to 701",
-            reached: false,
-            command: "cargo bench -p volet-federated --bench secagg",
-            date: "2026-11-22",
-        }),
+        recorded: missed("647 to 701", "cargo bench -p volet-federated --bench secagg", "2026-11-22"),
         why: "masks alone are 225 ms, agreements 60, signatures 110",
     },
     Goal {
@@ -61,12 +54,11 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(4.08),
         unit: "B",
         measured: |ours| ours.median("federated", "secure sum, complete graph", "masked vector's bytes per value", &[]),
-        recorded: Some(Recorded {
-            value: "3.70, mean over all sites and messages",
-            reached: true,
-            command: "cargo bench -p volet-federated --bench secagg",
-            date: "2026-11-22",
-        }),
+        recorded: reached(
+            "3.70, mean over all sites and messages",
+            "cargo bench -p volet-federated --bench secagg",
+            "2026-11-22",
+        ),
         why: "",
     },
     Goal {
@@ -75,12 +67,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(3.0),
         unit: "B",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "2.96",
-            reached: true,
-            command: "cargo bench -p volet-federated --bench secagg",
-            date: "2026-11-22",
-        }),
+        recorded: reached("2.96", "cargo bench -p volet-federated --bench secagg", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -89,12 +76,11 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(30.0),
         unit: "GB/s per CPU second",
         measured: |ours| ours.where_params("federated", "plain sum", "updates read per CPU second", largest),
-        recorded: Some(Recorded {
-            value: "11.4, where reading the same memory gives 13.3",
-            reached: false,
-            command: "cargo bench -p volet-federated --bench sums",
-            date: "2026-11-22",
-        }),
+        recorded: missed(
+            "11.4, where reading the same memory gives 13.3",
+            "cargo bench -p volet-federated --bench sums",
+            "2026-11-22",
+        ),
         why: "this machine's memory is read at 13 GB/s: the mean goes at its speed",
     },
     Goal {
@@ -103,12 +89,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(0.33),
         unit: "s",
         measured: |ours| ours.where_params("kernels", "time", "CPU per run", |p| kernel(p, "noise")).map(|s| 100.0 * s),
-        recorded: Some(Recorded {
-            value: "0.41",
-            reached: false,
-            command: "cargo bench -p volet-federated --bench sums",
-            date: "2026-11-22",
-        }),
+        recorded: missed("0.41", "cargo bench -p volet-federated --bench sums", "2026-11-22"),
         why: "the machine is slower than the one of the reference; nearly all of it is opendp's exact sampler",
     },
     Goal {
@@ -117,12 +98,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(0.6),
         unit: "s",
         measured: |ours| ours.median("privacy", "epsilon by PLD", "CPU per epsilon", &[("steps", 1000.0)]),
-        recorded: Some(Recorded {
-            value: "0.026 to 0.2",
-            reached: true,
-            command: "cargo bench -p volet-federated --bench accounting",
-            date: "2026-11-22",
-        }),
+        recorded: reached("0.026 to 0.2", "cargo bench -p volet-federated --bench accounting", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -133,12 +109,7 @@ pub(super) const GOALS: &[Goal] = &[
         measured: |ours| {
             ours.median("federated", "load over TLS", "share of cameras in the sums", &[("cameras", 1000.0)])
         },
-        recorded: Some(Recorded {
-            value: "1",
-            reached: true,
-            command: "cargo bench -p volet-federated --bench load",
-            date: "2026-11-22",
-        }),
+        recorded: reached("1", "cargo bench -p volet-federated --bench load", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -147,12 +118,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(151.0),
         unit: "MB",
         measured: |ours| ours.median("federated", "load over TLS", "server's peak memory", &[("cameras", 1000.0)]),
-        recorded: Some(Recorded {
-            value: "180 to 185",
-            reached: false,
-            command: "cargo bench -p volet-federated --bench load",
-            date: "2026-11-22",
-        }),
+        recorded: missed("180 to 185", "cargo bench -p volet-federated --bench load", "2026-11-22"),
         why: "a connection costs some 100 kB in buffers of TLS and HTTP/2",
     },
     Goal {
@@ -161,12 +127,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(2.3),
         unit: "ms",
         measured: |ours| ours.median("federated", "load over TLS", "server CPU per report", &[("cameras", 1000.0)]),
-        recorded: Some(Recorded {
-            value: "4.2 to 5.3",
-            reached: false,
-            command: "cargo bench -p volet-federated --bench load",
-            date: "2026-11-22",
-        }),
+        recorded: missed("4.2 to 5.3", "cargo bench -p volet-federated --bench load", "2026-11-22"),
         why: "a report is hashed three times, copied, and written; the profile is flat",
     },
     Goal {
@@ -175,12 +136,7 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(0.1),
         unit: "ms",
         measured: |ours| ours.median("federated", "load over TLS", "driving a simulated site", &[]),
-        recorded: Some(Recorded {
-            value: "0.05 to 0.06",
-            reached: true,
-            command: "cargo bench -p volet-federated --bench load",
-            date: "2026-11-22",
-        }),
+        recorded: reached("0.05 to 0.06", "cargo bench -p volet-federated --bench load", "2026-11-22"),
         why: "",
     },
     Goal {
@@ -189,12 +145,11 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtMost(2.0),
         unit: "s",
         measured: |ours| ours.median("federated", "aggregator, killed", "from restart to listening", &[]),
-        recorded: Some(Recorded {
-            value: "0.013 to 0.025; 0.208 at worst in 1,222 kills",
-            reached: true,
-            command: "cargo bench -p volet-federated --bench load; the soak",
-            date: "2026-11-22",
-        }),
+        recorded: reached(
+            "0.013 to 0.025; 0.208 at worst in 1,222 kills",
+            "cargo bench -p volet-federated --bench load; the soak",
+            "2026-11-22",
+        ),
         why: "",
     },
     Goal {
@@ -203,12 +158,11 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(500.0),
         unit: "rounds",
         measured: |_| None,
-        recorded: Some(Recorded {
-            value: "520",
-            reached: true,
-            command: "VOLET_SOAK_ROUNDS=520 cargo test --release -p volet-federated --test soak",
-            date: "2026-11-22",
-        }),
+        recorded: reached(
+            "520",
+            "VOLET_SOAK_ROUNDS=520 cargo test --release -p volet-federated --test soak",
+            "2026-11-22",
+        ),
         why: "",
     },
 ];

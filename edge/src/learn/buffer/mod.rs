@@ -334,17 +334,8 @@ fn patient(dir: &Path) -> Result<DirStorage, BufferError> {
     if !dir.join(HEAD).exists() && !std::fs::read(dir.join(head::KEY)).is_ok_and(magic) {
         return Err(BufferError::NotThere(dir.to_owned()));
     }
-    for _ in 0..TRIES {
-        match DirStorage::open(dir) {
-            Err(DirError::InUse { .. }) => {}
-            opened => return Ok(opened?),
-        }
-    }
-    Ok(DirStorage::open(dir)?)
+    Ok(DirStorage::open_patiently(dir)?)
 }
-
-/// Each waits a third of a second.
-const TRIES: usize = 30;
 
 /// The day, counted from 1970, by this device's clock.
 fn today() -> u32 {

@@ -120,6 +120,19 @@ fn sockets_are_what_the_needs_say() {
 }
 
 #[test]
+fn a_file_is_not_made_to_send_signals() {
+    let needs = Confinement::new().calls("aggregator.example", 7443).accepts().uses("/dev/video0");
+    for command in [libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC, libc::F_SETLK, libc::F_OFD_SETLK] {
+        is(&needs, libc::SYS_fcntl, &[3, command.into()], Answer::Allow);
+    }
+    // Which the crate does not name (`linux/fcntl.h`).
+    let (set_signal, set_owner_ex) = (10, 15);
+    for command in [libc::F_SETOWN, set_owner_ex, set_signal, libc::F_NOTIFY, libc::F_SETLEASE] {
+        is(&needs, libc::SYS_fcntl, &[3, command.into(), 1], REFUSED);
+    }
+}
+
+#[test]
 fn threads_start_and_processes_do_not() {
     let needs = Confinement::new().calls("aggregator.example", 7443).accepts().uses("/dev/video0");
     let thread = libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_FILES | libc::CLONE_SIGHAND | libc::CLONE_THREAD;

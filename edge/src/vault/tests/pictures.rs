@@ -1,4 +1,4 @@
-//! Pictures are what the sensor saw, in its colours; and what one costs.
+//! Pictures are what the sensor saw, in its colours.
 
 use super::*;
 use crate::frame::{FramePool, Matrix, Range};
@@ -80,53 +80,4 @@ fn memory_of_pictures_is_wiped_as_it_is_let_go() {
     // What was cut off was overwritten before it was let go: it does not come back where the memory is used again.
     plain.write_all(&[0; 60]).unwrap();
     assert_eq!(plain.as_slice()[40..], [0; 60]);
-}
-
-/// `cargo test --release -p volet-edge --lib what_a_kept_frame_costs -- --ignored --nocapture`
-#[test]
-#[ignore = "prints what a frame costs on this machine"]
-fn what_a_kept_frame_costs() {
-    let (width, height) = (1280, 720);
-    let geometry = Geometry::new(PixelFormat::I420, width, height).unwrap();
-    for color in [Color::JPEG, Color::untagged(height)] {
-        let owner = identity();
-        let mut bytes = waves(PixelFormat::I420, width, height, color);
-        // A sensor's noise, without which JPEG has nothing to do.
-        let mut noise = vec![0; bytes.len()];
-        blake3::Hasher::new().finalize_xof().fill(&mut noise);
-        bytes.iter_mut().zip(noise).for_each(|(to, noise)| *to = to.wrapping_add(noise % 8));
-        let raw = RawFrame::new(0, Duration::ZERO, geometry, color, bytes.clone()).unwrap();
-        let time = |what: &mut dyn FnMut()| {
-            let start = cpu_time::ThreadTime::now();
-            (0..100).for_each(|_| what());
-            start.elapsed().as_secs_f64() * 10.0
-        };
-        let mut size = 0;
-        let encoded = time(&mut || size = jpeg(&raw).len());
-        let entry = Entry::new(1, Timestamp::from_second(NOW).unwrap());
-        let (mut sealer, _) = clip::Sealer::begin(&owner.recipient(), entry, &Plain::default()).unwrap();
-        let mut chunk = Plain::default();
-        content::append(&mut chunk, &raw).unwrap();
-        let sealed = time(&mut || drop(sealer.seal(&chunk, false)));
-        let pool = FramePool::new();
-        let copied = time(&mut || pool.take(bytes.len()).as_mut_slice().copy_from_slice(&bytes));
-        println!("{color:?}: JPEG {encoded:.2} ms, {size} bytes; sealing {sealed:.2} ms; copying {copied:.2} ms");
-        #[cfg(feature = "h264")]
-        {
-            let folder = tempfile::tempdir().unwrap();
-            let rate = Rate { num: 15, den: 1 };
-            let info = StreamInfo { kind: MediaKind::Mp4, geometry, color, rate, frames: None };
-            let path = folder.path().join("film.mp4");
-            let mut sink = sink::create(&path, MediaKind::Mp4, &info, &SinkOptions::default()).unwrap();
-            let mut n = 0;
-            let encoded = time(&mut || {
-                let raw = RawFrame::new(n, rate.time_of(n), geometry, color, bytes.clone()).unwrap();
-                sink.write(&Redacted::for_tests(raw)).unwrap();
-                n += 1;
-            });
-            sink.finish().unwrap();
-            let size = std::fs::metadata(&path).unwrap().len() / 100;
-            println!("  for comparison H.264 of one standing picture: {encoded:.2} ms, {size} bytes");
-        }
-    }
 }

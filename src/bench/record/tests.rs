@@ -1,3 +1,5 @@
+//! Files of results that are whole, torn, altered, or of another format.
+
 use super::*;
 
 fn header() -> Header {
