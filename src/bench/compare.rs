@@ -91,6 +91,9 @@ impl Comparison {
         if self.other_machine {
             println!("The machines differ ({} and {}): only exact numbers mean anything.", self.old.cpu, self.new.cpu);
         }
+        if self.old.quick != self.new.quick {
+            println!("One run was quick and the other full: cases of the same name did not do the same work.");
+        }
         for (verdict, word) in [(Verdict::Worse, "worse"), (Verdict::Better, "better"), (Verdict::Changed, "changed")] {
             for change in self.changes.iter().filter(|change| change.verdict == verdict) {
                 let Change { name, unit, old, new, .. } = change;

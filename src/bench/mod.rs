@@ -56,11 +56,6 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     if let Some(out) = &args.out {
         show(out, &path, &report)?;
     }
-    if old.as_ref().is_some_and(|old| old.header.quick != results.header.quick) {
-        eprintln!(
-            "volet: one of the two runs was quick and the other full: cases of the same name did not do the same work"
-        );
-    }
     let comparison = old.map(|old| Comparison::of(&old, &results));
     if args.json {
         let mut json = serde_json::to_value(&report)?;
