@@ -9,9 +9,11 @@ use std::rc::Rc;
 #[cfg(unix)]
 mod dir;
 #[cfg(unix)]
-pub use dir::{DirError, DirStorage};
+pub(crate) use dir::read_file;
+#[cfg(all(unix, feature = "aggregator"))]
+pub(crate) use dir::sync_parent;
 #[cfg(unix)]
-pub(crate) use dir::{read_file, sync_parent};
+pub use dir::{DirError, DirStorage};
 
 /// A folder of files that one ledger or log has to itself. Nothing is durable before its sync has returned; names are ASCII
 /// letters, digits, `-` and `.`.

@@ -1,10 +1,9 @@
 //! `--sandbox` and `--user`: how commands that go on lock themselves in.
 
-use clap::Args;
+use crate::sandbox::{Begun, Confinement, Mode, Report, SandboxError};
 
-use crate::sandbox::{Begun, Confinement, Mode, Report, SandboxError, begin};
-
-#[derive(Debug, Args)]
+#[cfg(all(unix, feature = "agent"))]
+#[derive(Debug, clap::Args)]
 pub(super) struct SandboxArgs {
     /// How far this process locks itself in (docs/sandbox.md).
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
@@ -14,10 +13,11 @@ pub(super) struct SandboxArgs {
     user: Option<String>,
 }
 
+#[cfg(all(unix, feature = "agent"))]
 impl SandboxArgs {
     /// Before any thread is started, and before any file is made.
     pub(super) fn begin(&self) -> Result<Begun, SandboxError> {
-        begin(self.sandbox, self.user.as_deref())
+        crate::sandbox::begin(self.sandbox, self.user.as_deref())
     }
 }
 

@@ -150,6 +150,7 @@ pub(super) fn planar<'a>(frame: &'a Redacted, scratch: &'a mut Vec<u8>) -> &'a [
 }
 
 /// A frame as 4:2:0 with even sides, for video encoders.
+#[cfg(feature = "h264")]
 pub(super) struct I420<'a> {
     bytes: &'a [u8],
     /// Even.
@@ -159,12 +160,14 @@ pub(super) struct I420<'a> {
 }
 
 /// Buffers that [`I420::new`] reuses.
+#[cfg(feature = "h264")]
 #[derive(Default)]
 pub(super) struct Scratch {
     planar: Vec<u8>,
     halved: Vec<u8>,
 }
 
+#[cfg(feature = "h264")]
 impl<'a> I420<'a> {
     pub(super) fn new(frame: &'a Redacted, scratch: &'a mut Scratch) -> Self {
         let geometry = frame.geometry();
@@ -207,6 +210,7 @@ impl<'a> I420<'a> {
 }
 
 /// Appends a chroma plane of `size`, averaged over 1 or 2 samples each way, as `target` samples.
+#[cfg(feature = "h264")]
 fn halve(plane: &[u8], size: (usize, usize), halvings: (usize, usize), target: (usize, usize), out: &mut Vec<u8>) {
     let ((cw, ch), (hx, hy)) = (size, halvings);
     for y in 0..target.1 {
@@ -245,7 +249,7 @@ impl openh264::formats::YUVSource for I420<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "h264"))]
 mod tests {
     use super::*;
     use crate::frame::{Geometry, RawFrame};
