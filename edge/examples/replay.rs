@@ -40,7 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             tracker.observe(now as u64, &found.collect::<Vec<_>>());
         }
         if let Some(frame) = now.checked_sub(delay) {
-            for r in config.redaction.regions(geometry, &tracker.boxes_at(frame as u64), &[]) {
+            let tracks: Vec<_> = tracker.boxes_at(frame as u64).collect();
+            for r in config.redaction.regions(geometry, &tracks, &[]) {
                 let bbox = [r.bbox.x, r.bbox.y, r.bbox.w, r.bbox.h];
                 regions.push(serde_json::json!({ "image_id": frame + 1, "bbox": bbox, "shape": r.shape }));
             }

@@ -78,7 +78,12 @@ impl RedactionConfig {
     }
 
     /// The regions to destroy in a frame with these tracks and this motion.
-    pub fn regions(&self, geometry: Geometry, tracks: &[TrackedBox], moving: &[BBox]) -> Vec<Region> {
+    pub fn regions<'a>(
+        &'a self,
+        geometry: Geometry,
+        tracks: &'a [TrackedBox],
+        moving: &'a [BBox],
+    ) -> impl Iterator<Item = Region> + 'a {
         let (width, height) = (geometry.width() as f32, geometry.height() as f32);
         let of_tracks = tracks.iter().filter(|t| self.classes.contains(&t.class)).map(|t| Region {
             bbox: t.bbox.scaled(self.scale * t.uncertainty),
@@ -87,14 +92,14 @@ impl RedactionConfig {
         });
         let rect = |bbox| Region { bbox, shape: Shape::Rect, track_id: None };
         let zones =
-            self.zones.iter().map(|z| rect(BBox::new(z[0] * width, z[1] * height, z[2] * width, z[3] * height)));
-        let unknown = moving.iter().filter(|m| self.paranoid && !self.is_harmless(m, tracks)).map(|m| rect(*m));
+            self.zones.iter().map(move |z| rect(BBox::new(z[0] * width, z[1] * height, z[2] * width, z[3] * height)));
+        let unknown =
+            moving.iter().filter(move |m| self.paranoid && !self.is_harmless(m, tracks)).map(move |m| rect(*m));
         // What lies wholly outside has nothing to destroy.
         of_tracks
             .chain(zones)
             .chain(unknown)
-            .filter(|r| r.bbox.clipped(geometry.width(), geometry.height()).is_some())
-            .collect()
+            .filter(move |r| r.bbox.clipped(geometry.width(), geometry.height()).is_some())
     }
 
     fn is_harmless(&self, moving: &BBox, tracks: &[TrackedBox]) -> bool {
@@ -103,13 +108,12 @@ impl RedactionConfig {
 }
 
 /// What is written down of the tracks in a frame: boxes clipped to it, those outside and doubtful tracks left out.
-pub fn objects(geometry: Geometry, tracks: &[TrackedBox], with_ids: bool) -> Vec<Annotated> {
-    let written = tracks.iter().filter(|t| t.sure).filter_map(|t| {
+pub fn objects(geometry: Geometry, tracks: &[TrackedBox], with_ids: bool) -> impl Iterator<Item = Annotated> + '_ {
+    tracks.iter().filter(|t| t.sure).filter_map(move |t| {
         let bbox = t.bbox.clipped(geometry.width(), geometry.height())?;
         let track_id = with_ids.then_some(t.track_id);
         Some(Annotated { class: t.class, bbox, score: t.score, track_id, origin: t.origin })
-    });
-    written.collect()
+    })
 }
 
 #[cfg(test)]
@@ -140,8 +144,8 @@ mod tests {
             tracked(ObjectClass::Face, BBox::new(-10.0, 40.0, 20.0, 20.0)),
             tracked(ObjectClass::Face, BBox::new(-90.0, 40.0, 20.0, 20.0)),
         ];
-        assert_eq!(config.regions(g, &out, &[]).len(), 1);
-        let written = objects(g, &out, true);
+        assert_eq!(config.regions(g, &out, &[]).count(), 1);
+        let written: Vec<_> = objects(g, &out, true).collect();
         assert_eq!(written.len(), 1);
         assert_eq!(written[0].bbox, BBox::new(0.0, 40.0, 10.0, 20.0));
     }
@@ -150,8 +154,8 @@ mod tests {
     fn a_doubtful_face_is_covered_and_not_written() {
         let g = Geometry::new(PixelFormat::Nv12, 100, 100).unwrap();
         let doubtful = TrackedBox { sure: false, ..tracked(ObjectClass::Face, BBox::new(10.0, 40.0, 20.0, 20.0)) };
-        assert_eq!(RedactionConfig::default().regions(g, &[doubtful], &[]).len(), 1);
-        assert!(objects(g, &[doubtful], true).is_empty());
+        assert_eq!(RedactionConfig::default().regions(g, &[doubtful], &[]).count(), 1);
+        assert_eq!(objects(g, &[doubtful], true).count(), 0);
     }
 
     #[test]
@@ -159,9 +163,9 @@ mod tests {
         let g = Geometry::new(PixelFormat::Nv12, 100, 100).unwrap();
         let config = RedactionConfig { paranoid: true, ..Default::default() };
         let moving = [BBox::new(10.0, 10.0, 16.0, 16.0)];
-        assert_eq!(config.regions(g, &[], &moving).len(), 1);
+        assert_eq!(config.regions(g, &[], &moving).count(), 1);
         let car = [tracked(ObjectClass::Vehicle, BBox::new(0.0, 0.0, 40.0, 40.0))];
-        assert!(config.regions(g, &car, &moving).is_empty());
+        assert_eq!(config.regions(g, &car, &moving).count(), 0);
     }
 
     #[test]

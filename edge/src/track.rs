@@ -130,6 +130,19 @@ pub struct Tracker {
     next_id: u32,
     /// First frames of new scenes, rising; old ones are dropped.
     cuts: Vec<u64>,
+    scratch: Scratch,
+}
+
+/// Memory that is kept from frame to frame.
+#[derive(Default)]
+struct Scratch {
+    /// Detections with a valid box, best first.
+    order: Vec<usize>,
+    /// Of each detection, whether a track has it; of each track, whether it has one.
+    used: Vec<bool>,
+    taken: Vec<bool>,
+    /// Distance, track, place in `order`.
+    pairs: Vec<(f32, usize, usize)>,
 }
 
 /// Observations kept for interpolation and velocity.
@@ -146,19 +159,24 @@ const DAMPING: f32 = 0.85;
 impl Tracker {
     /// A tracker that has seen nothing.
     pub fn new(config: TrackerConfig) -> Self {
-        Self { config, tracks: Vec::new(), next_id: 1, cuts: Vec::new() }
+        Self { config, tracks: Vec::new(), next_id: 1, cuts: Vec::new(), scratch: Scratch::default() }
     }
 
     /// Takes the detections of `frame`; frames must rise, and may be left out when the detector did not run.
     pub fn observe(&mut self, frame: u64, detections: &[Detection]) {
-        let mut free: Vec<&Detection> = detections.iter().filter(|d| d.bbox.is_valid()).collect();
-        free.sort_by(|a, b| b.score.total_cmp(&a.score));
-        let strong = free.iter().take_while(|d| d.score >= self.config.birth_score).count();
-        let weak = free.split_off(strong);
-        let mut taken = vec![false; self.tracks.len()];
-        let unmatched = self.associate(frame, &free, &mut taken);
-        let _ = self.associate(frame, &weak, &mut taken);
-        for d in unmatched {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let Scratch { order, used, taken, .. } = &mut scratch;
+        order.clear();
+        order.extend((0..detections.len()).filter(|&d| detections[d].bbox.is_valid()));
+        order.sort_unstable_by(|&a, &b| detections[b].score.total_cmp(&detections[a].score).then(a.cmp(&b)));
+        used.clear();
+        used.resize(detections.len(), false);
+        taken.clear();
+        taken.resize(self.tracks.len(), false);
+        let strong = order.iter().take_while(|&&d| detections[d].score >= self.config.birth_score).count();
+        self.associate(frame, detections, 0..strong, &mut scratch);
+        self.associate(frame, detections, strong..scratch.order.len(), &mut scratch);
+        for d in scratch.order[..strong].iter().filter(|&&d| !scratch.used[d]).map(|&d| &detections[d]) {
             let seen = vec![Observation { frame, bbox: d.bbox, score: d.score }];
             self.tracks.push(Trajectory {
                 id: self.next_id,
@@ -170,6 +188,7 @@ impl Tracker {
             });
             self.next_id += 1;
         }
+        self.scratch = scratch;
     }
 
     /// Takes note that `frame` is the first of another scene: no track reaches across.
@@ -191,13 +210,13 @@ impl Tracker {
 
     /// The boxes of all tracks in `frame`, as far as observations until now tell. Ask when `delay` more frames were
     /// observed, or the stream is over.
-    pub fn boxes_at(&self, frame: u64) -> Vec<TrackedBox> {
-        let counts = |t: &&Trajectory| {
+    pub fn boxes_at(&self, frame: u64) -> impl Iterator<Item = TrackedBox> + '_ {
+        let counts = move |t: &&Trajectory| {
             let (first, last) = (t.seen[0].frame, t.last().frame);
             let sure = t.best >= self.config.sure_score || t.hits >= self.config.min_hits;
             sure && !self.is_cut(last, frame) && !self.is_cut(frame, first)
         };
-        self.tracks.iter().filter(counts).filter_map(|t| t.at(frame, &self.config)).collect()
+        self.tracks.iter().filter(counts).filter_map(move |t| t.at(frame, &self.config))
     }
 
     /// Whether a new scene begins after `from` and not after `to`.
@@ -205,24 +224,25 @@ impl Tracker {
         self.cuts.iter().any(|&c| from < c && c <= to)
     }
 
-    /// Pairs tracks and detections, nearest first; gives back the detections that no track took.
-    fn associate<'a>(&mut self, frame: u64, found: &[&'a Detection], taken: &mut [bool]) -> Vec<&'a Detection> {
-        let mut pairs = Vec::new();
+    /// Pairs tracks that are free with the detections at `places` in the order, nearest first.
+    fn associate(&mut self, frame: u64, found: &[Detection], places: std::ops::Range<usize>, scratch: &mut Scratch) {
+        let Scratch { order, used, taken, pairs } = scratch;
+        pairs.clear();
         for (t, track) in self.tracks.iter().enumerate().filter(|(t, _)| !taken[*t]) {
             let last = track.last().frame;
             if frame > last + u64::from(self.config.hold) || self.is_cut(last, frame) {
                 continue;
             }
             let predicted = track.extrapolate(frame);
-            for (d, detection) in found.iter().enumerate().filter(|(_, d)| d.class == track.class) {
-                if let Some(cost) = distance(&predicted, &detection.bbox) {
-                    pairs.push((cost, t, d));
+            for place in places.clone().filter(|&place| found[order[place]].class == track.class) {
+                if let Some(cost) = distance(&predicted, &found[order[place]].bbox) {
+                    pairs.push((cost, t, place));
                 }
             }
         }
-        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mut used = vec![false; found.len()];
-        for (_, t, d) in pairs {
+        pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+        for &(_, t, place) in pairs.iter() {
+            let d = order[place];
             if !taken[t] && !used[d] {
                 (taken[t], used[d]) = (true, true);
                 let track = &mut self.tracks[t];
@@ -232,7 +252,6 @@ impl Tracker {
                 track.sum += found[d].score;
             }
         }
-        found.iter().zip(used).filter(|(_, used)| !used).map(|(d, _)| *d).collect()
     }
 }
 
@@ -357,7 +376,7 @@ mod tests {
                 tracker.observe(f, &seen(f));
             }
             if f >= delay {
-                out.push(tracker.boxes_at(f - delay));
+                out.push(tracker.boxes_at(f - delay).collect());
                 tracker.forget_before(f - delay);
             }
         }

@@ -96,7 +96,7 @@ fn tracker() -> anyhow::Result<Once> {
             })
             .collect();
         tracker.observe(frame, &found);
-        black_box(tracker.boxes_at(frame.saturating_sub(4)));
+        black_box(tracker.boxes_at(frame.saturating_sub(4)).count());
         tracker.forget_before(frame.saturating_sub(16));
         frame += 1;
         Ok(())

@@ -78,7 +78,7 @@ impl Labeller {
         Some(Moment {
             here: found(true).flat_map(|(_, found)| found).copied().collect(),
             around: found(false).map(|(_, found)| found.clone()).collect(),
-            tracks: self.tracker.boxes_at(frame).into_iter().map(track).collect(),
+            tracks: self.tracker.boxes_at(frame).map(track).collect(),
         })
     }
 

@@ -29,9 +29,9 @@ use crate::scene::SceneCuts;
 use crate::sink::{Sink, SinkError};
 use crate::source::{MediaKind, Next, Source, SourceError};
 use crate::summary::Stages;
-use crate::track::{Tracker, TrackerConfig};
+use crate::track::{TrackedBox, Tracker, TrackerConfig};
 use searchers::{Searchers, Verdict};
-use writer::{Content, Order};
+use writer::{Content, Marks, Order};
 
 /// Settings of the whole pipeline, as a configuration file holds them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,11 +45,20 @@ pub struct PipelineConfig {
     pub every: u32,
     /// A search that takes longer than this many milliseconds counts as failed; 0: no limit.
     pub deadline_ms: u64,
+    /// The share of its time that each search thread may work, in `[0.01, 1]`: it rests after every search. Where frames come
+    /// faster than that leaves time for, a camera leaves some out; films take longer.
+    pub search_share: f32,
 }
 
 impl Default for PipelineConfig {
     fn default() -> Self {
-        Self { redaction: RedactionConfig::default(), tracker: TrackerConfig::default(), every: 1, deadline_ms: 0 }
+        Self {
+            redaction: RedactionConfig::default(),
+            tracker: TrackerConfig::default(),
+            every: 1,
+            deadline_ms: 0,
+            search_share: 1.0,
+        }
     }
 }
 
@@ -63,6 +72,7 @@ impl PipelineConfig {
             if (low..=high).contains(&value) { Ok(()) } else { Err(ConfigError::Range { field, value, low, high }) }
         };
         range("every", f64::from(self.every), 1.0, 60.0)?;
+        range("search_share", f64::from(self.search_share), 0.01, 1.0)?;
         range("tracker.delay", f64::from(self.tracker.delay), 0.0, 300.0)?;
         range("tracker.hold", f64::from(self.tracker.hold), 0.0, 3000.0)?;
         range("tracker.hold_once", f64::from(self.tracker.hold_once), 0.0, 3000.0)?;
@@ -174,15 +184,18 @@ pub fn run(config: &PipelineConfig, stream: Stream<'_>) -> Result<StreamReport, 
     let info = source.info().clone();
     let redactor = Redactor::new(config.redaction.style)?;
     let deadline = (config.deadline_ms > 0).then(|| Duration::from_millis(config.deadline_ms));
-    let searchers = Searchers::start(detectors, deadline)
+    let searchers = Searchers::start(detectors, deadline, config.search_share)
         .map_err(|e| PipelineError::Internal(format!("no thread could be started: {e}")))?;
     let tap = keep.and_then(|keeper| keeper.tap(&info));
     let (to_plan, from_source) = sync_channel(QUEUE);
     let (to_writer, orders) = sync_channel(QUEUE);
+    // One with the planner, one with the writer, the rest between them.
+    let (used, to_use_again) = sync_channel(QUEUE + 2);
     std::thread::scope(|scope| {
         let reading = scope.spawn(|| read(&mut *source, info.kind, pool, stop, tap, to_plan));
-        let writing = scope.spawn(move || writer::write(redactor, pool, orders, sink, record));
+        let writing = scope.spawn(move || writer::write(redactor, pool, orders, used, sink, record));
         let mut planner = Planner::new(config, searchers, info.geometry, info.color, to_writer);
+        planner.used = Some(to_use_again);
         planner.track_ids = !info.kind.is_still();
         planner.watcher = lessons.map(Watcher::new);
         let planned = planner.run(from_source);
@@ -268,6 +281,8 @@ struct Planner<'a> {
     geometry: Geometry,
     color: Color,
     out: SyncSender<Order>,
+    /// Marks of frames that were written, to be filled again.
+    used: Option<Receiver<Marks>>,
     track_ids: bool,
     tracker: Tracker,
     motion: Motion,
@@ -276,6 +291,8 @@ struct Planner<'a> {
     pending: VecDeque<Pending>,
     /// Frames that should have been searched and were not.
     unsearched: VecDeque<(u64, String)>,
+    /// The tracks of the frame that is planned.
+    tracks: Vec<TrackedBox>,
     time: Planned,
 }
 
@@ -296,6 +313,7 @@ impl<'a> Planner<'a> {
             geometry,
             color,
             out,
+            used: None,
             track_ids: true,
             tracker: Tracker::new(config.tracker()),
             motion: Motion::new(),
@@ -303,30 +321,31 @@ impl<'a> Planner<'a> {
             watcher: None,
             pending: VecDeque::new(),
             unsearched: VecDeque::new(),
+            tracks: Vec::new(),
             time: Planned::default(),
         }
     }
 
     fn run(mut self, frames: Receiver<Next>) -> Planned {
         for next in frames {
-            let handed_on = match next {
+            match next {
                 Next::Frame(frame) => {
                     let due = self.is_due(frame.index());
-                    self.searchers.submit(frame, due)
+                    self.searchers.submit(frame, due);
                 }
                 Next::Lost { index, time, reason } => {
                     let due = self.is_due(index);
-                    self.searchers.submit_lost(index, time, reason, due)
+                    self.searchers.submit_lost(index, time, reason, due);
                 }
                 Next::End => break,
-            };
-            for verdict in handed_on {
+            }
+            while let Some(verdict) = self.searchers.through() {
                 if self.take(verdict).is_err() {
                     return self.time;
                 }
             }
         }
-        while let Some(verdict) = self.searchers.next_in_order() {
+        while let Some(verdict) = self.searchers.through().or_else(|| self.searchers.next_in_order()) {
             if self.take(verdict).is_err() {
                 return self.time;
             }
@@ -420,24 +439,32 @@ impl<'a> Planner<'a> {
             self.unsearched.pop_front();
         }
         let unsearched = self.unsearched.front().filter(|(at, _)| index + every > *at).map(|(_, why)| why.clone());
-        let tracks = catch_unwind(AssertUnwindSafe(|| {
-            let tracks = self.tracker.boxes_at(index);
+        self.tracks.clear();
+        let tracked = catch_unwind(AssertUnwindSafe(|| {
+            self.tracks.extend(self.tracker.boxes_at(index));
             self.tracker.forget_before(index);
-            tracks
         }));
-        let (tracks, failed) = match tracks {
-            Ok(tracks) => (tracks, unsearched),
-            Err(_) => (Vec::new(), Some("the tracker panicked".to_owned())),
+        let failed = match tracked {
+            Ok(()) => unsearched,
+            Err(_) => {
+                self.tracks.clear();
+                Some("the tracker panicked".to_owned())
+            }
         };
         let geometry = frame.as_ref().map_or(self.geometry, RawFrame::geometry);
+        let mut marks = self.used.as_ref().and_then(|used| used.try_recv().ok()).unwrap_or_default();
+        marks.regions.clear();
+        marks.objects.clear();
+        marks.objects.extend(objects(geometry, &self.tracks, self.track_ids));
         let content = match (frame, failed) {
             (Err(reason), _) => Content::Lost { geometry, color: self.color, reason },
             (Ok(frame), Some(reason)) => Content::Cover { frame, reason },
             (Ok(frame), None) => {
-                Content::Redact { frame, regions: self.config.redaction.regions(geometry, &tracks, &moving) }
+                marks.regions.extend(self.config.redaction.regions(geometry, &self.tracks, &moving));
+                Content::Redact { frame }
             }
         };
-        Order { index, time, geometry, content, objects: objects(geometry, &tracks, self.track_ids) }
+        Order { index, time, geometry, content, marks }
     }
 }
 

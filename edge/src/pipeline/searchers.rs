@@ -35,6 +35,8 @@ struct Searcher {
     answers: Receiver<Answer>,
     /// The frame it was given and has not brought back in time.
     late: bool,
+    /// Until when it rests from its last search.
+    rests: Option<Instant>,
 }
 
 enum InFlight {
@@ -45,13 +47,21 @@ enum InFlight {
 pub(super) struct Searchers {
     searchers: Vec<Searcher>,
     deadline: Option<Duration>,
+    /// The share of its time that a searcher may work, in `(0, 1]`.
+    share: f32,
     in_flight: VecDeque<InFlight>,
+    /// Done, and not taken yet.
+    through: VecDeque<Verdict>,
     next: usize,
 }
 
 impl Searchers {
     /// Starts a thread for each detector.
-    pub(super) fn start(detectors: Vec<Box<dyn Detect>>, deadline: Option<Duration>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        detectors: Vec<Box<dyn Detect>>,
+        deadline: Option<Duration>,
+        share: f32,
+    ) -> std::io::Result<Self> {
         let started = detectors.into_iter().enumerate().map(|(i, mut detector)| {
             let (jobs, todo) = sync_channel::<RawFrame>(1);
             let (done, answers) = sync_channel(1);
@@ -68,19 +78,18 @@ impl Searchers {
                     }
                 }
             })?;
-            Ok(Searcher { jobs, answers, late: false })
+            Ok(Searcher { jobs, answers, late: false, rests: None })
         });
         let searchers = started.collect::<std::io::Result<Vec<_>>>()?;
         if searchers.is_empty() {
             return Err(std::io::Error::other("no detector was given"));
         }
-        Ok(Self { searchers, deadline, in_flight: VecDeque::new(), next: 0 })
+        Ok(Self { searchers, deadline, share, in_flight: VecDeque::new(), through: VecDeque::new(), next: 0 })
     }
 
-    /// Takes the next frame in, and gives back those that are through, in order.
-    pub(super) fn submit(&mut self, frame: RawFrame, search: bool) -> Vec<Verdict> {
+    /// Takes the next frame in; others may be [through](Self::through) by it.
+    pub(super) fn submit(&mut self, frame: RawFrame, search: bool) {
         let (index, time) = (frame.index(), frame.time());
-        let mut through = Vec::new();
         if !search {
             let verdict = Verdict { index, time, frame: Ok(frame), found: None, searched: Duration::ZERO };
             self.in_flight.push_back(InFlight::Ready(verdict));
@@ -90,11 +99,15 @@ impl Searchers {
                     break Some(free);
                 }
                 match self.next_in_order() {
-                    Some(verdict) => through.push(verdict),
+                    Some(verdict) => self.through.push_back(verdict),
                     // All searchers are late with frames that were already given up.
                     None => break None,
                 }
             };
+            // Resting is waiting here: whoever gives frames is held up with it, and a camera leaves some out.
+            if let Some(until) = searcher.and_then(|i| self.searchers[i].rests.take()) {
+                std::thread::sleep(until.saturating_duration_since(Instant::now()));
+            }
             let refused = match searcher {
                 Some(i) => self.searchers[i].jobs.try_send(frame).err().map(|e| match e {
                     std::sync::mpsc::TrySendError::Full(f) | std::sync::mpsc::TrySendError::Disconnected(f) => f,
@@ -112,23 +125,21 @@ impl Searchers {
                 }),
             });
         }
-        // What needs no waiting goes on at once.
-        while matches!(self.in_flight.front(), Some(InFlight::Ready(_))) {
-            through.extend(self.next_in_order());
-        }
-        through
     }
 
     /// Takes note of a frame that never was; where it was due for a search, that search has failed.
-    pub(super) fn submit_lost(&mut self, index: u64, time: Duration, reason: String, due: bool) -> Vec<Verdict> {
+    pub(super) fn submit_lost(&mut self, index: u64, time: Duration, reason: String, due: bool) {
         let found = due.then(|| Err(reason.clone()));
         let verdict = Verdict { index, time, frame: Err(reason), found, searched: Duration::ZERO };
         self.in_flight.push_back(InFlight::Ready(verdict));
-        let mut through = Vec::new();
-        while matches!(self.in_flight.front(), Some(InFlight::Ready(_))) {
-            through.extend(self.next_in_order());
+    }
+
+    /// The oldest frame, if there is no waiting for it.
+    pub(super) fn through(&mut self) -> Option<Verdict> {
+        if let Some(verdict) = self.through.pop_front() {
+            return Some(verdict);
         }
-        through
+        matches!(self.in_flight.front(), Some(InFlight::Ready(_))).then(|| self.next_in_order()).flatten()
     }
 
     /// The oldest frame, once its search has ended or its deadline has passed.
@@ -150,6 +161,7 @@ impl Searchers {
                 };
                 Some(match answer {
                     Ok(Answer { frame, found, searched }) => {
+                        from.rests = rest(searched, self.share).map(|rest| Instant::now() + rest);
                         Verdict { index, time, frame: Ok(frame), found: Some(found), searched }
                     }
                     Err(RecvTimeoutError::Timeout) => {
@@ -182,5 +194,23 @@ impl Searchers {
             }
         }
         None
+    }
+}
+
+/// How long a searcher rests after a search, to work that share of its time and no more.
+fn rest(searched: Duration, share: f32) -> Option<Duration> {
+    (share > 0.0 && share < 1.0).then(|| searched.mul_f32(1.0 / share - 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_searcher_rests_as_long_as_its_share_says() {
+        let search = Duration::from_millis(10);
+        assert_eq!(rest(search, 1.0), None);
+        assert_eq!(rest(search, 0.5), Some(search));
+        assert!(rest(search, 0.25).unwrap().abs_diff(3 * search) < Duration::from_micros(10));
     }
 }

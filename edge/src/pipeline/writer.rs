@@ -1,7 +1,7 @@
 //! The end of the pipeline: redacts as ordered, writes, records.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::{PipelineError, StreamReport, internal, ms};
@@ -16,11 +16,19 @@ pub(super) struct Order {
     pub(super) time: Duration,
     pub(super) geometry: Geometry,
     pub(super) content: Content,
+    pub(super) marks: Marks,
+}
+
+/// What is to be destroyed in a frame, and what is written down of it. It goes round between planner and writer, so that a
+/// steady stream allocates nothing.
+#[derive(Default)]
+pub(super) struct Marks {
+    pub(super) regions: Vec<Region>,
     pub(super) objects: Vec<Annotated>,
 }
 
 pub(super) enum Content {
-    Redact { frame: RawFrame, regions: Vec<Region> },
+    Redact { frame: RawFrame },
     Cover { frame: RawFrame, reason: String },
     Lost { geometry: Geometry, color: Color, reason: String },
 }
@@ -31,6 +39,7 @@ pub(super) fn write(
     mut redactor: Redactor,
     pool: &FramePool,
     orders: Receiver<Order>,
+    used: SyncSender<Marks>,
     sink: &mut dyn Sink,
     record: Record<'_>,
 ) -> Result<StreamReport, PipelineError> {
@@ -38,12 +47,14 @@ pub(super) fn write(
     let (mut redacting, mut writing) = (Duration::ZERO, Duration::ZERO);
     for order in orders {
         let start = Instant::now();
-        let Order { index, time, geometry, content, objects } = order;
+        let Order { index, time, geometry, content, mut marks } = order;
         let color = match &content {
-            Content::Redact { frame, .. } | Content::Cover { frame, .. } => frame.color(),
+            Content::Redact { frame } | Content::Cover { frame, .. } => frame.color(),
             Content::Lost { color, .. } => *color,
         };
-        let redacted = match catch_unwind(AssertUnwindSafe(|| carry_out(&mut redactor, pool, index, time, content))) {
+        let regions = &marks.regions;
+        let carried_out = AssertUnwindSafe(|| carry_out(&mut redactor, pool, index, time, content, regions));
+        let redacted = match catch_unwind(carried_out) {
             Ok(redacted) => redacted?,
             Err(_) => {
                 // The frame went down with the redactor; nothing of it is left to show.
@@ -55,16 +66,23 @@ pub(super) fn write(
         redacting += written - start;
         sink.write(&redacted)?;
         report.frames += 1;
-        record(&FrameRecord {
+        // What was destroyed, not what should have been.
+        marks.regions.clear();
+        marks.regions.extend_from_slice(redacted.regions());
+        let frame = FrameRecord {
             index,
             time,
             width: geometry.width(),
             height: geometry.height(),
-            objects,
-            regions: redacted.regions().to_vec(),
+            objects: marks.objects,
+            regions: marks.regions,
             covered: redacted.covered_because().map(str::to_owned),
             covered_pixels: redacted.covered_pixels(),
-        })?;
+        };
+        record(&frame)?;
+        redactor.reclaim(redacted);
+        // Where nobody takes it back, it is gone.
+        let _ = used.try_send(Marks { regions: frame.regions, objects: frame.objects });
         writing += written.elapsed();
     }
     report.stages.redact = ms(redacting);
@@ -78,9 +96,10 @@ fn carry_out(
     index: u64,
     time: Duration,
     content: Content,
+    regions: &[Region],
 ) -> Result<Redacted, PipelineError> {
     match content {
-        Content::Redact { frame, regions } => Ok(redactor.redact(frame, &regions)),
+        Content::Redact { frame } => Ok(redactor.redact(frame, regions)),
         Content::Cover { frame, reason } => Ok(redactor.cover(frame, reason)),
         Content::Lost { geometry, color, reason } => blank(redactor, pool, index, time, geometry, color, &reason),
     }

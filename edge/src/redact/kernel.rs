@@ -19,19 +19,20 @@ pub(super) enum Paint {
 }
 
 /// The shades of the cells of a grid, and where the grid lies in the plane.
-struct Grid<const C: usize> {
+struct Grid<'a, const C: usize> {
     x0: usize,
     x1: usize,
     rows: std::ops::Range<usize>,
     columns: usize,
     lines: usize,
-    shades: Vec<[u8; C]>,
+    shades: &'a [[u8; C]],
 }
 
 /// Memory that is kept from region to region. It holds painted rows, never raw samples.
 #[derive(Default)]
 pub(super) struct Scratch {
     row: Vec<u8>,
+    shades: Vec<u8>,
 }
 
 /// Sets every sample of the region to `value` (one value for each of a position's channels).
@@ -80,22 +81,23 @@ fn paint_as<const STEP: usize, const C: usize>(
     noise: &mut dyn FnMut() -> i16,
     scratch: &mut Scratch,
 ) {
-    let Some(grid) = shade::<C>(plane, region, cells, noise) else { return };
+    let Scratch { row: painted, shades } = scratch;
+    let Some(grid) = shade::<C>(plane, region, cells, noise, shades) else { return };
     let width = grid.x1 - grid.x0;
-    scratch.row.resize(width * C, 0);
+    painted.resize(width * C, 0);
     let mut line_of_row = usize::MAX;
     for (y, span) in region.spans(plane) {
         match how {
             Paint::Mosaic => {
                 let line = (y - grid.rows.start) * grid.lines / grid.rows.len();
                 if line != line_of_row {
-                    grid.mosaic_row(line, &mut scratch.row);
+                    grid.mosaic_row(line, painted);
                     line_of_row = line;
                 }
             }
-            Paint::Blur => grid.blur_row(y, &mut scratch.row),
+            Paint::Blur => grid.blur_row(y, painted),
         }
-        let from = &scratch.row[(span.start - grid.x0) * C..(span.end - grid.x0) * C];
+        let from = &painted[(span.start - grid.x0) * C..(span.end - grid.x0) * C];
         let row = &mut data[plane.offset + y * plane.stride..];
         if STEP == C {
             row[span.start * STEP..span.end * STEP].copy_from_slice(from);
@@ -110,13 +112,14 @@ fn paint_as<const STEP: usize, const C: usize>(
 /// The middle of all values: grey in luma and RGB, no colour in chroma.
 const MIDDLE: i16 = 128;
 
-/// Shades a grid over the region's box.
-fn shade<const C: usize>(
+/// Shades a grid over the region's box, in memory that is lent.
+fn shade<'a, const C: usize>(
     plane: &Plane,
     region: &Region,
     cells: u32,
     noise: &mut dyn FnMut() -> i16,
-) -> Option<Grid<C>> {
+    shades: &'a mut Vec<u8>,
+) -> Option<Grid<'a, C>> {
     let rows = region.rows(plane);
     let scale = (1u32 << plane.shift_x) as f32;
     let x0 = (region.bbox.x / scale).floor().max(0.0) as usize;
@@ -132,16 +135,17 @@ fn shade<const C: usize>(
         (cells as usize).clamp(1, visible)
     };
     let (columns, lines) = (count(width, plane.shift_x), count(rows.len(), plane.shift_y));
-    let shade = |_| {
+    let mut shade = || -> [u8; C] {
         // Red, green and blue get lighter and darker together.
         let together = noise();
         std::array::from_fn(|c| (MIDDLE + if C == 3 || c == 0 { together } else { noise() }).clamp(0, 255) as u8)
     };
-    let shades = (0..columns * lines).map(shade).collect();
-    Some(Grid { x0, x1, rows, columns, lines, shades })
+    shades.clear();
+    (0..columns * lines).for_each(|_| shades.extend(shade()));
+    Some(Grid { x0, x1, rows, columns, lines, shades: shades.as_chunks().0 })
 }
 
-impl<const C: usize> Grid<C> {
+impl<const C: usize> Grid<'_, C> {
     fn mosaic_row(&self, line: usize, row: &mut [u8]) {
         let width = self.x1 - self.x0;
         for (column, shade) in self.shades[line * self.columns..][..self.columns].iter().enumerate() {

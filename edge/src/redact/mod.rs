@@ -106,6 +106,9 @@ pub struct Redactor {
     style: Style,
     key: [u8; 32],
     scratch: Scratch,
+    spans: Vec<std::ops::Range<usize>>,
+    /// For the next frame's regions; empty.
+    regions: Vec<Region>,
 }
 
 impl Redactor {
@@ -116,12 +119,12 @@ impl Redactor {
     pub fn new(style: Style) -> Result<Self, NoRandomness> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(NoRandomness)?;
-        Ok(Self { style, key, scratch: Scratch::default() })
+        Ok(Self { style, key, scratch: Scratch::default(), spans: Vec::new(), regions: Vec::new() })
     }
 
     /// The same redactor with the same noise and nothing left of what it last did.
     pub(crate) fn renewed(&self) -> Self {
-        Self { style: self.style, key: self.key, scratch: Scratch::default() }
+        Self { scratch: Scratch::default(), spans: Vec::new(), regions: Vec::new(), ..*self }
     }
 
     /// Destroys `regions` of `frame`; parts beyond the border are ignored.
@@ -147,10 +150,18 @@ impl Redactor {
             }
         }
         let covered_pixels = match geometry.planes().into_iter().next() {
-            Some(luma) => region::covered_pixels(&luma, regions),
+            Some(luma) => region::covered_pixels(&luma, regions, &mut self.spans),
             None => 0,
         };
-        Redacted { frame, covered_pixels, regions: regions.to_vec(), reason: None }
+        let mut destroyed = std::mem::take(&mut self.regions);
+        destroyed.extend_from_slice(regions);
+        Redacted { frame, covered_pixels, regions: destroyed, reason: None }
+    }
+
+    /// Takes back a frame that has gone where it was to go, for the memory of the next one.
+    pub(crate) fn reclaim(&mut self, redacted: Redacted) {
+        self.regions = redacted.regions;
+        self.regions.clear();
     }
 
     /// Destroys the whole frame, because of `reason`.
