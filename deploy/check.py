@@ -160,10 +160,10 @@ CAMERA = {
 def units(folder):
     folder /= "systemd"
     known = {path.name for path in folder.glob("*.service")}
-    users = set(re.findall(r"^u (\S+)", (folder / "volet.sysusers").read_text(), re.M))
+    users = {user for file in folder.glob("*.sysusers") for user in re.findall(r"^u (\S+)", file.read_text(), re.M)}
     for name in sorted(known):
         own = lines(folder / name)
-        expect(dict(own).get("User") in users, f"{name}: its user is not in volet.sysusers")
+        expect(dict(own).get("User") in users, f"{name}: its user is in no .sysusers")
         if name == "volet-aggregator.service":
             continue
         for key, value in CAMERA.items():
