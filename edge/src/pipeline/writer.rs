@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use super::{PipelineError, StreamReport, internal, ms};
+use super::{Meter, PipelineError, StreamReport, internal, ms};
 use crate::annotate::{AnnotateError, Annotated, FrameRecord};
 use crate::frame::{Color, FramePool, Geometry, RawFrame};
 use crate::redact::{Redacted, Redactor, Region};
@@ -32,7 +32,7 @@ pub(super) fn write(
     pool: &FramePool,
     orders: Receiver<Order>,
     sink: &mut dyn Sink,
-    record: Record<'_>,
+    (record, meter): (Record<'_>, &Meter),
 ) -> Result<StreamReport, PipelineError> {
     let mut report = StreamReport::default();
     let (mut redacting, mut writing) = (Duration::ZERO, Duration::ZERO);
@@ -53,6 +53,7 @@ pub(super) fn write(
         };
         let written = Instant::now();
         redacting += written - start;
+        meter.redact.step(written - start);
         sink.write(&redacted)?;
         report.frames += 1;
         record(&FrameRecord {
@@ -66,6 +67,7 @@ pub(super) fn write(
             covered_pixels: redacted.covered_pixels(),
         })?;
         writing += written.elapsed();
+        meter.write.step(written.elapsed());
     }
     report.stages.redact = ms(redacting);
     report.stages.write = ms(writing);
