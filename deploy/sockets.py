@@ -31,7 +31,7 @@ MAY = {
     "tonic": "the same, for a channel that is given the gate's connections",
     "axum": "the owner's page, on 127.0.0.1, while its owner asks for it",
     "retina": "a network camera's own stream (RTSP), which comes in",
-    "volet_edge": "the gate, the owner's page, the network camera's stream",
+    "volet_edge": "the gate, the owner's page, the network camera's stream, words to the service manager",
     "volet_federated": "the aggregator's side and the helper's; a camera is given the gate",
 }
 

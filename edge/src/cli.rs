@@ -30,6 +30,8 @@ mod sandbox;
 mod until;
 #[cfg(all(unix, feature = "vault"))]
 mod vault;
+#[cfg(all(target_os = "linux", feature = "watch"))]
+mod watch;
 
 #[cfg(all(unix, feature = "agent"))]
 use until::{runtime, stop, until_stdin_ends};
@@ -40,16 +42,19 @@ use until::{runtime, stop, until_stdin_ends};
 pub struct Cli {
     #[command(flatten)]
     run: Option<RunArgs>,
+    /// Stop after this many frames.
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    frames: u64,
     // Not within what is optional: clap does not see there what is flattened twice.
     #[cfg(all(unix, feature = "vault"))]
     #[command(flatten)]
     keep: vault::KeepArgs,
-    #[cfg(all(unix, any(feature = "agent", feature = "vault")))]
+    #[cfg(any(all(unix, any(feature = "agent", feature = "vault")), all(target_os = "linux", feature = "watch")))]
     #[command(subcommand)]
     command: Option<Command>,
 }
 
-#[cfg(all(unix, any(feature = "agent", feature = "vault")))]
+#[cfg(any(all(unix, any(feature = "agent", feature = "vault")), all(target_os = "linux", feature = "watch")))]
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     #[cfg(feature = "agent")]
@@ -59,15 +64,18 @@ enum Command {
     #[cfg(feature = "vault")]
     #[command(subcommand)]
     Vault(vault::VaultCommand),
+    /// Go on for years: one whole folder of redacted media after the other, whatever becomes of camera, disk and power.
+    #[cfg(all(target_os = "linux", feature = "watch"))]
+    Watch(Box<watch::WatchArgs>),
 }
 
 /// Redacting and annotating what a camera sees.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct RunArgs {
     /// A camera (/dev/videoN), an rtsp:// address or a file.
     #[arg(long)]
     source: PathBuf,
-    /// A new or empty folder for redacted media and annotations.
+    /// A new or empty folder for redacted media and annotations; with `watch`, the folder of its segments.
     #[arg(long)]
     out: PathBuf,
     /// Settings as a TOML file.
@@ -97,9 +105,6 @@ struct RunArgs {
     /// Searches at a time.
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// Stop after this many frames.
-    #[arg(long, default_value_t = 0, hide_default_value = true)]
-    frames: u64,
     // Arguments in an optional group cannot be in a group of their own.
     /// How far this process locks itself in (docs/sandbox.md).
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
@@ -114,12 +119,14 @@ struct RunArgs {
 /// # Errors
 /// For people to read.
 pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
-    #[cfg(all(unix, any(feature = "agent", feature = "vault")))]
+    #[cfg(any(all(unix, any(feature = "agent", feature = "vault")), all(target_os = "linux", feature = "watch")))]
     match &cli.command {
         #[cfg(feature = "agent")]
         Some(Command::Agent(command)) => return agent::run(command),
         #[cfg(feature = "vault")]
         Some(Command::Vault(command)) => return vault::run(command),
+        #[cfg(all(target_os = "linux", feature = "watch"))]
+        Some(Command::Watch(args)) => return watch::run(args),
         None => {}
     }
     let args = cli.run.as_ref().context("give --source and --out")?;
@@ -135,13 +142,8 @@ fn redact(cli: &Cli, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let model = searched.slot();
     let manifest = model.get();
     let manifest = manifest.manifest();
-    let mut config = BatchConfig::for_model(manifest);
-    if let Some(path) = &args.config {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"))?;
-        config = BatchConfig::from_toml(&text, manifest).with_context(|| format!("{path:?}"))?;
-    }
     let options = BatchOptions {
-        config,
+        config: config(args, manifest)?,
         formats: vec![Format::Coco],
         regions: None,
         keep_names: false,
@@ -151,7 +153,7 @@ fn redact(cli: &Cli, args: &RunArgs) -> anyhow::Result<ExitCode> {
         // A camera runs no other programs.
         open: OpenOptions { ffmpeg: false, ..OpenOptions::default() },
         sink: SinkOptions::default(),
-        max_frames: args.frames,
+        max_frames: cli.frames,
         publisher: None,
     };
     let exports = exports(args)?;
@@ -197,13 +199,20 @@ fn redact(cli: &Cli, args: &RunArgs) -> anyhow::Result<ExitCode> {
     Ok(if summary.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The settings.
+fn config(args: &RunArgs, manifest: &Manifest) -> anyhow::Result<BatchConfig> {
+    let Some(path) = &args.config else { return Ok(BatchConfig::for_model(manifest)) };
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"))?;
+    BatchConfig::from_toml(&text, manifest).with_context(|| format!("{path:?}"))
+}
+
 /// Who lets results out, if it is not whoever typed this.
 #[cfg(all(unix, feature = "agent"))]
 fn exports(args: &RunArgs) -> anyhow::Result<Option<crate::egress::Exports>> {
     let Some(folder) = &args.shared_by else { return Ok(None) };
     let exports = crate::agent::exports(folder)?;
     anyhow::ensure!(
-        exports.is_open(),
+        exports.shares(),
         "the owner of this camera does not share; `volet-edge consent --dir {} --sharing on` is theirs to say",
         folder.display()
     );
@@ -216,7 +225,7 @@ fn watched(exports: Option<crate::egress::Exports>) -> anyhow::Result<Option<Arc
     let Some(exports) = exports.map(Arc::new) else { return Ok(None) };
     let watched = exports.clone();
     std::thread::Builder::new().name("consent".to_owned()).spawn(move || {
-        while watched.is_open() {
+        while watched.shares() {
             std::thread::sleep(std::time::Duration::from_millis(500));
         }
         STOP.store(true, Ordering::Relaxed);
@@ -263,9 +272,19 @@ fn keeper(_: &Cli) -> anyhow::Result<Option<Keeper>> {
 /// What the camera needs once it is at work.
 #[allow(unused_variables)] // `cli` where there is no vault
 fn needs(cli: &Cli, args: &RunArgs) -> anyhow::Result<Confinement> {
-    let needs = Confinement::new().writes(&args.out);
+    let needs = folders(args);
     #[cfg(all(unix, feature = "vault"))]
     let needs = cli.keep.vault().into_iter().fold(needs, |needs, vault| needs.keeps(vault));
+    if crate::source::is_rtsp(&args.source) {
+        let (host, port) = crate::source::rtsp_host(&args.source)?;
+        return Ok(needs.calls(&host, port));
+    }
+    Ok(if is_device(&args.source) { needs.uses(&args.source) } else { needs.reads(&args.source) })
+}
+
+/// What it needs besides its source and a vault.
+fn folders(args: &RunArgs) -> Confinement {
+    let needs = Confinement::new().writes(&args.out);
     #[cfg(all(unix, feature = "agent"))]
     let needs = {
         let needs = args.lessons.iter().fold(needs, |needs, buffer| needs.keeps(buffer));
@@ -276,11 +295,7 @@ fn needs(cli: &Cli, args: &RunArgs) -> anyhow::Result<Confinement> {
             crate::egress::exports(state).iter().fold(needs, |needs, folder| needs.keeps(folder))
         })
     };
-    if crate::source::is_rtsp(&args.source) {
-        let (host, port) = crate::source::rtsp_host(&args.source)?;
-        return Ok(needs.calls(&host, port));
-    }
-    Ok(if is_device(&args.source) { needs.uses(&args.source) } else { needs.reads(&args.source) })
+    needs
 }
 
 #[cfg(unix)]

@@ -54,6 +54,21 @@ const TILE_OVERLAP: f32 = 1.3;
 /// Frames are enlarged at most this much for the network.
 const MAX_ENLARGEMENT: u32 = 2;
 
+/// So many searches with one model, which is made ready for frames of this size.
+///
+/// # Errors
+/// See [`LoadError`]. A detector that can't run would cover every frame: that is worth stopping for.
+pub(crate) fn searchers(
+    model: &ModelSlot,
+    config: SearchConfig,
+    count: usize,
+    geometry: Geometry,
+) -> Result<Vec<Box<dyn Detect>>, SearchError> {
+    let search = || NetworkSearch::new(model.clone(), config);
+    search().prepare(geometry)?;
+    Ok((0..count.max(1)).map(|_| Box::new(search()) as Box<dyn Detect>).collect())
+}
+
 /// Searches frames with a network, of whatever size they are. Each frame is searched wholly by the model that is in use
 /// when its search begins.
 pub struct NetworkSearch {

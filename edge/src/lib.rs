@@ -15,7 +15,7 @@ pub mod annotate;
 pub mod batch;
 pub mod cli;
 pub mod detect;
-#[cfg(all(test, unix, feature = "buffer"))]
+#[cfg(all(test, unix, any(feature = "buffer", feature = "watch")))]
 #[allow(dead_code)]
 #[path = "../../federated/tests/budget/disk.rs"]
 mod disk;
@@ -29,6 +29,8 @@ pub mod pipeline;
 pub mod plan;
 pub mod redact;
 pub mod report;
+#[cfg(all(unix, any(feature = "vault", feature = "watch")))]
+mod room;
 mod sample;
 pub mod sandbox;
 mod scene;
@@ -39,6 +41,8 @@ pub mod summary;
 pub mod track;
 #[cfg(all(unix, feature = "vault"))]
 pub mod vault;
+#[cfg(all(target_os = "linux", feature = "watch"))]
+pub mod watch;
 
 pub use keep::Keeper;
 pub use volet_models as models;

@@ -32,6 +32,9 @@ pub struct Summary {
     /// Raw film that was kept, where the owner asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<KeptFilm>,
+    /// What was written to the disk, of a camera that goes on from segment to segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wear: Option<Wear>,
     /// Everything that went wrong; empty after a clean run.
     pub errors: Vec<ErrorSummary>,
 }
@@ -45,6 +48,17 @@ pub struct KeptFilm {
     pub frames: u64,
     /// Frames that were not kept: the disk, or the processor, did not keep up.
     pub left_out: u64,
+}
+
+/// Bytes that a camera wrote to its disk: what flash wears out by. They are the lengths of files; what a file system adds is not in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Wear {
+    /// In the present day: 24 hours of running, whatever the clock says.
+    pub today: u64,
+    /// In the day before; nothing in the first.
+    pub yesterday: u64,
+    /// Since the folder was begun.
+    pub ever: u64,
 }
 
 /// The settings that shape the result.

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use super::publish::Outlet;
 use super::{BatchOptions, Event, Input, Product};
 use crate::annotate::{AnnotateError, FrameRecord, MediaRecord};
-use crate::detect::{Detect, NetworkSearch};
+use crate::detect::searchers;
 use crate::frame::FramePool;
 use crate::pipeline::{self, PipelineError, Stream};
 use crate::sink::{self, Sink};
@@ -151,11 +151,8 @@ impl Shop<'_> {
         let still = source.info().kind.is_still();
         let config = &self.options.config;
         let pipeline = if still { config.pipeline.for_still() } else { config.pipeline.clone() };
-        let searches = if still { 1 } else { self.options.threads.max(1) };
-        let search = || NetworkSearch::new(self.model.clone(), config.search);
-        // A detector that can't run would cover every frame: that is worth stopping for.
-        search().prepare(source.info().geometry)?;
-        let detectors = (0..searches).map(|_| Box::new(search()) as Box<dyn Detect>).collect();
+        let count = if still { 1 } else { self.options.threads };
+        let detectors = searchers(self.model, config.search, count, source.info().geometry)?;
         let mut counted = |frame: &FrameRecord| {
             (self.tell)(Event::Frames(1));
             record(frame)

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use volet_models::{Manifest, Model, ObjectClass, Quality};
+use volet_models::{Manifest, ObjectClass, Quality};
 
 use crate::annotate::{self, AnnotateError, Format, FrameRecord};
 use crate::detect::SearchConfig;
@@ -211,7 +211,7 @@ pub fn run(
     let mut batch = Batch {
         writer: annotate::create(&made.join("annotations"), &options.formats, options.regions.as_deref())?,
         collector: Collector::new(),
-        summary: new_summary(&model.get(), options),
+        summary: new_summary(Some(model.get().manifest()), &options.config, options.keep_names),
         stages: Stages::default(),
         tell,
     };
@@ -298,10 +298,18 @@ fn prepare(out: &Path) -> Result<(), BatchError> {
     std::fs::create_dir_all(out).map_err(|source| BatchError::Io { path: out.to_owned(), source })
 }
 
-fn new_summary(model: &Model, options: &BatchOptions) -> Summary {
-    let config = &options.config;
+/// What is known of a run before it begins; without a manifest, of one that does not search.
+pub(crate) fn new_summary(manifest: Option<&Manifest>, config: &BatchConfig, keep_names: bool) -> Summary {
     let redaction = &config.pipeline.redaction;
-    let manifest = model.manifest();
+    let model = manifest.map(|manifest| ModelSummary {
+        name: manifest.name.clone(),
+        blake3: manifest.blake3.to_string(),
+        quality: match manifest.quality {
+            Quality::Preview => "preview",
+            Quality::Release => "release",
+        }
+        .to_owned(),
+    });
     Summary {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         settings: Settings {
@@ -314,17 +322,9 @@ fn new_summary(model: &Model, options: &BatchOptions) -> Summary {
             backfill_frames: config.pipeline.tracker.back_fill.min(config.pipeline.tracker.delay),
             paranoid: redaction.paranoid,
             zones: redaction.zones.len(),
-            keep_names: options.keep_names,
+            keep_names,
         },
-        model: ModelSummary {
-            name: manifest.name.clone(),
-            blake3: manifest.blake3.to_string(),
-            quality: match manifest.quality {
-                Quality::Preview => "preview",
-                Quality::Release => "release",
-            }
-            .to_owned(),
-        },
+        model: model.unwrap_or_default(),
         ..Summary::default()
     }
 }

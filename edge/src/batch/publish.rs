@@ -26,6 +26,11 @@ pub trait Publisher: fmt::Debug + Send + Sync {
     /// # Errors
     /// Why it was not let out, for people to read.
     fn publish(&self, product: Product, made: &Path, target: &Path, name: &str) -> Result<(), String>;
+
+    /// Whether files are let out at all now.
+    fn is_open(&self) -> bool {
+        true
+    }
 }
 
 /// Where a batch's files are made, and where they go.

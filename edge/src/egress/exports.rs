@@ -52,6 +52,10 @@ impl Publisher for Exports {
         }
         Ok(())
     }
+
+    fn is_open(&self) -> bool {
+        self.shares()
+    }
 }
 
 impl Exports {
@@ -73,7 +77,7 @@ impl Exports {
     }
 
     /// Whether the owner shares now.
-    pub fn is_open(&self) -> bool {
+    pub fn shares(&self) -> bool {
         Consent::read(&self.folder).sharing
     }
 

@@ -5,6 +5,7 @@
 //! stage errs, panics or overruns its deadline, the frame comes out wholly covered, with the reason, and the
 //! stream goes on; a sink that fails ends the medium.
 
+mod joint;
 mod searchers;
 mod writer;
 
@@ -30,6 +31,7 @@ use crate::sink::{Sink, SinkError};
 use crate::source::{MediaKind, Next, Source, SourceError};
 use crate::summary::Stages;
 use crate::track::{TrackedBox, Tracker, TrackerConfig};
+pub use joint::{Gauge, Joint, Meter};
 use searchers::{Searchers, Verdict};
 use writer::{Content, Marks, Order};
 
@@ -179,7 +181,16 @@ const QUEUE: usize = 1;
 /// The settings are not valid, the very first frame could not be read, the sink or the recorder failed, or `stop` was
 /// set. A source that fails later is reported in [`StreamReport::cut_short`].
 pub fn run(config: &PipelineConfig, stream: Stream<'_>) -> Result<StreamReport, PipelineError> {
+    run_joined(config, stream, &Joint::default())
+}
+
+/// The same for a stream that others on the same source come before or after, and that somebody watches.
+///
+/// # Errors
+/// As of [`run`].
+pub fn run_joined(config: &PipelineConfig, stream: Stream<'_>, joint: &Joint) -> Result<StreamReport, PipelineError> {
     config.check()?;
+    let meter = &*joint.meter;
     let Stream { mut source, sink, record, detectors, pool, stop, lessons, keep } = stream;
     let info = source.info().clone();
     let redactor = Redactor::new(config.redaction.style)?;
@@ -192,9 +203,9 @@ pub fn run(config: &PipelineConfig, stream: Stream<'_>) -> Result<StreamReport, 
     // One with the planner, one with the writer, the rest between them.
     let (used, to_use_again) = sync_channel(QUEUE + 2);
     std::thread::scope(|scope| {
-        let reading = scope.spawn(|| read(&mut *source, info.kind, pool, stop, tap, to_plan));
-        let writing = scope.spawn(move || writer::write(redactor, pool, orders, used, sink, record));
-        let mut planner = Planner::new(config, searchers, info.geometry, info.color, to_writer);
+        let reading = scope.spawn(|| read(&mut *source, info.kind, pool, (stop, meter), tap, to_plan));
+        let writing = scope.spawn(move || writer::write(redactor, pool, orders, used, sink, (record, meter)));
+        let mut planner = Planner::new(config, joint, searchers, info.geometry, info.color, to_writer);
         planner.used = Some(to_use_again);
         planner.track_ids = !info.kind.is_still();
         planner.watcher = lessons.map(Watcher::new);
@@ -226,7 +237,7 @@ fn read(
     source: &mut dyn Source,
     kind: MediaKind,
     pool: &FramePool,
-    stop: &AtomicBool,
+    (stop, meter): (&AtomicBool, &Meter),
     mut tap: Option<Tap>,
     out: SyncSender<Next>,
 ) -> (Duration, Option<PipelineError>) {
@@ -239,6 +250,7 @@ fn read(
         let start = Instant::now();
         let next = catch_unwind(AssertUnwindSafe(|| source.next(pool)));
         spent += start.elapsed();
+        meter.read.step(start.elapsed());
         let error = match next {
             Ok(Ok(Next::End)) => return (spent, None),
             Ok(Ok(next)) => {
@@ -277,6 +289,9 @@ struct Planned {
 /// to the writer.
 struct Planner<'a> {
     config: &'a PipelineConfig,
+    joint: &'a Joint,
+    /// The first frame of which enough is known of what came before.
+    settled: Option<u64>,
     searchers: Searchers,
     geometry: Geometry,
     color: Color,
@@ -302,6 +317,7 @@ struct WriterGone;
 impl<'a> Planner<'a> {
     fn new(
         config: &'a PipelineConfig,
+        joint: &'a Joint,
         searchers: Searchers,
         geometry: Geometry,
         color: Color,
@@ -309,6 +325,8 @@ impl<'a> Planner<'a> {
     ) -> Self {
         Self {
             config,
+            joint,
+            settled: None,
             searchers,
             geometry,
             color,
@@ -354,6 +372,10 @@ impl<'a> Planner<'a> {
         if let Some(last) = self.pending.back().map(|p| p.index).filter(|last| !self.is_due(*last)) {
             self.unsearched_until(last, "the stream ended before the next search");
         }
+        if self.joint.is_cut() {
+            // What comes after goes to another stream, and is not known to this one.
+            self.unsearched = self.pending.iter().map(|p| (p.index, joint::CUT.to_owned())).collect();
+        }
         let _ = self.give_out(0);
         self.time
     }
@@ -374,6 +396,9 @@ impl<'a> Planner<'a> {
         let start = Instant::now();
         let Verdict { index, time, frame, found, searched } = verdict;
         self.time.searched += searched;
+        self.joint.meter.search.step(searched);
+        let unknown = if self.joint.after { u64::from(self.config.tracker().hold) } else { 0 };
+        self.settled.get_or_insert(index + unknown);
         if let Ok(frame) = &frame
             && self.scenes.observe(frame)
         {
@@ -405,6 +430,7 @@ impl<'a> Planner<'a> {
         }
         self.pending.push_back(Pending { index, time, frame, moving });
         self.time.tracked += start.elapsed();
+        self.joint.meter.track.step(start.elapsed());
         self.give_out(self.config.tracker().delay as usize)
     }
 
@@ -439,6 +465,8 @@ impl<'a> Planner<'a> {
             self.unsearched.pop_front();
         }
         let unsearched = self.unsearched.front().filter(|(at, _)| index + every > *at).map(|(_, why)| why.clone());
+        let early = self.settled.is_none_or(|settled| index < settled).then(|| joint::CUT.to_owned());
+        let unsearched = unsearched.or(early);
         self.tracks.clear();
         let tracked = catch_unwind(AssertUnwindSafe(|| {
             self.tracks.extend(self.tracker.boxes_at(index));

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-use super::{PipelineError, StreamReport, internal, ms};
+use super::{Meter, PipelineError, StreamReport, internal, ms};
 use crate::annotate::{AnnotateError, Annotated, FrameRecord};
 use crate::frame::{Color, FramePool, Geometry, RawFrame};
 use crate::redact::{Redacted, Redactor, Region};
@@ -41,7 +41,7 @@ pub(super) fn write(
     orders: Receiver<Order>,
     used: SyncSender<Marks>,
     sink: &mut dyn Sink,
-    record: Record<'_>,
+    (record, meter): (Record<'_>, &Meter),
 ) -> Result<StreamReport, PipelineError> {
     let mut report = StreamReport::default();
     let (mut redacting, mut writing) = (Duration::ZERO, Duration::ZERO);
@@ -64,6 +64,7 @@ pub(super) fn write(
         };
         let written = Instant::now();
         redacting += written - start;
+        meter.redact.step(written - start);
         sink.write(&redacted)?;
         report.frames += 1;
         // What was destroyed, not what should have been.
@@ -84,6 +85,7 @@ pub(super) fn write(
         // Where nobody takes it back, it is gone.
         let _ = used.try_send(Marks { regions: frame.regions, objects: frame.objects });
         writing += written.elapsed();
+        meter.write.step(written.elapsed());
     }
     report.stages.redact = ms(redacting);
     report.stages.write = ms(writing);

@@ -45,6 +45,8 @@ pub(super) struct Mp4 {
     chunks: Vec<u64>,
     keys: Vec<u32>,
     durations: Vec<SttsEntry>,
+    /// When the first frame was taken.
+    first: Option<Duration>,
     last_tick: u64,
     ticks: u64,
 }
@@ -102,6 +104,7 @@ impl Mp4 {
             chunks: Vec::new(),
             keys: Vec::new(),
             durations: Vec::new(),
+            first: None,
             last_tick: 0,
             ticks: 0,
         })
@@ -240,7 +243,9 @@ fn without_start_code(unit: &[u8]) -> &[u8] {
 
 impl Encode for Mp4 {
     fn write(&mut self, frame: &Redacted, out: &mut dyn Out) -> Result<(), Fail> {
-        let tick = self.tick(frame.time());
+        // A film that is a part of a longer stream begins at nought, too.
+        let first = *self.first.get_or_insert(frame.time());
+        let tick = self.tick(frame.time().saturating_sub(first));
         let yuv = I420::new(frame, &mut self.scratch);
         let encoded = self.encoder.encode(&yuv).map_err(|e| Fail::Encode(format!("H.264: {e}")))?;
         let key = matches!(encoded.frame_type(), FrameType::IDR);

@@ -236,6 +236,10 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Source>, Sourc
         drop(file);
         return open_camera(path, options);
     }
+    #[cfg(unix)]
+    if std::os::unix::fs::FileTypeExt::is_fifo(&meta.file_type()) {
+        return open_pipe(file, path);
+    }
     let head = read_head(&mut file).map_err(|e| Fault::Io(e).at(path))?;
     let result = match sniff(&head) {
         Some(Kind::Empty) => Err(Fault::Corrupt("the file is empty".into())),
@@ -292,6 +296,19 @@ fn read_head(file: &mut File) -> std::io::Result<Vec<u8>> {
     file.take(16).read_to_end(&mut head)?;
     file.seek(SeekFrom::Start(0))?;
     Ok(head)
+}
+
+/// A named pipe, which cannot be read twice: whoever writes into it writes YUV4MPEG2.
+#[cfg(unix)]
+fn open_pipe(mut file: File, path: &Path) -> Result<Box<dyn Source>, SourceError> {
+    let mut head = Vec::with_capacity(16);
+    file.by_ref().take(16).read_to_end(&mut head).map_err(|e| Fault::Io(e).at(path))?;
+    let opened = match sniff(&head) {
+        Some(Kind::Y4m) => y4m::open_stream(std::io::Cursor::new(head).chain(file), path),
+        Some(Kind::Empty) => Err(Fault::Corrupt("whoever wrote into the pipe has gone".into())),
+        _ => Err(Fault::Unsupported("from a pipe YUV4MPEG2 alone is read".into())),
+    };
+    opened.map_err(|fault| fault.at(path))
 }
 
 /// Disk reads are large enough that a network disk keeps up.

@@ -58,9 +58,9 @@ impl<R: BufRead> Y4m<R> {
     }
 }
 
-struct Y4mFile {
+struct Y4mFile<R> {
     path: PathBuf,
-    stream: Y4m<io::BufReader<File>>,
+    stream: Y4m<R>,
 }
 
 pub(super) fn open(file: File, path: &Path) -> Result<Box<dyn Source>, Fault> {
@@ -71,7 +71,13 @@ pub(super) fn open(file: File, path: &Path) -> Result<Box<dyn Source>, Fault> {
     Ok(Box::new(Y4mFile { path: path.to_path_buf(), stream }))
 }
 
-impl Source for Y4mFile {
+/// A stream of which nobody knows the length, from a pipe for example.
+pub(super) fn open_stream(reader: impl Read + Send + 'static, path: &Path) -> Result<Box<dyn Source>, Fault> {
+    let stream = Y4m::new(io::BufReader::with_capacity(256 << 10, reader))?;
+    Ok(Box::new(Y4mFile { path: path.to_path_buf(), stream }))
+}
+
+impl<R: BufRead + Send> Source for Y4mFile<R> {
     fn info(&self) -> &StreamInfo {
         self.stream.info()
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::entry::Entry;
+use crate::room::{NoRoom, Room};
 
 /// How much is kept. Whatever limit is reached first holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +27,6 @@ impl Default for Limits {
 /// Bytes of the disk that keeping leaves to others: redacted media among them.
 const RESERVE: u64 = 128 << 20;
 
-/// There is not as much room as is needed, whatever is removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NoRoom;
-
 impl Limits {
     /// What has to go before `more` bytes are written, with so many bytes of the disk free, if that is known: the oldest
     /// first. `current` is written to and stays.
@@ -43,24 +40,18 @@ impl Limits {
     ) -> Result<Vec<Entry>, NoRoom> {
         let age = SignedDuration::from_hours(24 * i64::from(self.days));
         let oldest = now.checked_sub(age).unwrap_or(Timestamp::MIN);
-        let others = || clips.iter().filter(|(entry, _)| Some(*entry) != current);
-        let mut all: u64 = clips.iter().map(|(_, length)| length).sum();
-        let mut lack = free.map_or(0, |free| (more + RESERVE).saturating_sub(free));
-        let mut gone = Vec::new();
-        for (entry, length) in others() {
-            if entry.begun() < oldest || all + more > self.bytes || lack > 0 {
-                gone.push(*entry);
-                all -= length;
-                lack = lack.saturating_sub(*length);
-            }
-        }
-        // Nothing is given up where that would not help.
-        if all + more > self.bytes || lack > 0 { Err(NoRoom) } else { Ok(gone) }
+        let others = clips.iter().filter(|(entry, _)| Some(*entry) != current);
+        let taken = clips.iter().map(|(_, length)| length).sum();
+        self.room(taken, more, free).surplus(others.map(|(entry, length)| (*entry, *length, entry.begun() < oldest)))
     }
 
     /// Whether that has to be asked at all, as far as is known.
     pub(super) fn is_tight(&self, all: u64, more: u64, free: Option<u64>) -> bool {
-        all + more > self.bytes || free.is_some_and(|free| free < more + RESERVE)
+        self.room(all, more, free).is_tight()
+    }
+
+    fn room(&self, taken: u64, more: u64, free: Option<u64>) -> Room {
+        Room { bytes: self.bytes, taken, more, lack: free.map_or(0, |free| (more + RESERVE).saturating_sub(free)) }
     }
 }
 

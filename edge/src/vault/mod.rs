@@ -192,15 +192,8 @@ impl Place for Disk {
         patient(&self.0)
     }
 
-    #[cfg(target_os = "linux")]
     fn free(&self) -> Option<u64> {
-        let disk = rustix::fs::statvfs(&self.0).ok()?;
-        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn free(&self) -> Option<u64> {
-        None
+        crate::room::disk(&self.0).map(|(free, _)| free)
     }
 
     fn now(&self) -> Timestamp {
