@@ -58,7 +58,7 @@ const MAX_ENLARGEMENT: u32 = 2;
 ///
 /// # Errors
 /// See [`LoadError`]. A detector that can't run would cover every frame: that is worth stopping for.
-pub(crate) fn searchers(
+pub fn searchers(
     model: &ModelSlot,
     config: SearchConfig,
     count: usize,
