@@ -233,8 +233,8 @@ mod tests {
                     let after = Journal::start(folder(&machine), |_| false).state;
                     cuts += 1;
                     // It began with what was acknowledged or with what came next, and counted itself on top.
-                    let first = State { version: 1, ..State::default() };
-                    let possible = std::iter::once(&first).chain(&all);
+                    let nothing = State { version: 1, ..State::default() };
+                    let possible = std::iter::once(&nothing).chain(&all);
                     let expected = |state: &State| State { fruitless: state.fruitless + 1, ..state.clone() };
                     let found = possible.skip(told.len()).take(2).any(|state| expected(state) == after);
                     assert!(found, "{fault:?} at {at}, seed {seed}: {after:?} after {told:?}");

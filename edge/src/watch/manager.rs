@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
 
 /// Whoever started this process and wants to hear of it, if anybody does.
 #[derive(Debug, Default)]
@@ -59,9 +59,8 @@ impl Manager {
 
     /// The settings are about to be read anew; [`ready`](Self::ready) follows.
     pub(super) fn reloading(&self) {
-        let now = clock_gettime(ClockId::Monotonic);
-        let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
-        self.say(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+        self.say(&format!("RELOADING=1\nMONOTONIC_USEC={}", now.as_micros()));
     }
 
     fn say(&self, words: &str) {

@@ -267,7 +267,7 @@ impl Watch {
         }
     }
 
-    /// Runs streams over one source until it is over; why it is, if that is not its end.
+    /// Runs streams over one source until it is over; why it is, or nothing where the service is to stop.
     fn streams(&mut self, held: &Held) -> Option<String> {
         let mut after = false;
         while !self.is_stopped() {
@@ -277,7 +277,7 @@ impl Watch {
             let in_order = matches!(ran, Ok(None)) && !over;
             self.segments.lock().end_stream(in_order || self.is_stopped());
             match ran {
-                Ok(None) if over => return None,
+                Ok(None) if over => return Some("its stream has ended".to_owned()),
                 Ok(None) => {}
                 Ok(Some(why)) => return Some(why),
                 // Covered instead, from here on.

@@ -232,7 +232,7 @@ impl Segments {
         }
         match self.shelf.make_room(0, self.more()).map_err(unreadable)? {
             true => Ok(()),
-            false => Err("the disk is full, and no segment is left to make room".to_owned()),
+            false => Err("the disk is full, and would be without any segment".to_owned()),
         }
     }
 

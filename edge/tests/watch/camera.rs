@@ -77,6 +77,13 @@ impl Camera {
         }
     }
 
+    /// Whether it has said something since it was last listened to.
+    pub(crate) fn has_said(&mut self, what: &str) -> bool {
+        let new = self.heard.len();
+        self.heard.extend(self.lines.try_iter());
+        self.heard[new..].iter().any(|line| line.contains(what))
+    }
+
     /// Waits until so many more segments are whole.
     pub(crate) fn makes(&mut self, segments: usize) {
         (0..segments).for_each(|_| self.hears("whole segment="));

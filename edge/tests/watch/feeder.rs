@@ -65,7 +65,7 @@ impl Feeder {
     pub(crate) fn wait(&self, count: u64) {
         let (fed, more) = &*self.fed;
         let patience = Duration::from_secs(120);
-        let (_, late) = more.wait_timeout_while(fed.lock().unwrap(), patience, |fed| *fed < count).unwrap();
+        let (_fed, late) = more.wait_timeout_while(fed.lock().unwrap(), patience, |fed| *fed < count).unwrap();
         assert!(!late.timed_out(), "nobody took the frames");
     }
 }

@@ -59,6 +59,7 @@ fn a_camera_that_is_not_there_is_waited_for_and_one_that_goes_comes_back() {
     feeder.feed(3 * RATE + 4);
     feeder.close();
     camera.makes(4);
+    camera.hears("the camera is gone");
     feeder.feed(RATE / 2);
     feeder.close();
     camera.makes(1);
