@@ -19,11 +19,10 @@ use std::time::Duration;
 use crate::camera::{Camera, Lent, NoFrame, Queues, Settings};
 use crate::error::{self, Failure};
 use crate::layout::{Layout, Samples};
+use crate::names;
 use crate::patience::Patience;
 use crate::register::Register;
-use crate::types::{
-    VoletCamera, VoletClass, VoletColor, VoletFormat, VoletFrame, VoletOptions, VoletOrigin, VoletPicture, VoletResult,
-};
+use crate::types::{VoletCamera, VoletColor, VoletFormat, VoletFrame, VoletOptions, VoletPicture, VoletResult};
 
 static CAMERAS: Register<Camera> = Register::new();
 static FRAMES: Register<Lent> = Register::new();
@@ -184,27 +183,13 @@ pub extern "C" fn volet_version() -> *const c_char {
 /// The name of a class as annotation files have it: "face"; NULL where there is no such class.
 #[unsafe(no_mangle)]
 pub extern "C" fn volet_class_name(object_class: u32) -> *const c_char {
-    const NAMES: [(VoletClass, &CStr); 6] = [
-        (VoletClass::Face, c"face"),
-        (VoletClass::Person, c"person"),
-        (VoletClass::Vehicle, c"vehicle"),
-        (VoletClass::Animal, c"animal"),
-        (VoletClass::Parcel, c"parcel"),
-        (VoletClass::Plate, c"plate"),
-    ];
-    NAMES.iter().find(|(class, _)| *class as u32 == object_class).map_or(ptr::null(), |(_, name)| name.as_ptr())
+    names::class(object_class).map_or(ptr::null(), CStr::as_ptr)
 }
 
 /// The name of an origin as annotation files have it: "detected"; NULL where there is no such origin.
 #[unsafe(no_mangle)]
 pub extern "C" fn volet_origin_name(origin: u32) -> *const c_char {
-    const NAMES: [(VoletOrigin, &CStr); 4] = [
-        (VoletOrigin::Detected, c"detected"),
-        (VoletOrigin::Interpolated, c"interpolated"),
-        (VoletOrigin::Held, c"held"),
-        (VoletOrigin::BackFilled, c"backfilled"),
-    ];
-    NAMES.iter().find(|(known, _)| *known as u32 == origin).map_or(ptr::null(), |(_, name)| name.as_ptr())
+    names::origin(origin).map_or(ptr::null(), CStr::as_ptr)
 }
 
 // SAFETY: a frame's pointers lead to memory that it shares with nobody else, and that nobody writes while it is lent.

@@ -16,6 +16,7 @@ mod camera;
 mod error;
 mod intake;
 mod layout;
+mod names;
 mod outlet;
 mod patience;
 mod register;

@@ -84,7 +84,7 @@ fn what_a_search_cannot_say_is_covered_and_the_stream_goes_on() {
     let frames = pulled(&camera);
     assert_eq!(frames.len(), 8);
     for (index, frame) in frames.iter().enumerate() {
-        let raw = frame.slot.samples.iter().any(|&sample| sample == SAMPLE);
+        let raw = frame.slot.samples.contains(&SAMPLE);
         let reason = match index {
             2 => Some("detection failed: planted"),
             4 => Some("detection panicked"),
