@@ -249,7 +249,8 @@ impl openh264::formats::YUVSource for I420<'_> {
     }
 }
 
-#[cfg(all(test, feature = "h264"))]
+#[cfg(feature = "h264")]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::frame::{Geometry, RawFrame};
