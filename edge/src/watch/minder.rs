@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::manager::Manager;
-use super::segments::Shared;
+use super::shared::Shared;
 use crate::pipeline::{Gauge, Meter};
 
 /// How often it looks.

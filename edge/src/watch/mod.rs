@@ -16,7 +16,9 @@ mod journal;
 mod lent;
 mod manager;
 mod minder;
+mod run;
 mod segments;
+mod shared;
 mod shelf;
 #[cfg(test)]
 mod tests;
@@ -24,28 +26,26 @@ mod work;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use volet_federated::storage::{DirError, DirStorage};
 use volet_models::Manifest;
 
-use crate::batch::{BatchConfig, Publisher, new_summary};
-use crate::detect::{Detect, SearchError, searchers};
-use crate::frame::{FramePool, RawFrame};
+use crate::batch::{BatchConfig, Publisher};
 use crate::keep::Keeper;
 use crate::learn::Lessons;
-use crate::pipeline::{Gauge, Joint, Meter, PipelineError, Stream, run_joined};
+use crate::pipeline::{Gauge, Meter};
 use crate::slot::ModelSlot;
-use crate::source::{self, OpenOptions};
+use crate::source::OpenOptions;
 use journal::Journal;
-use lent::Held;
 pub use manager::Manager;
 pub use minder::Asked;
 use minder::Minder;
+use run::{News, Watch};
 pub use segments::SegmentOptions;
-use segments::{Segments, Shared, no_space, pauses};
+use segments::{Segments, no_space};
+use shared::Shared;
 pub use shelf::Limits;
 use shelf::Shelf;
 
@@ -193,185 +193,5 @@ impl Begun {
         // It has nothing left to wait for.
         let _ = minder.join();
         Ok(())
-    }
-}
-
-/// Settings that were read anew and are not yet in use.
-struct News {
-    setup: Arc<dyn Setup>,
-    /// Of the model in use.
-    manifest: Mutex<Option<Manifest>>,
-    config: Mutex<Option<BatchConfig>>,
-    turn: Arc<AtomicBool>,
-}
-
-impl News {
-    fn new(setup: Arc<dyn Setup>, turn: Arc<AtomicBool>) -> Self {
-        Self { setup, manifest: Mutex::new(None), config: Mutex::new(None), turn }
-    }
-
-    /// Reads the settings. Bad ones are told of, and the present ones stay.
-    fn read(&self) {
-        let manifest = self.manifest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(manifest) = manifest else {
-            tracing::info!("settings are read when searching begins");
-            return;
-        };
-        match self.setup.config(&manifest) {
-            Ok(config) => {
-                tracing::info!("other settings are in use from the next segment on, which begins now");
-                *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Some(config);
-                self.turn.store(true, Ordering::Release);
-            }
-            Err(why) => tracing::error!("the settings stay as they are: {why}"),
-        }
-    }
-
-    fn take(&self) -> Option<BatchConfig> {
-        self.config.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-struct Watch {
-    options: WatchOptions,
-    setup: Arc<dyn Setup>,
-    ready: Option<(ModelSlot, BatchConfig, Option<Lessons>)>,
-    segments: Shared,
-    meter: Arc<Meter>,
-    waits: Arc<Gauge>,
-    turn: Arc<AtomicBool>,
-    news: Arc<News>,
-    stop: Arc<AtomicBool>,
-    keep: Option<Keeper>,
-}
-
-impl Watch {
-    /// Opens the camera, again and again.
-    fn run(&mut self) {
-        let (mut waiting, mut told) = (pauses(), None);
-        while !self.is_stopped() {
-            let written = self.meter.write.steps();
-            let why = match source::open(&self.options.source, &self.options.open) {
-                Ok(source) if source.info().kind.is_still() => Some("a picture is no camera".to_owned()),
-                Ok(source) => self.streams(&Held::new(source)),
-                Err(error) => Some(error.to_string()),
-            };
-            if self.meter.write.steps() > written {
-                (waiting, told) = (pauses(), None);
-            }
-            if let Some(why) = why.filter(|why| told.as_ref() != Some(why)) {
-                tracing::error!("the camera is gone, and tried again and again: {why}");
-                told = Some(why);
-            }
-            self.pause(waiting.next().unwrap_or_default());
-        }
-    }
-
-    /// Runs streams over one source until it is over; why it is, or nothing where the service is to stop.
-    fn streams(&mut self, held: &Held) -> Option<String> {
-        let mut after = false;
-        while !self.is_stopped() {
-            self.turn.store(false, Ordering::Release);
-            let ran = self.stream(held, after);
-            let over = held.is_over();
-            let in_order = matches!(ran, Ok(None)) && !over;
-            self.segments.lock().end_stream(in_order || self.is_stopped());
-            match ran {
-                Ok(None) if over => return Some("its stream has ended".to_owned()),
-                Ok(None) => {}
-                Ok(Some(why)) => return Some(why),
-                // Covered instead, from here on.
-                Err(error) => self.segments.lock().cover(format!("the detector cannot run: {error}")),
-            }
-            after = true;
-        }
-        None
-    }
-
-    /// Runs one stream until the source is over or another stream is to go on with it; why it ended, if not in order. A detector
-    /// that cannot run is an error, before anything is read.
-    fn stream(&mut self, held: &Held, after: bool) -> Result<Option<String>, SearchError> {
-        let info = held.info().clone();
-        let mut cover = self.segments.lock().covered().map(str::to_owned);
-        if cover.is_none()
-            && let Err(why) = self.prepare()
-        {
-            self.segments.lock().cover(format!("the detector cannot run: {why}"));
-            cover = Some("the detector cannot run".to_owned());
-        }
-        let ready = self.ready.clone().filter(|_| cover.is_none());
-        let (config, detectors, summary, lessons) = match ready {
-            Some((model, config, lessons)) => {
-                let detectors = searchers(&model, config.search, self.options.threads, info.geometry)?;
-                let summary = new_summary(Some(model.get().manifest()), &config, false);
-                (config, detectors, summary, lessons)
-            }
-            None => {
-                let config = BatchConfig::default();
-                let summary = new_summary(None, &config, false);
-                (config, vec![Box::new(Blind) as Box<dyn Detect>], summary, None)
-            }
-        };
-        self.segments.lock().begin_stream(info, summary);
-        let joint = Arc::new(Joint::new(self.meter.clone(), after));
-        let source = held.lend(self.turn.clone(), joint.clone(), cover);
-        let (mut sink, segments) = (self.segments.clone(), self.segments.clone());
-        let mut record = |frame: &_| {
-            segments.record(frame);
-            Ok(())
-        };
-        let (pool, stop, keep) = (&FramePool::new(), &*self.stop, self.keep.as_ref());
-        let stream = Stream { source, sink: &mut sink, record: &mut record, detectors, pool, stop, lessons, keep };
-        Ok(match run_joined(&config.pipeline, stream, &joint) {
-            Ok(report) => report.cut_short,
-            Err(PipelineError::Stopped) => None,
-            Err(error) => Some(error.to_string()),
-        })
-    }
-
-    /// Sees to it that searching is possible, and by the latest settings.
-    fn prepare(&mut self) -> Result<(), String> {
-        if self.ready.is_none() {
-            let ready = self.setup.ready()?;
-            self.take(ready);
-        }
-        if let (Some((_, config, _)), Some(latest)) = (&mut self.ready, self.news.take()) {
-            *config = latest;
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, ready: Ready) {
-        let Ready { model, config, lessons, start } = ready;
-        if let Err(error) = start() {
-            tracing::error!(%error, "no thread could be started beside: the model stays as it is");
-        }
-        let manifest = model.get().manifest().clone();
-        *self.news.manifest.lock().unwrap_or_else(PoisonError::into_inner) = Some(manifest);
-        self.ready = Some((model, config, lessons));
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
-    }
-
-    /// Waits, and shows that it does.
-    fn pause(&self, all: Duration) {
-        let step = Duration::from_millis(50);
-        let mut left = all;
-        while left > Duration::ZERO && !self.is_stopped() {
-            std::thread::sleep(left.min(step));
-            left = left.saturating_sub(step);
-            self.waits.step(step);
-        }
-    }
-}
-
-/// Stands where a detector would, and searches nothing.
-struct Blind;
-
-impl Detect for Blind {
-    fn detect(&mut self, _: &RawFrame) -> Result<Vec<volet_models::Detection>, SearchError> {
-        Err(SearchError::Other("nothing is searched".to_owned()))
     }
 }

@@ -6,9 +6,9 @@
 //! knows: no frame is lost there, and none is covered less than in the middle. Knows redacted frames; no sources, no signals.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -21,7 +21,7 @@ use crate::annotate::{Format, FrameRecord};
 use crate::batch::Publisher;
 use crate::pipeline::Meter;
 use crate::redact::Redacted;
-use crate::sink::{Sink, SinkError, SinkOptions};
+use crate::sink::SinkOptions;
 use crate::source::StreamInfo;
 use crate::summary::{ErrorSummary, Summary};
 
@@ -139,6 +139,11 @@ impl Segments {
         self.stream = None;
     }
 
+    /// Where the segments lie.
+    pub(super) fn folder(&self) -> &Path {
+        self.shelf.folder()
+    }
+
     /// This process ends in order.
     pub(super) fn close(&mut self) {
         self.end(None);
@@ -162,7 +167,7 @@ impl Segments {
         status
     }
 
-    fn write(&mut self, frame: &Redacted) {
+    pub(super) fn write(&mut self, frame: &Redacted) {
         if let Some(work) = &self.work {
             // A stream whose time stands still ends its segments, too.
             if work.span(frame.time()) >= self.options.length || work.age() >= 2 * self.options.length {
@@ -181,7 +186,7 @@ impl Segments {
         }
     }
 
-    fn record(&mut self, frame: &FrameRecord) {
+    pub(super) fn record(&mut self, frame: &FrameRecord) {
         if let Some(Err(error)) = self.work.as_mut().map(|work| work.record(frame)) {
             self.fail(&error);
         }
@@ -290,7 +295,7 @@ impl Segments {
     }
 
     /// Removes the segment in work.
-    fn discard(&mut self) {
+    pub(super) fn discard(&mut self) {
         self.work = None;
         self.account();
         match self.shelf.sweep() {
@@ -344,49 +349,4 @@ fn is_full(error: &WorkError) -> bool {
 /// Whether something has to go before this can work.
 pub(super) fn no_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-/// Segments in several hands: the pipeline's writer, and whoever ends the process.
-#[derive(Clone)]
-pub(super) struct Shared(Arc<Mutex<Segments>>);
-
-impl Shared {
-    pub(super) fn new(segments: Segments) -> Self {
-        Self(Arc::new(Mutex::new(segments)))
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, Segments> {
-        match self.0.lock() {
-            Ok(segments) => segments,
-            Err(poisoned) => {
-                self.0.clear_poison();
-                let mut segments = poisoned.into_inner();
-                // Who knows where in it a panic came.
-                segments.discard();
-                segments
-            }
-        }
-    }
-
-    /// What it is doing, unless it is busy.
-    pub(super) fn status(&self) -> Option<String> {
-        self.0.try_lock().ok().map(|segments| segments.status())
-    }
-
-    pub(super) fn record(&self, frame: &FrameRecord) {
-        self.lock().record(frame);
-    }
-}
-
-impl Sink for Shared {
-    fn write(&mut self, frame: &Redacted) -> Result<(), SinkError> {
-        self.lock().write(frame);
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<PathBuf, SinkError> {
-        let mut segments = self.lock();
-        segments.end(None);
-        Ok(segments.shelf.folder().to_owned())
-    }
 }

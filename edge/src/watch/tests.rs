@@ -1,10 +1,13 @@
 //! The boundary between two segments, and between two streams over one source, with a camera and a detector that are planted.
 
+use std::time::Duration;
+
+use super::lent::Held;
 use super::*;
 use crate::annotate::Format;
-use crate::detect::SearchError;
-use crate::frame::{Color, FrameBuffer, Geometry, PixelFormat};
-use crate::pipeline::PipelineConfig;
+use crate::detect::{Detect, SearchError};
+use crate::frame::{Color, FrameBuffer, FramePool, Geometry, PixelFormat, RawFrame};
+use crate::pipeline::{Joint, PipelineConfig, Stream, run_joined};
 use crate::sink::SinkOptions;
 use crate::source::{MediaKind, Next, Rate, Source, SourceError, StreamInfo};
 use crate::summary::Summary;

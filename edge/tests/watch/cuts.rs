@@ -42,6 +42,7 @@ fn whatever_moment_the_power_goes_at_what_is_there_is_whole_and_nothing_is_raw()
         feeder.wait(count + more);
         (0..moments.below(2000)).for_each(|_| std::thread::yield_now());
         camera.kill();
+        feeder.renew();
         if !out.exists() {
             continue;
         }

@@ -2,13 +2,17 @@
 //!
 //! The left half of a frame is secret, and brighter than anything else; the right half is one shade, which counts the frames.
 
+use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
+
+use rustix::fs::OFlags;
 
 pub(crate) const WIDTH: usize = 64;
 pub(crate) const HEIGHT: usize = 48;
@@ -30,6 +34,7 @@ enum Word {
 
 /// Writes frames as it is told to, and begins a new stream whenever whoever read has gone.
 pub(crate) struct Feeder {
+    path: PathBuf,
     words: SyncSender<Word>,
     fed: Arc<(Mutex<u64>, Condvar)>,
 }
@@ -37,13 +42,25 @@ pub(crate) struct Feeder {
 impl Feeder {
     /// Makes the pipe.
     pub(crate) fn new(path: &Path) -> Self {
-        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+        make(path);
         let (words, told) = sync_channel(64);
         let fed = Arc::new((Mutex::new(0), Condvar::new()));
         let (path, counted) = (path.to_owned(), fed.clone());
         // It may wait for a reader when the test ends, and ends with it.
-        std::thread::spawn(move || feed(&path, &told, &counted));
-        Self { words, fed }
+        let pipe = path.clone();
+        std::thread::spawn(move || feed(&pipe, &told, &counted));
+        Self { path, words, fed }
+    }
+
+    /// Puts a new pipe in the old one's place. What a reader left in the old one when it was killed, a header and half a frame, is
+    /// no sensor's doing, and must not come before what the next reader gets.
+    pub(crate) fn renew(&self) {
+        let new = self.path.with_extension("new");
+        make(&new);
+        // Wakes a feeder that waits for a reader; that there is none any more it hears when this is dropped.
+        let old = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&self.path);
+        std::fs::rename(&new, &self.path).unwrap();
+        drop(old.unwrap());
     }
 
     /// Goes on for so many frames.
@@ -94,8 +111,12 @@ fn feed(path: &Path, told: &Receiver<Word>, counted: &(Mutex<u64>, Condvar)) {
     }
 }
 
+fn make(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
 fn open(path: &Path) -> std::io::Result<std::fs::File> {
-    let mut pipe = std::fs::OpenOptions::new().write(true).open(path)?;
+    let mut pipe = OpenOptions::new().write(true).open(path)?;
     writeln!(pipe, "YUV4MPEG2 W{WIDTH} H{HEIGHT} F{RATE}:1 Ip A1:1 C420jpeg")?;
     Ok(pipe)
 }
