@@ -33,6 +33,9 @@ pub(crate) enum Command {
     /// Show and verify what a device wrote down of all that left it.
     #[cfg(unix)]
     Ledger(LedgerArgs),
+    /// Sign programs that cameras take in place of the one they came with.
+    #[cfg(target_os = "linux")]
+    Program(ProgramArgs),
     /// Say what a fleet would learn before it is rolled out: many sites in one process, with noise, dropouts and attackers.
     #[cfg(unix)]
     Simulate(Box<SimulateArgs>),
@@ -313,6 +316,42 @@ pub(crate) struct SimulateArgs {
     /// Print the summary as JSON on standard output, and no progress.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+pub(crate) struct ProgramArgs {
+    #[command(subcommand)]
+    pub(crate) command: ProgramCommand,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProgramCommand {
+    /// Make the key that signs programs, and print its public half: cameras are given that one.
+    Key {
+        /// A new file for the secret half. Whoever has it can put any program on every camera: keep it off networks.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Sign a program.
+    Sign {
+        /// The program: `volet-edge`, as it was built for the cameras' processor.
+        #[arg(value_name = "PROGRAM")]
+        program: PathBuf,
+        /// The secret half of the key.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// The release's number, greater than that of every one before; cameras take no smaller one.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        number: u64,
+        /// The release's name, for people.
+        #[arg(long, value_name = "TEXT")]
+        version: String,
+        /// The new file for what is signed. It goes with the program.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
 }
 
 #[cfg(unix)]

@@ -22,6 +22,8 @@ mod models;
 mod page;
 mod picture;
 mod privacy;
+#[cfg(target_os = "linux")]
+mod program;
 mod progress;
 mod redact;
 mod score;
@@ -56,6 +58,8 @@ fn main() -> ExitCode {
         Some(cli::Command::Privacy(args)) => privacy::run(&args),
         #[cfg(unix)]
         Some(cli::Command::Ledger(args)) => ledger::run(&args),
+        #[cfg(target_os = "linux")]
+        Some(cli::Command::Program(args)) => program::run(&args),
         #[cfg(unix)]
         Some(cli::Command::Judge(args)) => judge::run(&args),
         #[cfg(unix)]

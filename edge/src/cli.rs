@@ -25,6 +25,8 @@ mod agent;
 mod buffer;
 #[cfg(all(unix, feature = "agent"))]
 mod label;
+#[cfg(all(target_os = "linux", feature = "watch"))]
+mod program;
 mod sandbox;
 #[cfg(all(unix, feature = "agent"))]
 mod until;
@@ -67,6 +69,10 @@ enum Command {
     /// Go on for years: one whole folder of redacted media after the other, whatever becomes of camera, disk and power.
     #[cfg(all(target_os = "linux", feature = "watch"))]
     Watch(Box<watch::WatchArgs>),
+    /// Replace this program: signed, whole or not at all, and back where the new one does not prove itself.
+    #[cfg(all(target_os = "linux", feature = "watch"))]
+    #[command(subcommand)]
+    Program(program::ProgramCommand),
 }
 
 /// Redacting and annotating what a camera sees.
@@ -127,6 +133,8 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Vault(command)) => return vault::run(command),
         #[cfg(all(target_os = "linux", feature = "watch"))]
         Some(Command::Watch(args)) => return watch::run(args),
+        #[cfg(all(target_os = "linux", feature = "watch"))]
+        Some(Command::Program(command)) => return program::run(command),
         None => {}
     }
     let args = cli.run.as_ref().context("give --source and --out")?;

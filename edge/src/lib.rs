@@ -27,6 +27,8 @@ pub mod learn;
 mod motion;
 pub mod pipeline;
 pub mod plan;
+#[cfg(all(target_os = "linux", feature = "watch"))]
+pub mod program;
 pub mod redact;
 pub mod report;
 #[cfg(all(unix, any(feature = "vault", feature = "watch")))]

@@ -135,22 +135,22 @@ impl PolicyFile {
     }
 }
 
-/// Why there is no owner's key.
+/// Why there is no signing key: an owner's, or that of whoever signs programs.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)] // the messages say it
 #[non_exhaustive]
 pub enum OwnerError {
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
-    #[error("{} exists already: an owner's key is never replaced; give another name", .0.display())]
+    #[error("{} exists already: a signing key is never replaced; give another name", .0.display())]
     Exists(PathBuf),
-    #[error("{} holds no owner's key: make one with `volet-edge owner --out FILE`", .0.display())]
+    #[error("{} holds no signing key of 64 hexadecimal digits: `volet-edge owner` makes an owner's, `volet program key` one for programs", .0.display())]
     NoKey(PathBuf),
     #[error("the operating system gives no random bytes: {0}")]
     Entropy(getrandom::Error),
 }
 
-/// Makes an owner's signing key in a new file that its owner alone may read.
+/// Makes a signing key in a new file that its owner alone may read.
 ///
 /// # Errors
 /// An [`OwnerError`].
@@ -167,7 +167,7 @@ pub fn make_owner(path: &Path) -> Result<SigningKey, OwnerError> {
     Ok(SigningKey::from(*bytes))
 }
 
-/// Reads an owner's key.
+/// Reads such a key.
 ///
 /// # Errors
 /// [`OwnerError::Io`], [`OwnerError::NoKey`].

@@ -11,6 +11,7 @@ use super::{RunArgs, Searched, config, folders, is_device, lessons, sandbox};
 use crate::annotate::Format;
 use crate::batch::{BatchConfig, Publisher};
 use crate::models::Manifest;
+use crate::program::Proof;
 use crate::sandbox::{Begun as Confined, Confinement, begin};
 use crate::sink::SinkOptions;
 use crate::source::{OpenOptions, is_rtsp, rtsp_host};
@@ -39,14 +40,18 @@ pub(super) struct WatchArgs {
     /// After so many starts in a row that made no segment whole, cover everything until one is.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
     restarts: u32,
+    #[command(flatten)]
+    program: super::program::LaunchArgs,
 }
 
 pub(super) fn run(args: &WatchArgs) -> anyhow::Result<ExitCode> {
+    // Before anything is opened: what becomes another program ends here.
+    let proof = args.program.launch(args.run.user.as_deref())?;
     let confined = begin(args.run.sandbox, args.run.user.as_deref())?;
     let asked = Asked::by_signals()?;
-    let begun = Begun::new(&args.run.out, options(args), args.restarts)?;
+    let begun = Begun::new(&args.run.out, options(args), args.restarts)?.on_trial(proof.clone());
     let setup = Arc::new(Opener(args.run.clone()));
-    let Prepared { ready, publisher, manager } = match prepare(args, confined, &setup, &begun) {
+    let Prepared { ready, publisher, manager } = match prepare(args, confined, &setup, &begun, proof.as_ref()) {
         Ok(prepared) => prepared,
         Err(error) => {
             begun.excuse();
@@ -89,14 +94,22 @@ struct Prepared {
 }
 
 /// Opens what the owner gave, and then locks the process in.
-fn prepare(args: &WatchArgs, confined: Confined, setup: &Opener, begun: &Begun) -> anyhow::Result<Prepared> {
+fn prepare(
+    args: &WatchArgs,
+    confined: Confined,
+    setup: &Opener,
+    begun: &Begun,
+    proof: Option<&Proof>,
+) -> anyhow::Result<Prepared> {
     // Where starts come to nothing, what searching takes may be the reason.
     let ready = if begun.covered().is_none() { Some(setup.open()?) } else { None };
     let publisher = publisher(&args.run)?;
     #[cfg(feature = "vault")]
     args.keep.check(&args.run.out)?;
     let manager = Manager::connect();
-    sandbox::confine(confined, &needs(args)?)?;
+    let needs = needs(args)?;
+    let needs = proof.iter().fold(needs, |needs, proof| needs.keeps(&proof.folder()));
+    sandbox::confine(confined, &needs)?;
     Ok(Prepared { ready, publisher, manager })
 }
 

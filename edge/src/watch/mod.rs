@@ -36,6 +36,7 @@ use crate::batch::{BatchConfig, Publisher};
 use crate::keep::Keeper;
 use crate::learn::Lessons;
 use crate::pipeline::{Gauge, Meter};
+use crate::program::Proof;
 use crate::slot::ModelSlot;
 use crate::source::OpenOptions;
 use journal::Journal;
@@ -111,6 +112,7 @@ pub struct Begun {
     shelf: Shelf,
     journal: Journal<DirStorage>,
     cover: Option<String>,
+    proof: Option<Proof>,
 }
 
 impl Begun {
@@ -135,7 +137,13 @@ impl Begun {
             u32::MAX => "it is not known how often the camera was restarted".to_owned(),
             _ => "the camera restarts too often".to_owned(),
         });
-        Ok(Self { options, shelf, journal, cover })
+        Ok(Self { options, shelf, journal, cover, proof: None })
+    }
+
+    /// This program is on trial, and proves itself by a segment that is whole and was searched.
+    #[must_use]
+    pub fn on_trial(self, proof: Option<Proof>) -> Self {
+        Self { proof, ..self }
     }
 
     /// Why everything is to be covered at first, if it is: nothing is to be opened then that only searching needs.
@@ -162,11 +170,12 @@ impl Begun {
         manager: Manager,
         asked: Asked,
     ) -> Result<(), WatchError> {
-        let Self { options, shelf, journal, cover } = self;
+        let Self { options, shelf, journal, cover, proof } = self;
         let (meter, waits, turn) =
             (Arc::new(Meter::default()), Arc::new(Gauge::default()), Arc::new(AtomicBool::new(false)));
         let segments = options.segments.clone();
         let mut segments = Segments::new(segments, shelf, journal, publisher, meter.clone(), turn.clone());
+        segments.on_trial(proof);
         cover.into_iter().for_each(|why| segments.cover(why));
         let segments = Shared::new(segments);
         let news = Arc::new(News::new(setup.clone(), turn.clone()));

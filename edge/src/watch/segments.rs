@@ -20,6 +20,7 @@ use super::work::{Plan, Work, WorkError};
 use crate::annotate::{Format, FrameRecord};
 use crate::batch::Publisher;
 use crate::pipeline::Meter;
+use crate::program::Proof;
 use crate::redact::Redacted;
 use crate::sink::SinkOptions;
 use crate::source::StreamInfo;
@@ -64,6 +65,8 @@ pub(super) struct Segments {
     accounted: Instant,
     trouble: Trouble,
     left_out: u64,
+    /// Given once a segment is whole that was searched.
+    proof: Option<Proof>,
 }
 
 /// The stream that is written.
@@ -113,7 +116,13 @@ impl Segments {
             accounted: now,
             trouble,
             left_out: 0,
+            proof: None,
         }
+    }
+
+    /// This program is on trial, and proves itself by a segment.
+    pub(super) fn on_trial(&mut self, proof: Option<Proof>) {
+        self.proof = proof;
     }
 
     /// Covers everything until a segment of it is whole.
@@ -279,6 +288,9 @@ impl Segments {
         let written_today = self.journal.wear().today;
         tracing::info!(segment = number, frames, bytes, written_today, covered = !clear, "whole");
         self.trouble = Trouble { what: None, until: None, pauses: pauses() };
+        if clear && let Some(proof) = self.proof.take() {
+            proof.give();
+        }
         if !clear && self.cover.take().is_some() {
             // Now that a segment is there, what went wrong is tried again.
             self.turn.store(true, Ordering::Release);

@@ -10,6 +10,7 @@ mod cuts;
 mod feeder;
 mod manager;
 mod places;
+mod programs;
 
 use camera::{Camera, Place, write};
 use check::Seen;

@@ -1,21 +1,39 @@
 //! A service manager that listens.
 
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::camera::{Camera, Place};
 
-struct Manager(UnixDatagram);
+struct Manager(Receiver<String>);
 
 impl Manager {
+    #[allow(clippy::disallowed_methods)] // the manager's end of it
+    fn new(path: &Path) -> Self {
+        let socket = UnixDatagram::bind(path).unwrap();
+        let (to, words) = channel();
+        // Always listens, as a manager does: few words wait for one that does not.
+        std::thread::spawn(move || {
+            let mut word = [0; 4096];
+            while let Ok(length) = socket.recv(&mut word) {
+                let word = String::from_utf8(word[..length].to_vec()).unwrap();
+                if to.send(word).is_err() {
+                    return;
+                }
+            }
+        });
+        Self(words)
+    }
+
     /// Waits for a word that begins so; the whole of it.
     fn hears(&self, what: &str) -> String {
-        let mut words = [0; 4096];
         loop {
-            let length = self.0.recv(&mut words).unwrap_or_else(|error| panic!("nobody said {what}: {error}"));
-            let word = String::from_utf8(words[..length].to_vec()).unwrap();
+            let word = self.0.recv_timeout(Duration::from_secs(120));
+            let word = word.unwrap_or_else(|error| panic!("nobody said {what}: {error}"));
             if word.starts_with(what) {
                 return word;
             }
@@ -24,11 +42,9 @@ impl Manager {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods)] // the manager's end of it
 fn the_service_manager_hears_how_it_goes() {
     let (place, feeder) = Place::new();
-    let manager = Manager(UnixDatagram::bind(place.path("manager")).unwrap());
-    manager.0.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+    let manager = Manager::new(&place.path("manager"));
     let mut command = place.command("1", &[]);
     command.env("NOTIFY_SOCKET", place.path("manager")).env("WATCHDOG_USEC", "900000");
     let mut camera = Camera::start(command);

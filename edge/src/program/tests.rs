@@ -1,0 +1,217 @@
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use proptest::prelude::*;
+use volet_federated::signing::SigningKey;
+use volet_federated::storage::MemoryStorage;
+
+use super::*;
+use crate::disk::{Fault, Folder, Machine};
+
+type Disk = Rc<RefCell<MemoryStorage>>;
+
+fn maker() -> SigningKey {
+    SigningKey::from([7; 32])
+}
+
+fn key() -> VerifyingKey {
+    VerifyingKey::from(&maker())
+}
+
+/// A program for this machine, as far as anybody looks; of several pieces.
+fn program(number: u64) -> Vec<u8> {
+    let mut bytes = std::fs::read("/proc/self/exe").unwrap();
+    bytes.truncate(PIECE + 4096);
+    bytes.extend(number.to_le_bytes());
+    bytes
+}
+
+fn release(number: u64) -> Vec<u8> {
+    Release::of(&program(number), number, "test").unwrap().sign(&maker()).unwrap()
+}
+
+fn put_in(slots: &mut impl Storage, register: &mut Register<impl Storage>, number: u64) -> Result<(), ProgramError> {
+    install_in(slots, register, &key(), program(number).as_slice(), &release(number)).map(drop)
+}
+
+/// The number of the program that a start runs; nothing: the system's. What is run is what was signed, or it is not run.
+fn starts(slots: &impl Storage, register: &mut Register<impl Storage>) -> Option<u64> {
+    for _ in 0..2 {
+        let slot = register.start()?;
+        let release = signed(slots, slot, &key());
+        let bytes = slots.read(slot.name(), u64::MAX).unwrap().unwrap_or_default();
+        match release {
+            Ok(release) if blake3::hash(&bytes) == release.blake3 => return Some(release.number),
+            _ if register.state().trial.is_none() => return None,
+            _ => register.fails(slot),
+        }
+    }
+    None
+}
+
+fn fresh() -> (Disk, Disk, Register<Disk>) {
+    let (slots, state) = (Disk::default(), Disk::default());
+    let register = Register::open(state.clone()).unwrap();
+    (slots, state, register)
+}
+
+#[test]
+fn a_program_that_proves_itself_stays_and_one_that_does_not_goes() {
+    let (mut slots, _, mut register) = fresh();
+    assert_eq!(starts(&slots, &mut register), None);
+    put_in(&mut slots, &mut register, 5).unwrap();
+    assert_eq!(starts(&slots, &mut register), Some(5));
+    assert!(register.proves(Slot::A).unwrap() && !register.proves(Slot::A).unwrap());
+    put_in(&mut slots, &mut register, 6).unwrap();
+    let tried: Vec<_> = (0..5).map(|_| starts(&slots, &mut register)).collect();
+    assert_eq!(tried, [Some(6), Some(6), Some(6), Some(5), Some(5)]);
+    // What did not prove itself can be installed again; what is older than what did cannot.
+    put_in(&mut slots, &mut register, 6).unwrap();
+    assert_eq!(starts(&slots, &mut register), Some(6));
+    register.proves(Slot::B).unwrap();
+    assert!(matches!(put_in(&mut slots, &mut register, 6), Err(ProgramError::Older { offered: 6, floor: 6 })));
+    assert_eq!(starts(&slots, &mut register), Some(6));
+    // Step by step back, and no further.
+    let mut back = || {
+        register.back().unwrap();
+        starts(&slots, &mut register)
+    };
+    assert_eq!([back(), back(), back()], [Some(5), None, None]);
+    assert!(matches!(put_in(&mut slots, &mut register, 5), Err(ProgramError::Older { .. })), "by hand alone");
+}
+
+#[test]
+fn another_system_runs_its_own_program() {
+    let (mut slots, state, mut register) = fresh();
+    let [one, two] = [b"one", b"two"].map(|bytes| blake3::hash(bytes));
+    register.beside(one).unwrap();
+    put_in(&mut slots, &mut register, 5).unwrap();
+    // Whoever installed it need not have been the system's program.
+    register.beside(one).unwrap();
+    assert_eq!(starts(&slots, &mut register), Some(5));
+    register.proves(Slot::A).unwrap();
+    let mut register = Register::open(state.clone()).unwrap();
+    register.beside(one).unwrap();
+    assert_eq!(starts(&slots, &mut register), Some(5));
+    let mut register = Register::open(state.clone()).unwrap();
+    register.beside(two).unwrap();
+    assert_eq!((starts(&slots, &mut register), register.state().floor), (None, 5));
+    let mut register = Register::open(state).unwrap();
+    register.beside(one).unwrap();
+    assert_eq!(starts(&slots, &mut register), None, "what was added to a system went with it");
+}
+
+#[test]
+fn what_is_not_what_was_signed_never_runs() {
+    let (mut slots, _, mut register) = fresh();
+    put_in(&mut slots, &mut register, 5).unwrap();
+    starts(&slots, &mut register);
+    register.proves(Slot::A).unwrap();
+    let mut install = |program: &[u8], release: &[u8]| install_in(&mut slots, &mut register, &key(), program, release);
+    let whole = program(6);
+    for damaged in [&whole[..whole.len() - 1], &[&whole[..], b"!"].concat(), &program(7)] {
+        assert!(matches!(install(damaged, &release(6)), Err(ProgramError::NotTheOne)));
+    }
+    let of_another = Release::of(&whole, 6, "test").unwrap().sign(&SigningKey::from([8; 32])).unwrap();
+    assert!(matches!(install(&whole, &of_another), Err(ProgramError::Release(ReleaseError::Signature))));
+    let mut elsewhere = Release::of(&whole, 6, "test").unwrap();
+    elsewhere.processor = "m68k".to_owned();
+    let elsewhere = elsewhere.sign(&maker()).unwrap();
+    assert!(matches!(install(&whole, &elsewhere), Err(ProgramError::Release(ReleaseError::Processor { .. }))));
+    assert_eq!(starts(&slots, &mut register), Some(5), "what ran before runs on");
+    assert!(slots.list().unwrap().iter().all(|name| !name.ends_with(".new")), "and nothing is in the way");
+    // A slot whose bytes changed after all.
+    put_in(&mut slots, &mut register, 6).unwrap();
+    slots.write("b", 100, b"other").unwrap();
+    assert_eq!((starts(&slots, &mut register), register.state().trial), (Some(5), None));
+    slots.write("a", 100, b"other").unwrap();
+    assert_eq!(starts(&slots, &mut register), None, "the system's is left");
+}
+
+#[test]
+fn a_damaged_state_is_told_of() {
+    for damage in ["version = 2\nfloor = 0\n", "version = 1", "\u{0}"] {
+        let disk = Disk::default();
+        disk.borrow_mut().write("state", 0, damage.as_bytes()).unwrap();
+        assert!(Register::open(disk).is_err(), "{damage:?}");
+    }
+}
+
+/// Two releases come and prove themselves, a third does not; what ran, start by start, until the power went.
+fn life(machine: &crate::disk::Shared, ran: &mut Vec<Option<u64>>) -> Result<(), ProgramError> {
+    let mut slots = Folder { machine: machine.clone(), name: "slots" };
+    let open = || Register::open(Folder { machine: machine.clone(), name: "state" }).map_err(ProgramError::Storage);
+    for number in [2, 4, 6] {
+        let mut register = open()?;
+        put_in(&mut slots, &mut register, number)?;
+        ran.push(starts(&slots, &mut register));
+        if number < 6 {
+            let slot = register.state().trial.map(|trial| trial.slot);
+            register.proves(slot.unwrap()).map_err(ProgramError::Storage)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_power_cut_at_any_operation_leaves_a_program_that_runs() {
+    let sound = Machine::new(0, &[]);
+    let mut all = Vec::new();
+    life(&sound, &mut all).unwrap();
+    assert_eq!(all, [Some(2), Some(4), Some(6)]);
+    let operations = sound.borrow().operations;
+    let mut cuts = 0;
+    for at in 0..operations {
+        for fault in Fault::ALL {
+            for seed in 0..4 {
+                let machine = Machine::new(seed, &[(at, fault)]);
+                let mut ran = Vec::new();
+                let _ = life(&machine, &mut ran);
+                machine.borrow_mut().mend();
+                machine.borrow_mut().reboot();
+                cuts += 1;
+                let slots = Folder { machine: machine.clone(), name: "slots" };
+                let mut register = Register::open(Folder { machine: machine.clone(), name: "state" }).unwrap();
+                // It never goes below what proved itself, and always ends with that once trials are over.
+                let floor = register.state().floor;
+                let proven = (floor > 0).then_some(floor);
+                let next: Vec<_> = (0..5).map(|_| starts(&slots, &mut register)).collect();
+                assert!(next.iter().all(|number| *number >= proven), "{fault:?} at {at}, seed {seed}: {next:?} above {floor}");
+                assert_eq!(next[4], proven, "{fault:?} at {at}, seed {seed}: {next:?}");
+                // And the next release can be installed.
+                let mut slots = slots;
+                put_in(&mut slots, &mut register, 8).unwrap();
+                assert_eq!(starts(&slots, &mut register), Some(8), "{fault:?} at {at}, seed {seed}");
+            }
+        }
+    }
+    assert!(cuts > 300, "{cuts}");
+}
+
+#[test]
+fn a_release_is_only_of_programs() {
+    assert!(Release::of(b"#!/bin/sh\n", 1, "test").is_err());
+    assert!(Release::of(b"", 1, "test").is_err());
+    assert!(Release::of(&program(1), 0, "test").is_err());
+    assert!(Release::of(&program(1), 1, "two\nlines").is_err());
+}
+
+proptest! {
+    #[test]
+    fn a_release_is_what_was_signed_or_nothing(at in 0usize..300, with in 1u8.., cut in 0usize..300) {
+        let whole = release(9);
+        prop_assert_eq!(Release::verify(&whole, &key()).unwrap().number, 9);
+        let mut changed = whole.clone();
+        let at = at % changed.len();
+        changed[at] ^= with;
+        // Digits may be written in either case, and are the same signature.
+        let same = at < 128 && changed[at].eq_ignore_ascii_case(&whole[at]);
+        prop_assert!(same || Release::verify(&changed, &key()).is_err());
+        prop_assert!(Release::verify(&whole[..cut % whole.len()], &key()).is_err());
+    }
+
+    #[test]
+    fn nothing_that_a_stranger_writes_is_a_release(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(Release::verify(&bytes, &key()).is_err());
+    }
+}
