@@ -35,7 +35,8 @@ impl Proof {
 
     /// It did: it runs from here on, and nothing older is installed any more. One that cannot say so is tried again.
     pub fn give(&self) {
-        match register(&self.folder).and_then(|mut register| register.proves(self.slot).map_err(ProgramError::Storage)) {
+        match register(&self.folder).and_then(|mut register| register.proves(self.slot).map_err(ProgramError::Storage))
+        {
             Ok(true) => tracing::info!("this program proved itself, and runs from here on"),
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "this program proved itself, and that cannot be written down"),

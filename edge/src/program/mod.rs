@@ -39,7 +39,9 @@ const PIECE: usize = 1 << 20;
 pub enum ProgramError {
     #[error(transparent)]
     Release(#[from] ReleaseError),
-    #[error("release {offered} is not newer than {floor}, which proved itself here: install a newer one, or go `back` by hand")]
+    #[error(
+        "release {offered} is not newer than {floor}, which proved itself here: install a newer one, or go `back` by hand"
+    )]
     Older { offered: u64, floor: u64 },
     #[error("the program is not the one that was signed: it was damaged on its way, get it again")]
     NotTheOne,

@@ -51,7 +51,8 @@ impl Release {
     /// # Errors
     /// [`ReleaseError::Malformed`]: it is no ELF program, or a device would refuse the rest.
     pub fn of(program: &[u8], number: u64, version: &str) -> Result<Self, ReleaseError> {
-        let processor = processor(program).ok_or_else(|| malformed("no ELF program for a processor that Volet runs on"))?;
+        let processor =
+            processor(program).ok_or_else(|| malformed("no ELF program for a processor that Volet runs on"))?;
         let release = Self {
             number,
             version: version.to_owned(),

@@ -129,7 +129,10 @@ impl<S: Storage> Register<S> {
     pub(super) fn start(&mut self) -> Option<Slot> {
         let Some(trial) = self.state.trial else { return self.state.proven };
         if trial.starts >= TRIES {
-            tracing::error!(release = trial.number, "a program did not prove itself in {TRIES} starts: the one before it runs");
+            tracing::error!(
+                release = trial.number,
+                "a program did not prove itself in {TRIES} starts: the one before it runs"
+            );
             self.refuse();
             return self.state.proven;
         }

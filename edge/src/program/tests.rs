@@ -176,7 +176,10 @@ fn a_power_cut_at_any_operation_leaves_a_program_that_runs() {
                 let floor = register.state().floor;
                 let proven = (floor > 0).then_some(floor);
                 let next: Vec<_> = (0..5).map(|_| starts(&slots, &mut register)).collect();
-                assert!(next.iter().all(|number| *number >= proven), "{fault:?} at {at}, seed {seed}: {next:?} above {floor}");
+                assert!(
+                    next.iter().all(|number| *number >= proven),
+                    "{fault:?} at {at}, seed {seed}: {next:?} above {floor}"
+                );
                 assert_eq!(next[4], proven, "{fault:?} at {at}, seed {seed}: {next:?}");
                 // And the next release can be installed.
                 let mut slots = slots;

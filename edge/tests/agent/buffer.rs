@@ -12,28 +12,36 @@ use super::house::{Aggregator, enrolled, program, refused};
 use super::unaltered;
 
 /// A still of noise with a face in it.
-fn lesson(seed: u32) -> Lesson {
-    let mut rgb = vec![0; 96 * 64 * 3];
+fn lesson(seed: u32, (width, height): (u32, u32)) -> Lesson {
+    let mut rgb = vec![0; (width * height * 3) as usize];
     blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut rgb);
     let bbox = BBox::new(20.0, 10.0, 24.0, 30.0);
     let labels = vec![Label { class: 0, bbox, ignore: false, source: Source::Tracker }];
-    Lesson { width: 96, height: 64, rgb, labels }
+    Lesson { width, height, rgb, labels }
 }
 
-/// A buffer with this many lessons that may be learned from; its folder and its owner's identity.
-fn buffer(parent: &Path, name: &str, lessons: usize) -> (PathBuf, PathBuf) {
+/// What the small ones measure.
+const SMALL: (u32, u32) = (96, 64);
+
+/// A buffer with this many lessons of a size that may be learned from; its folder and its owner's identity.
+pub(super) fn buffer(parent: &Path, name: &str, size: (u32, u32), lessons: usize) -> (PathBuf, PathBuf) {
     let (dir, identity) = (parent.join(format!("{name}-buffer")), parent.join(format!("{name}-identity")));
     let model = builtin::default_model().unwrap();
     let classes = &model.manifest().classes;
     init_with(&dir, &identity, classes, Limits::default()).unwrap();
     let writer = Buffer::writer(&dir, classes).unwrap();
-    let learned = (0..).filter(|seed| !writer.add(&lesson(*seed), None).unwrap().held_out).take(lessons);
+    let learned = (0..).filter(|seed| !writer.add(&lesson(*seed, size), None).unwrap().held_out).take(lessons);
     assert_eq!(learned.count(), lessons);
     (dir, identity)
 }
 
-fn agent(folder: &Path, (dir, identity): &(PathBuf, PathBuf), limits: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_volet-edge"))
+fn agent(folder: &Path, lessons: &(PathBuf, PathBuf), limits: &Path) -> Child {
+    begin(Command::new(env!("CARGO_BIN_EXE_volet-edge")), folder, lessons, limits)
+}
+
+/// Starts an agent for one round, by a command that wants its arguments.
+pub(super) fn begin(mut program: Command, folder: &Path, (dir, identity): &(PathBuf, PathBuf), limits: &Path) -> Child {
+    program
         .args(["agent", "--rounds", "1", "--dir"])
         .arg(folder)
         .arg("--buffer")
@@ -48,7 +56,7 @@ fn agent(folder: &Path, (dir, identity): &(PathBuf, PathBuf), limits: &Path) -> 
 }
 
 /// Waits until a program says something with these words.
-fn says(child: &mut Child, with: &str) {
+pub(super) fn says(child: &mut Child, with: &str) {
     let mut lines = BufReader::new(child.stderr.as_mut().unwrap()).lines().map(Result::unwrap);
     assert!(lines.any(|line| line.contains(with)), "it never said {with:?}");
 }
@@ -60,12 +68,12 @@ fn cameras_learn_from_their_buffers_and_one_with_too_few_lessons_sits_out() {
     let folders = enrolled(&aggregator, &["a", "b", "c", "poor", "late"]);
     let limits = aggregator.path("learning.toml");
     std::fs::write(&limits, "[learning]\nlessons = 4\nmegabytes = 16\ncelsius = 150.0\n").unwrap();
-    let poor = buffer(&aggregator.path(""), "poor", 3);
+    let poor = buffer(&aggregator.path(""), "poor", SMALL, 3);
     let mut sits = agent(&folders[3], &poor, &limits);
     says(&mut sits, "sits round 1 out: 3 lessons are there to learn from, and 4 are due");
 
     // One that may not learn at this time of any day sits out too.
-    let (never, rich) = (aggregator.path("never.toml"), buffer(&aggregator.path(""), "late", 4));
+    let (never, rich) = (aggregator.path("never.toml"), buffer(&aggregator.path(""), "late", SMALL, 4));
     std::fs::write(&never, "[learning]\nlessons = 4\nhours = { from = 00:00:00, until = 00:00:00 }\n").unwrap();
     let mut late = agent(&folders[4], &rich, &never);
     says(&mut late, "learning is for 00:00 to 00:00");
@@ -73,7 +81,7 @@ fn cameras_learn_from_their_buffers_and_one_with_too_few_lessons_sits_out() {
     let mut cameras: Vec<Child> = ["a", "b", "c"]
         .iter()
         .zip(&folders)
-        .map(|(name, folder)| agent(folder, &buffer(&aggregator.path(""), name, 5), &limits))
+        .map(|(name, folder)| agent(folder, &buffer(&aggregator.path(""), name, SMALL, 5), &limits))
         .collect();
     for camera in &mut cameras {
         says(camera, "took part in round 1");

@@ -5,7 +5,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod buffer;
+#[cfg(target_os = "linux")]
+#[path = "../memory/group.rs"]
+mod group;
 mod house;
+#[cfg(target_os = "linux")]
+mod memory;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

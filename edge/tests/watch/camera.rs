@@ -31,6 +31,22 @@ impl Place {
         self.path("out")
     }
 
+    /// What the program says to another command, and whether it succeeded.
+    pub(crate) fn says(&self, arguments: &[&str]) -> (bool, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_volet-edge"));
+        let output = command.current_dir(self.0.path()).args(arguments).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(said).unwrap())
+    }
+
+    /// The same, where it has to succeed.
+    #[cfg(all(feature = "vault", feature = "agent"))]
+    pub(crate) fn said(&self, arguments: &[&str]) -> String {
+        let (succeeded, said) = self.says(arguments);
+        assert!(succeeded, "{arguments:?}: {said}");
+        said
+    }
+
     /// The program with these arguments and the usual ones, in segments of so many seconds.
     pub(crate) fn command(&self, seconds: &str, more: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_volet-edge"));

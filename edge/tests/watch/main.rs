@@ -4,6 +4,7 @@
 #![cfg(all(target_os = "linux", feature = "watch"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod beside;
 mod camera;
 mod check;
 mod cuts;

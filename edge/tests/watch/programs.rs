@@ -1,7 +1,6 @@
 //! The built program, replaced by others: by a newer one, by one that does nothing, and by one that was tampered with.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use volet_edge::program::Release;
 use volet_federated::signing::{SigningKey, VerifyingKey};
@@ -22,11 +21,7 @@ fn place() -> (Place, crate::feeder::Feeder, SigningKey) {
 
 /// What a command says, and whether it succeeded.
 fn program(place: &Place, arguments: &[&str]) -> (bool, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_volet-edge"));
-    command.current_dir(place.0.path()).arg("program").args(arguments);
-    let output = command.args(["--dir", "programs", "--key", "etc/programs.pub"]).output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8(said).unwrap())
+    place.says(&[&["program"], arguments, &["--dir", "programs", "--key", "etc/programs.pub"]].concat())
 }
 
 /// Signs these bytes as a release and installs them.
