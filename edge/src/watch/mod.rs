@@ -22,6 +22,7 @@ mod shared;
 mod shelf;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod work;
 
 use std::io;
@@ -45,10 +46,11 @@ pub use minder::Asked;
 use minder::Minder;
 use run::{News, Watch};
 pub use segments::SegmentOptions;
-use segments::{Segments, no_space};
+use segments::Segments;
 use shared::Shared;
 pub use shelf::Limits;
 use shelf::Shelf;
+use trouble::no_space;
 
 /// Where the journal lies, in the folder of segments.
 const JOURNAL: &str = ".volet";

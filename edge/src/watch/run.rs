@@ -9,8 +9,8 @@ use std::time::Duration;
 use volet_models::{Detection, Manifest};
 
 use super::lent::Held;
-use super::segments::pauses;
 use super::shared::Shared;
+use super::trouble::pauses;
 use super::{Ready, Setup, WatchOptions};
 use crate::batch::{BatchConfig, new_summary};
 use crate::detect::{Detect, SearchError, searchers};

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use volet_federated::storage::DirStorage;
 
 use super::journal::Journal;
 use super::shelf::{Limits, Shelf};
+use super::trouble::{Trouble, is_full};
 use super::work::{Plan, Work, WorkError};
 use crate::annotate::{Format, FrameRecord};
 use crate::batch::Publisher;
@@ -77,20 +77,6 @@ struct Running {
     clear: bool,
 }
 
-/// What keeps segments from being written.
-struct Trouble {
-    what: Option<String>,
-    until: Option<Instant>,
-    pauses: ExponentialBackoff,
-}
-
-/// Pauses that grow to half a minute, for ever.
-pub(super) fn pauses() -> ExponentialBackoff {
-    let longest = Duration::from_secs(30);
-    let builder = ExponentialBuilder::new().with_min_delay(Duration::from_millis(250)).with_max_delay(longest);
-    builder.without_max_times().with_jitter().build()
-}
-
 impl Segments {
     pub(super) fn new(
         options: SegmentOptions,
@@ -100,7 +86,6 @@ impl Segments {
         meter: Arc<Meter>,
         turn: Arc<AtomicBool>,
     ) -> Self {
-        let trouble = Trouble { what: None, until: None, pauses: pauses() };
         let now = Instant::now();
         Self {
             options,
@@ -114,7 +99,7 @@ impl Segments {
             work: None,
             tended: now,
             accounted: now,
-            trouble,
+            trouble: Trouble::default(),
             left_out: 0,
             proof: None,
         }
@@ -164,7 +149,7 @@ impl Segments {
     /// For people, in one line.
     pub(super) fn status(&self) -> String {
         let (count, bytes) = self.shelf.kept();
-        let mut status = match (&self.trouble.what, &self.work, &self.cover) {
+        let mut status = match (self.trouble.what(), &self.work, &self.cover) {
             (Some(what), None, _) => format!("nothing is written: {what}"),
             (_, None, _) => "waiting for the camera".to_owned(),
             (_, Some(work), Some(why)) => format!("segment {}, all covered: {why}", work.number()),
@@ -203,12 +188,12 @@ impl Segments {
 
     /// Begins a segment, if nothing speaks against it.
     fn begin(&mut self, first: &Redacted) {
-        if self.trouble.until.is_some_and(|until| Instant::now() < until) {
+        if self.trouble.lasts() {
             return;
         }
         self.account();
         if let Err(why) = self.allowed() {
-            self.wait(why);
+            self.trouble.wait(why);
             return;
         }
         let Some(Running { info, summary, .. }) = &self.stream else { return };
@@ -256,7 +241,7 @@ impl Segments {
         let Some(work) = &self.work else { return };
         if self.publisher.as_ref().is_some_and(|publisher| !publisher.is_open()) {
             self.discard();
-            self.wait("its owner does not share".to_owned());
+            self.trouble.wait("its owner does not share".to_owned());
             return;
         }
         let length = work.length();
@@ -287,7 +272,7 @@ impl Segments {
         }
         let written_today = self.journal.wear().today;
         tracing::info!(segment = number, frames, bytes, written_today, covered = !clear, "whole");
-        self.trouble = Trouble { what: None, until: None, pauses: pauses() };
+        self.trouble = Trouble::default();
         if clear && let Some(proof) = self.proof.take() {
             proof.give();
         }
@@ -303,7 +288,7 @@ impl Segments {
         if is_full(error) && self.shelf.remove_oldest().is_ok_and(|removed| removed) {
             tracing::warn!("the disk is full: the oldest segment was removed");
         }
-        self.wait(format!("the segment in work was dropped: {error}"));
+        self.trouble.wait(format!("the segment in work was dropped: {error}"));
     }
 
     /// Removes the segment in work.
@@ -314,15 +299,6 @@ impl Segments {
             Ok(bytes) => self.journal.wrote(bytes),
             Err(error) => tracing::warn!(%error, "what was made of a segment cannot be removed"),
         }
-    }
-
-    /// Nothing is begun for a while.
-    fn wait(&mut self, what: String) {
-        if self.trouble.what.as_ref() != Some(&what) {
-            tracing::error!("nothing is written for now: {what}");
-        }
-        let pause = self.trouble.pauses.next().unwrap_or(TEND);
-        (self.trouble.what, self.trouble.until) = (Some(what), Some(Instant::now() + pause));
     }
 
     fn account(&mut self) {
@@ -345,20 +321,4 @@ impl Segments {
 /// Why a segment is not as long as it should be.
 fn broken(message: &str) -> ErrorSummary {
     ErrorSummary { input: "input 1".to_owned(), message: message.to_owned(), remedy: String::new() }
-}
-
-fn is_full(error: &WorkError) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return no_space(error);
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// Whether something has to go before this can work.
-pub(super) fn no_space(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
