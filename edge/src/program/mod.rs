@@ -142,7 +142,7 @@ fn install_in<S: Storage, T: Storage>(
     if release.number <= floor {
         return Err(ProgramError::Older { offered: release.number, floor });
     }
-    let slot = register.free().map_err(ProgramError::Storage)?;
+    let slot = register.spare();
     // Beside what is there, which may be what is running.
     let new = format!("{}.new", slot.name());
     let copied = copy(slots, &new, program, &release);
@@ -153,6 +153,8 @@ fn install_in<S: Storage, T: Storage>(
     if !copied.map_err(ProgramError::Storage)? {
         return Err(ProgramError::NotTheOne);
     }
+    // Only now that the new one is whole is the one given up that may be on trial there.
+    register.empty(slot).map_err(ProgramError::Storage)?;
     slots.rename(&new, slot.name()).map_err(ProgramError::Storage)?;
     // Makes both names durable.
     put(slots, &paper(slot), signed).map_err(ProgramError::Storage)?;

@@ -109,14 +109,17 @@ impl<S: Storage> Register<S> {
         &self.state
     }
 
-    /// The slot that may be written: nothing in it is to run from here on.
-    pub(super) fn free(&mut self) -> io::Result<Slot> {
-        let slot = self.state.proven.map_or(Slot::A, Slot::other);
-        let mut next = self.state.clone();
-        next.trial = None;
-        next.before = None;
-        self.put(next)?;
-        Ok(slot)
+    /// The slot that the next program goes to: not that of the one that proved itself.
+    pub(super) fn spare(&self) -> Slot {
+        self.state.proven.map_or(Slot::A, Slot::other)
+    }
+
+    /// Nothing in this slot is to run from here on.
+    pub(super) fn empty(&mut self, slot: Slot) -> io::Result<()> {
+        let state = self.state.clone();
+        let (trial, before) =
+            (state.trial.filter(|trial| trial.slot != slot), state.before.filter(|before| *before != slot));
+        self.put(State { trial, before, ..state })
     }
 
     /// What lies in `slot` is tried from the next start on.

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -81,11 +81,15 @@ impl Camera {
 
     /// Waits until it says something, from here on.
     pub(crate) fn hears(&mut self, what: &str) {
+        // Long: the machine may have other things to do.
+        let until = Instant::now() + Duration::from_secs(240);
         loop {
-            // Long: the machine may have other things to do.
-            match self.lines.recv_timeout(Duration::from_secs(120)) {
+            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(line) => self.heard.push(line),
-                Err(error) => panic!("it never said {what:?} ({error}):\n{}", self.heard.join("\n")),
+                Err(error) => {
+                    let last = self.heard.len().saturating_sub(100);
+                    panic!("it never said {what:?} ({error}):\n{}", self.heard[last..].join("\n"))
+                }
             }
             if self.heard.last().is_some_and(|line| line.contains(what)) {
                 return;
