@@ -53,7 +53,7 @@ impl Trouble {
 
 /// Whether it is for want of room that a segment could not be written.
 pub(super) fn is_full(error: &(dyn Error + 'static)) -> bool {
-    let causes = std::iter::successors(Some(error), |error| error.source());
+    let causes = std::iter::successors(Some(error), |&error| error.source());
     causes.filter_map(|error| error.downcast_ref::<io::Error>()).next().is_some_and(no_space)
 }
 
