@@ -115,6 +115,10 @@ impl Minder {
             }
             std::thread::sleep(TICK);
         }
+        // It may end between two looks.
+        if stopping.is_none() {
+            self.manager.stopping();
+        }
     }
 }
 

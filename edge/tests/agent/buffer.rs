@@ -57,8 +57,14 @@ pub(super) fn begin(mut program: Command, folder: &Path, (dir, identity): &(Path
 
 /// Waits until a program says something with these words.
 pub(super) fn says(child: &mut Child, with: &str) {
-    let mut lines = BufReader::new(child.stderr.as_mut().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.contains(with)), "it never said {with:?}");
+    let mut heard = Vec::new();
+    for line in BufReader::new(child.stderr.as_mut().unwrap()).lines().map(Result::unwrap) {
+        if line.contains(with) {
+            return;
+        }
+        heard.push(line);
+    }
+    panic!("it never said {with:?}:\n{}", heard.join("\n"));
 }
 
 #[test]
