@@ -19,8 +19,7 @@ fn a_camera_learns_within_192_megabytes() {
     let names = ["one", "two", "three"];
     let folders = enrolled(&aggregator, &names);
     let limits = aggregator.path("learning.toml");
-    // All that may be held of stills by default.
-    std::fs::write(&limits, "[learning]\nlessons = 16\ncelsius = 150.0\n").unwrap();
+    std::fs::write(&limits, "[learning]\nlessons = 8\nmegabytes = 64\ncelsius = 150.0\n").unwrap();
     film(&aggregator.path("film.y4m"));
     let mut watches = group.program();
     watches.args(["--sandbox", "off", "--source", "film.y4m", "--out", "out"]).current_dir(aggregator.path(""));
