@@ -386,7 +386,7 @@ fn what_cannot_be_is_refused_in_words() {
     };
     refused(enrol(camera, "no token", owner, &[]), "ask for another");
     refused(enrol("/nowhere/camera.toml", "x", owner, &[]), "/nowhere/camera.toml");
-    refused(enrol(camera, "x", camera, &[]), "owner's key");
+    refused(enrol(camera, "x", camera, &[]), "holds no signing key");
     refused(enrol(owner, "x", owner, &[]), "owner.key");
     let policy = aggregator.path("policy.toml");
     std::fs::write(&policy, "largest_clip = -1.0").unwrap();
