@@ -27,7 +27,7 @@ impl LaunchArgs {
         if let Some(user) = user {
             bail!("--program with --user {user}: start it as that user instead, who has to own {}", folder.display());
         }
-        Ok(launch(folder, &key(file)?))
+        Ok(launch(folder, &key(file)?)?)
     }
 }
 

@@ -19,6 +19,7 @@ mod state;
 mod tests;
 
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use volet_federated::signing::VerifyingKey;
@@ -49,6 +50,10 @@ pub enum ProgramError {
     Dir(#[from] DirError),
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
+    #[error("{} belongs to user {user}: do this as that user (runuser -u NAME -- ...), or the camera cannot use what is put there", path.display())]
+    Owner { path: PathBuf, user: u32 },
+    #[error("the slot holds another release than the one on trial there")]
+    Another,
     #[error("the folder of programs cannot be used: {0}; give it a disk with room, or make it anew")]
     Storage(io::Error),
 }
@@ -89,6 +94,7 @@ pub fn install(folder: &Path, key: &VerifyingKey, program: &Path, release: &Path
     // One byte more than there may be, so that a longer file does not look like a whole one.
     file.take(Release::MAX_LENGTH + 1).read_to_end(&mut signed).map_err(io(release))?;
     let file = std::fs::File::open(program).map_err(io(program))?;
+    own(folder)?;
     std::fs::create_dir_all(folder).map_err(io(folder))?;
     let (mut slots, mut register) = open(folder)?;
     install_in(&mut slots, &mut register, key, file, &signed)
@@ -115,18 +121,35 @@ pub fn show(folder: &Path, key: &VerifyingKey) -> Result<Programs, ProgramError>
 /// # Errors
 /// The folder cannot be used.
 pub fn back(folder: &Path) -> Result<(), ProgramError> {
+    own(folder)?;
     let (_, mut register) = open(folder)?;
     register.back().map_err(ProgramError::Storage)
 }
 
+/// What root made there the camera's own user could not use.
+fn own(folder: &Path) -> Result<(), ProgramError> {
+    let absolute =
+        std::path::absolute(folder).map_err(|source| ProgramError::Io { path: folder.to_owned(), source })?;
+    let owner = absolute.ancestors().find_map(|path| Some((path, std::fs::metadata(path).ok()?.uid())));
+    match owner {
+        Some((path, user)) if user != nix::unistd::geteuid().as_raw() => {
+            Err(ProgramError::Owner { path: path.to_owned(), user })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn open(folder: &Path) -> Result<(DirStorage, Register<DirStorage>), ProgramError> {
     let slots = DirStorage::open_patiently(&folder.join("slots"))?;
-    Ok((slots, register(folder)?))
+    Ok((slots, register(DirStorage::open_patiently, folder)?))
 }
 
 /// Apart from the slots, so that the program at work can be let write this and nothing that is executed.
-fn register(folder: &Path) -> Result<Register<DirStorage>, ProgramError> {
-    let state = DirStorage::open_patiently(&folder.join("state"))?;
+fn register(
+    open: fn(&Path) -> Result<DirStorage, DirError>,
+    folder: &Path,
+) -> Result<Register<DirStorage>, ProgramError> {
+    let state = open(&folder.join("state"))?;
     Register::open(state).map_err(ProgramError::Storage)
 }
 

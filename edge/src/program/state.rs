@@ -2,6 +2,7 @@
 //!
 //! One small file over any [`Storage`], replaced whole. Knows names of slots and no programs.
 
+use std::fmt::Display;
 use std::io;
 
 use serde::{Deserialize, Serialize};
@@ -94,9 +95,7 @@ impl<S: Storage> Register<S> {
     pub(super) fn beside(&mut self, system: blake3::Hash) -> io::Result<()> {
         let system = Some(system.to_string());
         if self.state.system.is_none() {
-            // Written with the next that is.
-            self.state.system = system;
-            return Ok(());
+            return self.put(State { system, ..self.state.clone() });
         }
         if self.state.system == system {
             return Ok(());
@@ -125,11 +124,33 @@ impl<S: Storage> Register<S> {
     /// What lies in `slot` is tried from the next start on.
     pub(super) fn try_out(&mut self, slot: Slot, number: u64) -> io::Result<()> {
         let trial = Some(Trial { slot, number, starts: 0 });
-        self.put(State { trial, system: None, ..self.state.clone() })
+        // Whoever installs the first one need not be the system's program, nor know it.
+        let system = self.state.system.clone().filter(|_| self.state.proven.is_some());
+        self.put(State { trial, system, ..self.state.clone() })
+    }
+
+    /// Runs what is to run, or what ran before where that cannot be run; nothing where only the system's is left. `run` is told the number that is
+    /// on trial in the slot, if one is.
+    pub(super) fn run<T, E: Display>(&mut self, mut run: impl FnMut(Slot, Option<u64>) -> Result<T, E>) -> Option<T> {
+        let mut slot = self.start()?;
+        loop {
+            let trial = self.state.trial.filter(|trial| trial.slot == slot);
+            let error = match run(slot, trial.map(|trial| trial.number)) {
+                Ok(ran) => return Some(ran),
+                Err(error) => error,
+            };
+            tracing::error!(%error, ?slot, "a program cannot be run: what ran before it is tried");
+            slot = if trial.is_some() {
+                self.refuse();
+                self.state.proven?
+            } else {
+                self.state.before.filter(|_| self.state.proven == Some(slot))?
+            };
+        }
     }
 
     /// What is to run now; nothing: the system's. A start on trial is counted before it can fail, and one that cannot be counted is none.
-    pub(super) fn start(&mut self) -> Option<Slot> {
+    fn start(&mut self) -> Option<Slot> {
         let Some(trial) = self.state.trial else { return self.state.proven };
         if trial.starts >= TRIES {
             tracing::error!(
@@ -149,13 +170,6 @@ impl<S: Storage> Register<S> {
         }
     }
 
-    /// What lies in `slot` cannot be run.
-    pub(super) fn fails(&mut self, slot: Slot) {
-        if self.state.trial.is_some_and(|trial| trial.slot == slot) {
-            self.refuse();
-        }
-    }
-
     /// What is on trial is tried no more.
     fn refuse(&mut self) {
         let next = State { trial: None, ..self.state.clone() };
@@ -165,9 +179,10 @@ impl<S: Storage> Register<S> {
         }
     }
 
-    /// What lies in `slot` proved itself; whether that is news.
-    pub(super) fn proves(&mut self, slot: Slot) -> io::Result<bool> {
-        let Some(trial) = self.state.trial.filter(|trial| trial.slot == slot) else { return Ok(false) };
+    /// The release of this number proved itself in `slot`; whether that is news. One that was not even started is another one, which came meanwhile.
+    pub(super) fn proves(&mut self, slot: Slot, number: u64) -> io::Result<bool> {
+        let on_trial = |trial: &Trial| (trial.slot, trial.number) == (slot, number) && trial.starts > 0;
+        let Some(trial) = self.state.trial.filter(on_trial) else { return Ok(false) };
         let State { proven, floor, .. } = self.state;
         let next = State {
             trial: None,

@@ -140,6 +140,8 @@ impl Segments {
 
     /// This process ends in order.
     pub(super) fn close(&mut self) {
+        // Nothing is proved by being ended.
+        self.proof = None;
         self.end(None);
         if let Err(error) = self.journal.excuse() {
             tracing::warn!(%error, "this start counts as one that came to nothing");
@@ -258,7 +260,14 @@ impl Segments {
         self.account();
         let (number, wear, publisher) = (work.number(), self.journal.wear(), self.publisher.as_deref());
         match work.finish(&mut self.shelf, publisher, self.meter.stages(), wear, error.map(broken)) {
-            Ok((bytes, counts)) => self.kept(number, bytes, counts.frames),
+            Ok((bytes, counts)) => {
+                self.kept(number, bytes, counts.frames);
+                // Whole, of its full length, and searched for the most part: not by a program that fails at it.
+                let searched = error.is_none() && counts.covered_frames.saturating_mul(2) < counts.frames;
+                if searched && self.proof.as_ref().is_some_and(Proof::give) {
+                    self.proof = None;
+                }
+            }
             Err(error) => self.fail(&error),
         }
         // What is left of a workshop is in nobody's way, and goes with the next.
@@ -273,9 +282,6 @@ impl Segments {
         let written_today = self.journal.wear().today;
         tracing::info!(segment = number, frames, bytes, written_today, covered = !clear, "whole");
         self.trouble = Trouble::default();
-        if clear && let Some(proof) = self.proof.take() {
-            proof.give();
-        }
         if !clear && self.cover.take().is_some() {
             // Now that a segment is there, what went wrong is tried again.
             self.turn.store(true, Ordering::Release);
