@@ -43,9 +43,11 @@ impl Proof {
         match proved {
             Ok(true) => tracing::info!(release = self.number, "this program proved itself, and runs from here on"),
             Ok(false) => {}
-            Err(error) => tracing::error!(%error, "this program proved itself, and that cannot be written down yet"),
+            Err(ref error) => {
+                tracing::error!(%error, "this program proved itself, and that cannot be written down yet")
+            }
         }
-        !matches!(proved, Err(_))
+        proved.is_ok()
     }
 }
 
