@@ -22,7 +22,9 @@ pub(crate) fn run(args: &ProgramArgs) -> anyhow::Result<ExitCode> {
             let key = read_owner(key)?;
             let bytes = read(program)?;
             let release = Release::of(&bytes, *number, version).with_context(|| program.display().to_string())?;
-            write_new(out, &release.sign(&key)?).with_context(|| out.display().to_string())?;
+            let signed = release.sign(&key)?;
+            write_new(out, &signed)
+                .with_context(|| format!("{}: give a new file that can be written", out.display()))?;
             println!("{}: release {number}, {} bytes for {}", out.display(), release.size, release.processor);
         }
     }

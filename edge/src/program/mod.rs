@@ -80,7 +80,8 @@ pub struct Installed {
     pub release: Option<Release>,
 }
 
-/// Puts a program into the free slot, to be tried from the next start on. Whatever goes wrong, what ran before runs on.
+/// Puts a program of at most [`Release::MAX_SIZE`] bytes into the free slot, to be tried from the next start on. Whatever goes wrong, what
+/// ran before runs on.
 ///
 /// # Errors
 /// See [`ProgramError`].
@@ -105,6 +106,7 @@ pub fn install(folder: &Path, key: &VerifyingKey, program: &Path, release: &Path
 /// # Errors
 /// The folder cannot be used.
 pub fn show(folder: &Path, key: &VerifyingKey) -> Result<Programs, ProgramError> {
+    own(folder)?;
     let (slots, register) = open(folder)?;
     let state = register.state();
     let installed = |slot: Slot| Installed { slot, release: signed(&slots, slot, key).ok() };
@@ -126,7 +128,7 @@ pub fn back(folder: &Path) -> Result<(), ProgramError> {
     register.back().map_err(ProgramError::Storage)
 }
 
-/// What root made there the camera's own user could not use.
+/// Whether the folder is this user's, or the first one above it that is there: what root made there the camera's user could not use.
 fn own(folder: &Path) -> Result<(), ProgramError> {
     let absolute =
         std::path::absolute(folder).map_err(|source| ProgramError::Io { path: folder.to_owned(), source })?;

@@ -129,8 +129,8 @@ impl<S: Storage> Register<S> {
         self.put(State { trial, system, ..self.state.clone() })
     }
 
-    /// Runs what is to run, or what ran before where that cannot be run; nothing where only the system's is left. `run` is told the number that is
-    /// on trial in the slot, if one is.
+    /// Runs what is to run, or what ran before where that cannot be run; nothing where only the system's is left. `run` is told the
+    /// number that is on trial in the slot, if one is.
     pub(super) fn run<T, E: Display>(&mut self, mut run: impl FnMut(Slot, Option<u64>) -> Result<T, E>) -> Option<T> {
         let mut slot = self.start()?;
         loop {
@@ -149,7 +149,8 @@ impl<S: Storage> Register<S> {
         }
     }
 
-    /// What is to run now; nothing: the system's. A start on trial is counted before it can fail, and one that cannot be counted is none.
+    /// What is to run now; nothing: the system's. A start on trial is counted before it can fail, and one that cannot be counted is
+    /// none.
     fn start(&mut self) -> Option<Slot> {
         let Some(trial) = self.state.trial else { return self.state.proven };
         if trial.starts >= TRIES {
@@ -179,7 +180,8 @@ impl<S: Storage> Register<S> {
         }
     }
 
-    /// The release of this number proved itself in `slot`; whether that is news. One that was not even started is another one, which came meanwhile.
+    /// The release of this number proved itself in `slot`; whether that is news. One that was not even started is another one, which
+    /// came meanwhile.
     pub(super) fn proves(&mut self, slot: Slot, number: u64) -> io::Result<bool> {
         let on_trial = |trial: &Trial| (trial.slot, trial.number) == (slot, number) && trial.starts > 0;
         let Some(trial) = self.state.trial.filter(on_trial) else { return Ok(false) };

@@ -81,10 +81,11 @@ impl Camera {
 
     /// Waits until it says something, from here on.
     pub(crate) fn hears(&mut self, what: &str) {
-        // Long: the machine may have other things to do.
-        let until = Instant::now() + Duration::from_secs(240);
+        // Long: the machine may have other things to do. Twice that, where it says other things without an end.
+        let patience = Duration::from_secs(120);
+        let until = Instant::now() + 2 * patience;
         loop {
-            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self.lines.recv_timeout(patience.min(until.saturating_duration_since(Instant::now()))) {
                 Ok(line) => self.heard.push(line),
                 Err(error) => {
                     let last = self.heard.len().saturating_sub(100);
