@@ -90,12 +90,20 @@ impl Identity {
     /// # Errors
     /// An [`IdentityError`].
     pub fn read(path: &Path, buffer: &Path) -> Result<Self, IdentityError> {
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        Self::read_shown(path, buffer, credentials.as_deref())
+    }
+
+    /// As [`Self::read`], where the service manager shows credentials in this folder.
+    fn read_shown(path: &Path, buffer: &Path, credentials: Option<&Path>) -> Result<Self, IdentityError> {
         let io = |source| IdentityError::Io { path: path.to_owned(), source };
         outside(path, buffer)?;
         // Looked at through the descriptor: a file that takes its name meanwhile is not what was looked at.
         let file = File::open(path).map_err(io)?;
         let mode = file.metadata().map_err(io)?.mode() & 0o7777;
-        if mode & 0o077 != 0 {
+        // systemd lets the service's user read its credentials by an access list, which a mode shows as the group's right to read.
+        let others = if credentials.is_some_and(|folder| lies_in(path, folder)) { 0o037 } else { 0o077 };
+        if mode & others != 0 {
             return Err(IdentityError::Open { path: path.to_owned(), mode });
         }
         let mut text = Zeroizing::new(String::with_capacity(128));
@@ -204,6 +212,12 @@ pub(super) fn outside(path: &Path, buffer: &Path) -> Result<(), IdentityError> {
     if within(real(path)) || within(real(folder)) { Err(IdentityError::Inside(path.to_owned())) } else { Ok(()) }
 }
 
+/// Whether a file lies in a folder itself, wherever links lead.
+fn lies_in(path: &Path, folder: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    real(path).and_then(|path| path.parent().map(Path::to_owned)).zip(real(folder)).is_some_and(|(a, b)| a == b)
+}
+
 /// What is sealed, so that one thing is never taken for another.
 const KEY: &[u8] = b"volet learning buffer, its key, 1";
 const LESSON: &[u8] = b"volet learning buffer, a lesson, 1";
@@ -247,4 +261,28 @@ fn fresh() -> Result<(Secret, Zeroizing<String>), getrandom::Error> {
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
     blake3::Hash::from_hex(text).ok().map(<[u8; 32]>::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_service_managers_credential_may_be_read_by_its_group_and_no_other_file_may() {
+        let folder = tempfile::tempdir().unwrap();
+        let [credentials, buffer] = ["credentials", "buffer"].map(|name| folder.path().join(name));
+        [&credentials, &buffer].map(|folder| std::fs::create_dir(folder).unwrap());
+        let path = credentials.join("identity");
+        Identity::create(&path).unwrap();
+        let read = |mode: u32, shown: Option<&Path>| {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            Identity::read_shown(&path, &buffer, shown).is_ok()
+        };
+        assert!(read(0o600, None) && read(0o400, Some(&credentials)) && read(0o440, Some(&credentials)));
+        assert!(!read(0o440, None) && !read(0o440, Some(folder.path())));
+        assert!(!read(0o460, Some(&credentials)) && !read(0o444, Some(&credentials)));
+    }
 }

@@ -109,7 +109,7 @@ fn permissions(dir: &Path) -> (Verdict, String) {
     use std::os::unix::fs::PermissionsExt;
     for name in [".", "authority.key", "server.key", "team.key", "enrolment.key"] {
         match std::fs::metadata(dir.join(name)) {
-            Ok(file) if file.permissions().mode() & 0o077 != 0 => {
+            Ok(file) if file.permissions().mode() & others(&dir.join(name)) != 0 => {
                 let says = format!("others than their owner may read {name}: chmod go= {}", dir.join(name).display());
                 return (Verdict::Failed, says);
             }
@@ -118,6 +118,14 @@ fn permissions(dir: &Path) -> (Verdict, String) {
         }
     }
     (Verdict::Good, "their owner alone may read them".to_owned())
+}
+
+/// What a key's mode must not allow to others. systemd lets a service's user read its credentials by an access list, which a mode shows
+/// as the group's right to read.
+#[cfg(unix)]
+fn others(key: &Path) -> u32 {
+    let shown = key.canonicalize().is_ok_and(|key| key.starts_with("/run/credentials"));
+    if shown { 0o037 } else { 0o077 }
 }
 
 #[cfg(not(unix))]
