@@ -276,7 +276,7 @@ mod tests {
         let [credentials, buffer] = ["credentials", "buffer"].map(|name| folder.path().join(name));
         [&credentials, &buffer].map(|folder| std::fs::create_dir(folder).unwrap());
         let path = credentials.join("identity");
-        Identity::create(&path).unwrap();
+        Identity::make(&path).unwrap();
         let read = |mode: u32, shown: Option<&Path>| {
             std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             Identity::read_shown(&path, &buffer, shown).is_ok()
