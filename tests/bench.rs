@@ -31,9 +31,9 @@ fn refused(arguments: &[&str], at: &Path, says: &str) {
 
 fn header() -> Value {
     json!({
-        "line": "header", "schema": 1, "volet": "0.1.0", "commit": "unknown", "profile": "release", "rustc": "unknown",
+        "line": "header", "schema": 2, "volet": "0.1.0", "commit": "unknown", "profile": "release", "rustc": "unknown",
         "cpu": "a <b>processor</b>", "cores": 2, "memory_bytes": 1_000_000_000, "kernel": "6.1", "governor": null,
-        "load_at_start": 0.1, "started": "2026-11-23", "quick": true, "seed": 1, "rounds": 3, "suites": ["camera"],
+        "load_at_start": 0.1, "started": "2026-11-23", "quick": true, "seed": 1, "rounds": 6, "suites": ["camera"],
         "peers": { "deface": "1.5.0" },
     })
 }
@@ -42,7 +42,7 @@ fn run(subject: &str, params: &Value, value: f64, round: u32) -> Value {
     json!({
         "line": "run", "suite": "camera", "case": "h264", "subject": subject, "metric": "frames per CPU second",
         "unit": "1/s", "better": "higher", "value": value, "params": params, "round": round, "warm_up": round == 0,
-        "load": 0.1, "loaded": round == 2,
+        "load": 0.1, "loaded": false,
     })
 }
 
@@ -51,12 +51,13 @@ fn results(faster: f64) -> Vec<Value> {
     let mut lines = vec![header()];
     for (width, height, rate) in [(640.0, 360.0, 40.0), (1280.0, 720.0, 20.0), (1920.0, 1080.0, 10.0)] {
         let params = json!({ "width": width, "height": height, "every": 1.0 });
-        for (round, noise) in (0..).zip([9.0, 0.995, 1.0, 1.005]) {
+        for (round, noise) in (0..).zip([9.0, 0.995, 0.998, 1.0, 1.0, 1.002, 1.005]) {
             lines.push(run("volet", &params, faster * rate * noise, round));
             lines.push(run("deface", &params, 0.25 * rate * noise, round));
         }
     }
-    lines.push(json!({ "line": "skipped", "suite": "camera", "case": "video", "why": "<script>alert(1)</script>", "failed": false }));
+    lines.push(json!({ "line": "skipped", "suite": "camera", "case": "video", "why": "<script>alert(1)</script>\n| a | b |", "failed": false }));
+    lines.push(json!({ "line": "end" }));
     lines
 }
 
@@ -110,24 +111,29 @@ fn a_suite_leaves_lines_a_page_and_markdown_that_come_again_from_the_lines() {
 #[test]
 fn ratios_goals_and_what_was_skipped_are_shown_and_names_stay_text() {
     let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), "results.jsonl", &results(1.0));
+    let mut lines = results(1.0);
+    // One of the first size's runs was disturbed.
+    lines[5]["loaded"] = json!(true);
+    write(dir.path(), "results.jsonl", &lines);
     let told = well(&["--from", "results.jsonl", "--out", "out", "--json"], dir.path());
     let report: Value = serde_json::from_str(&told).unwrap();
     let ratios = report["ratios"].as_array().unwrap();
     assert_eq!(ratios.len(), 3);
+    assert!(ratios.iter().all(|ratio| (ratio["times_better"].as_f64().unwrap() - 4.0).abs() < 1e-9), "{ratios:?}");
     assert!(
-        ratios.iter().all(|ratio| (ratio["times_better"]["value"].as_f64().unwrap() - 4.0).abs() < 1e-9),
-        "{ratios:?}"
+        ratios.iter().all(|ratio| ratio["interval"]["low"].is_f64() && ratio["turns"].as_array().unwrap().len() == 6)
     );
+    assert_eq!(ratios.iter().map(|ratio| ratio["loaded"].as_u64().unwrap()).sum::<u64>(), 1, "a ratio says it too");
     let first = &report["summaries"][0];
     assert_eq!(
         (&first["n"], &first["loaded"], &first["median"]),
-        (&json!(3), &json!(1), &json!(40.0)),
+        (&json!(6), &json!(1), &json!(40.0)),
         "the warm-up does not count"
     );
     let page = std::fs::read_to_string(dir.path().join("out/index.html")).unwrap();
     let markdown = std::fs::read_to_string(dir.path().join("out/benchmarks.md")).unwrap();
     assert!(!page.contains("<script") && !page.contains("<b>") && page.contains("&lt;script&gt;"), "names are text");
+    assert!(!markdown.contains("<script") && !markdown.contains("\n| a | b |"), "{markdown}");
     for shown in [&page, &markdown] {
         assert!(
             shown.contains("deface 1.5.0") && shown.contains("alert(1)") && shown.contains("not measured in this run")
@@ -145,12 +151,16 @@ fn a_torn_last_line_is_left_out_and_said_so() {
     let dir = tempfile::tempdir().unwrap();
     let path = write(dir.path(), "results.jsonl", &results(1.0));
     let whole = std::fs::read(&path).unwrap();
-    std::fs::write(&path, &whole[..whole.len() - 20]).unwrap();
+    // The end, and the last bytes of the line before it.
+    std::fs::write(&path, &whole[..whole.len() - 35]).unwrap();
     let out = bench(&["--from", "results.jsonl", "--out", "out", "--json"], dir.path());
     assert!(out.status.success() && text(&out.stderr).contains("cut off"), "{}", text(&out.stderr));
     let report: Value = serde_json::from_slice(&out.stdout).unwrap();
-    assert_eq!((&report["torn"], report["skipped"].as_array().map(Vec::len)), (&json!(true), Some(0)));
-    assert!(std::fs::read_to_string(dir.path().join("out/index.html")).unwrap().contains("cut off"));
+    assert_eq!((&report["stopped"], report["skipped"].as_array().map(Vec::len)), (&json!(true), Some(0)));
+    assert!(std::fs::read_to_string(dir.path().join("out/index.html")).unwrap().contains("was stopped"));
+    // Somebody else's raw runs never stay beside the page.
+    write(&dir.path().join("out"), "results.jsonl", &results(2.0));
+    refused(&["--from", "results.jsonl", "--out", "out"], dir.path(), "holds other results");
 }
 
 #[test]
@@ -165,12 +175,23 @@ fn a_slowdown_of_ten_percent_is_found_and_nothing_else() {
         let report: Value = serde_json::from_slice(&out.stdout).expect("JSON");
         let changes = report["comparison"]["changes"].as_array().unwrap().clone();
         let worse = changes.iter().filter(|change| change["verdict"] == "worse").count();
-        assert_eq!(changes.len(), 3, "peers are not compared: {changes:?}");
+        assert_eq!(changes.len(), 6, "ours, and our ratio to the peer: {changes:?}");
         (worse, out.status.success())
     };
     assert_eq!(compare("old.jsonl", true), (0, true));
-    assert_eq!(compare("slower.jsonl", false), (3, true), "it is told, and no more");
-    assert_eq!(compare("slower.jsonl", true), (3, false));
+    assert_eq!(compare("slower.jsonl", false), (6, true), "it is told, and no more");
+    assert_eq!(compare("slower.jsonl", true), (6, false));
+    // What did other work, or was disturbed, is not judged.
+    for (name, at, value) in [("seed", 0, json!(2)), ("quick", 0, json!(false)), ("profile", 0, json!("dist"))] {
+        let mut lines = results(1.0 / 1.1);
+        lines[at][name] = value;
+        write(dir.path(), "other.jsonl", &lines);
+        assert_eq!(compare("other.jsonl", true), (0, true), "{name}");
+    }
+    let mut lines = results(1.0 / 1.1);
+    lines.iter_mut().filter(|line| line["line"] == "run").for_each(|line| line["loaded"] = json!(true));
+    write(dir.path(), "other.jsonl", &lines);
+    assert_eq!(compare("other.jsonl", true), (0, true));
     let told = well(&["--from", "slower.jsonl", "--compare", "old.jsonl"], dir.path());
     assert!(told.contains("worse") && told.contains("-9.1 %"), "{told}");
 }

@@ -20,18 +20,6 @@ use volet_federated::{CohortSize, RoundId, TaskId};
 
 const DIMENSION: u32 = 100_000;
 
-fn encoded(message: &ToServer) -> usize {
-    match message {
-        ToServer::Advertisement(m) => m.encoded_len(),
-        ToServer::Shares(m) => m.encoded_len(),
-        ToServer::Masked(m) => m.encoded_len(),
-        ToServer::Signature(m) => m.encoded_len(),
-        ToServer::Reveal(m) => m.encoded_len(),
-        ToServer::Split(m) => m.encoded_len(),
-        ToServer::MaskSum(m) => m.encoded_len(),
-    }
-}
-
 /// Runs a round in which every `n / dropouts`-th site shares its secrets and is not heard of again.
 fn round(name: &str, n: u32, dropouts: u32, bits: u32, risk: Risk) {
     let authority = SigningKey::from([1; 32]);
@@ -82,7 +70,7 @@ fn round(name: &str, n: u32, dropouts: u32, bits: u32, risk: Risk) {
                 *state = None;
                 continue;
             }
-            upload += encoded(&answer);
+            upload += answer.encoded_len();
             let start = ThreadTime::now();
             server.receive(&key, answer).unwrap();
             timed(&mut server_time, start);

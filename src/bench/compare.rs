@@ -2,14 +2,16 @@
 //!
 //! Numbers that are the same on every machine are compared as they are; instructions within half a percent. Of the rest, a change counts where
 //! the interval of the ratio leaves out 1, the runs of old and new do not overlap, and the medians differ by three percent or more: of a few
-//! runs the interval alone would cry wolf.
+//! runs the interval alone would cry wolf. Our ratios to peers are compared the same way: a slower day slows both.
+//!
+//! What cannot be compared is not judged: other work, measured numbers of another machine, or of runs that others disturbed.
 
 use serde::Serialize;
 
 use super::harness::VOLET;
 use super::record::{Better, Header, Results};
 use super::stats::{Interval, ratio};
-use super::summary::{Summary, summaries};
+use super::summary::{Ratio, Summary, ratios, summaries};
 
 /// Changes of instruction counts below this are none.
 const INSTRUCTIONS: f64 = 0.005;
@@ -20,7 +22,7 @@ const EXACT: f64 = 1e-9;
 /// Changes of measured numbers below this are none.
 const MEASURED: f64 = 0.03;
 /// So many runs on either side say something of the noise.
-const RUNS: usize = 3;
+const RUNS: usize = 5;
 
 /// What became of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -31,7 +33,7 @@ pub(super) enum Verdict {
     /// Beyond the noise, and neither good nor bad.
     Changed,
     Same,
-    /// Too few runs.
+    /// Too few runs, or runs that cannot be compared.
     Unknown,
 }
 
@@ -52,8 +54,10 @@ pub(super) struct Change {
 pub(super) struct Comparison {
     pub(super) old: Header,
     pub(super) new: Header,
-    /// Machines differ: only what is exact can be compared.
+    /// Machines or builds differ: only what is exact can be compared.
     pub(super) other_machine: bool,
+    /// Seeds or lengths of the runs differ: cases of the same name did other work, and nothing can be compared.
+    pub(super) other_work: bool,
     pub(super) changes: Vec<Change>,
     /// In one file alone.
     pub(super) only_old: usize,
@@ -67,18 +71,22 @@ impl Comparison {
             summaries(&results.runs).into_iter().filter(|s| s.subject == VOLET).collect()
         };
         let (before, after) = (ours(old), ours(new));
-        let same = |a: &Summary, b: &Summary| a.name() == b.name();
-        let pairs = after.iter().filter_map(|new| Some((before.iter().find(|old| same(old, new))?, new)));
-        let changes: Vec<Change> = pairs.map(|(old, new)| change(old, new)).collect();
-        let machine = |h: &Header| (h.cpu.clone(), h.cores);
-        Self {
-            old: old.header.clone(),
-            new: new.header.clone(),
-            other_machine: machine(&old.header) != machine(&new.header),
-            only_old: before.len() - changes.len(),
-            only_new: after.len() - changes.len(),
-            changes,
-        }
+        let machine = |h: &Header| (h.cpu.clone(), h.cores, h.memory_bytes, h.profile.clone());
+        let work = |h: &Header| (h.quick, h.seed);
+        let other_machine = machine(&old.header) != machine(&new.header);
+        let other_work = work(&old.header) != work(&new.header);
+        let pairs = after.iter().filter_map(|new| Some((before.iter().find(|old| old.same_work(new))?, new)));
+        let own = pairs.map(|(old, new)| (!other_work && (old.exact && new.exact || !other_machine), change(old, new)));
+        let mut changes: Vec<Change> = own.map(|(comparable, change)| judged_if(comparable, change)).collect();
+        let kept = |all: &[Summary]| all.len().saturating_sub(changes.len());
+        let (only_old, only_new) = (kept(&before), kept(&after));
+        let beside = |results: &Results| ratios(&summaries(&results.runs));
+        let (before, after) = (beside(old), beside(new));
+        let key = |r: &Ratio| (r.suite.clone(), r.case.clone(), r.metric.clone(), r.params.to_string(), r.peer.clone());
+        let pairs = after.iter().filter_map(|new| Some((before.iter().find(|old| key(old) == key(new))?, new)));
+        changes.extend(pairs.map(|(old, new)| judged_if(!other_work && !other_machine, beside_peer(old, new))));
+        let (old, new) = (old.header.clone(), new.header.clone());
+        Self { old, new, other_machine, other_work, only_old, only_new, changes }
     }
 
     /// What got worse.
@@ -89,10 +97,14 @@ impl Comparison {
     /// Lines for people.
     pub(super) fn print(&self) {
         if self.other_machine {
-            println!("The machines differ ({} and {}): only exact numbers mean anything.", self.old.cpu, self.new.cpu);
+            let what = |h: &Header| format!("{}, {} processors, {} build", h.cpu, h.cores, h.profile);
+            let said = format!("{}; {}", what(&self.old), what(&self.new));
+            println!("The machines or builds differ ({}): only exact numbers are compared.", said.escape_debug());
         }
-        if self.old.quick != self.new.quick {
-            println!("One run was quick and the other full: cases of the same name did not do the same work.");
+        if self.other_work {
+            println!(
+                "The runs differ in their seed, or one was quick and the other full: cases of the same name did other work, and nothing is compared."
+            );
         }
         for (verdict, word) in [(Verdict::Worse, "worse"), (Verdict::Better, "better"), (Verdict::Changed, "changed")] {
             for change in self.changes.iter().filter(|change| change.verdict == verdict) {
@@ -100,12 +112,12 @@ impl Comparison {
                 let by = change.ratio.map_or_else(String::new, |r| {
                     format!(", {:+.1} % ({:+.1} to {:+.1})", percent(r.value), percent(r.low), percent(r.high))
                 });
-                println!("{word:8} {name}: {old} to {new} {unit}{by}");
+                println!("{word:8} {}: {old} to {new} {}{by}", name.escape_debug(), unit.escape_debug());
             }
         }
         let count = |verdict| self.changes.iter().filter(|change| change.verdict == verdict).count();
         println!(
-            "{} numbers: {} better, {} worse, {} changed, {} as before, {} of too few runs to tell; {} in the old file alone, {} in the new",
+            "{} numbers: {} better, {} worse, {} changed, {} as before, {} of too few runs, or of runs that cannot be compared; {} in the old file alone, {} in the new",
             self.changes.len(),
             count(Verdict::Better),
             self.worse(),
@@ -133,13 +145,39 @@ fn change(old: &Summary, new: &Summary) -> Change {
             _ => EXACT,
         };
         judged(new.better, a, b, (b - a).abs() > least * a.abs().max(b.abs()))
-    } else if old.values.len() < RUNS || new.values.len() < RUNS {
-        Verdict::Unknown
     } else {
-        let beyond = ratio.is_some_and(|r| (r.low > 1.0 || r.high < 1.0) && (r.value - 1.0).abs() >= MEASURED);
-        judged(new.better, a, b, beyond && apart(&old.values, &new.values))
+        measured(new.better, (a, b), ratio, (&old.values, &new.values), old.loaded + new.loaded)
     };
     Change { name: new.name(), unit: new.unit.clone(), old: a, new: b, ratio, verdict }
+}
+
+/// How we stand beside a peer, then and now.
+fn beside_peer(old: &Ratio, new: &Ratio) -> Change {
+    let (a, b) = (old.times_better, new.times_better);
+    let ratio = ratio(&old.turns, &new.turns, 1);
+    let verdict = measured(Better::Higher, (a, b), ratio, (&old.turns, &new.turns), old.loaded + new.loaded);
+    let params = if new.params.0.is_empty() { String::new() } else { format!(" ({})", new.params) };
+    let name = format!("{}: {}{params}, {}, times as good as {}", new.suite, new.case, new.metric, new.peer);
+    Change { name, unit: String::new(), old: a, new: b, ratio, verdict }
+}
+
+/// The verdict on what varies from run to run.
+fn measured(
+    better: Better,
+    (old, new): (f64, f64),
+    ratio: Option<Interval>,
+    (before, after): (&[f64], &[f64]),
+    loaded: usize,
+) -> Verdict {
+    if before.len() < RUNS || after.len() < RUNS || loaded > 0 {
+        return Verdict::Unknown;
+    }
+    let beyond = ratio.is_some_and(|r| (r.low > 1.0 || r.high < 1.0) && (r.value - 1.0).abs() >= MEASURED);
+    judged(better, old, new, beyond && apart(before, after))
+}
+
+fn judged_if(comparable: bool, change: Change) -> Change {
+    if comparable { change } else { Change { verdict: Verdict::Unknown, ..change } }
 }
 
 fn judged(better: Better, old: f64, new: f64, changed: bool) -> Verdict {
@@ -182,6 +220,7 @@ mod tests {
             spread: Spread::of(values).unwrap(),
             loaded: 0,
             values: values.to_vec(),
+            turns: (1..).take(values.len()).collect(),
         }
     }
 
@@ -194,16 +233,17 @@ mod tests {
         assert_eq!(of(&[1e6], &[1.004e6], true, "instructions"), Verdict::Same);
         assert_eq!(of(&[1e6], &[1.006e6], true, "instructions"), Verdict::Worse);
         assert_eq!(of(&[0.1], &[0.0999], true, ""), Verdict::Better);
-        assert_eq!(of(&[1.0, 1.01, 0.99], &[1.1, 1.11, 1.09], false, "s"), Verdict::Worse);
-        assert_eq!(of(&[1.0, 1.01, 0.99], &[1.02, 1.0, 1.01], false, "s"), Verdict::Same);
-        assert_eq!(of(&[1.0, 1.3, 0.7], &[1.1, 1.4, 0.8], false, "s"), Verdict::Same, "that much it varies anyway");
-        assert_eq!(of(&[1.0], &[2.0], false, "s"), Verdict::Unknown);
+        let about = |middle: f64, by: f64| [-1.0, -0.5, 0.0, 0.5, 1.0].map(|step| middle + by * step);
+        assert_eq!(of(&about(1.0, 0.01), &about(1.1, 0.01), false, "s"), Verdict::Worse);
+        assert_eq!(of(&about(1.0, 0.01), &about(1.01, 0.01), false, "s"), Verdict::Same);
+        assert_eq!(of(&about(1.0, 0.3), &about(1.1, 0.3), false, "s"), Verdict::Same, "that much it varies anyway");
+        assert_eq!(of(&[1.0; 4], &[2.0; 4], false, "s"), Verdict::Unknown);
     }
 
     proptest! {
         /// What did not change is never flagged; ten percent is, where the noise is well below it; and better is the other way round.
         #[test]
-        fn ten_percent_is_seen_and_nothing_is_not(values in prop::collection::vec(0.99..1.01f64, 3..9)) {
+        fn ten_percent_is_seen_and_nothing_is_not(values in prop::collection::vec(0.99..1.01f64, 5..9)) {
             let slower: Vec<f64> = values.iter().map(|v| 1.1 * v).collect();
             let of = |old: &[f64], new: &[f64], better| {
                 change(&summary(old, better, false, "s"), &summary(new, better, false, "s")).verdict

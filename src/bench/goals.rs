@@ -9,6 +9,7 @@ mod sums;
 
 use serde::Serialize;
 
+use super::record::Skipped;
 use super::summary::Ours;
 
 /// How far a figure may go.
@@ -17,6 +18,9 @@ enum Limit {
     AtMost(f64),
     AtLeast(f64),
 }
+
+/// Why a figure is missed that others' work was in the way of.
+const BUSY: &str = "others kept the machine busy: run it again when it is quiet";
 
 /// A figure that a command outside of these suites gave.
 struct Recorded {
@@ -57,6 +61,8 @@ struct Goal {
 pub(super) enum State {
     Reached,
     Missed,
+    /// What would have measured it went wrong in this run.
+    Failed,
     /// Not in this run; in another it was.
     ReachedElsewhere,
     MissedElsewhere,
@@ -69,6 +75,7 @@ impl State {
         match self {
             Self::Reached => "reached",
             Self::Missed => "missed",
+            Self::Failed => "failed in this run",
             Self::ReachedElsewhere => "reached elsewhere",
             Self::MissedElsewhere => "missed elsewhere",
             Self::NotMeasured => "not measured in this run",
@@ -85,6 +92,8 @@ pub(super) struct Verdict {
     pub(super) state: State,
     /// The number of this run, if it has one.
     pub(super) measured: Option<f64>,
+    /// How many of its runs were on a loaded machine.
+    pub(super) loaded: usize,
     pub(super) unit: &'static str,
     /// What was measured elsewhere, by what, when.
     pub(super) elsewhere: Option<String>,
@@ -92,11 +101,11 @@ pub(super) struct Verdict {
 }
 
 /// All goals, by issue.
-pub(super) fn verdicts(ours: &Ours<'_>) -> Vec<Verdict> {
+pub(super) fn verdicts(ours: &Ours<'_>, skipped: &[Skipped]) -> Vec<Verdict> {
     [pictures::GOALS, detector::GOALS, sums::GOALS, learning::GOALS]
         .into_iter()
         .flatten()
-        .map(|goal| goal.verdict(ours))
+        .map(|goal| goal.verdict(ours, skipped))
         .collect()
 }
 
@@ -118,9 +127,16 @@ impl Limit {
 }
 
 impl Goal {
-    fn verdict(&self, ours: &Ours<'_>) -> Verdict {
+    fn verdict(&self, ours: &Ours<'_>, skipped: &[Skipped]) -> Verdict {
         let measured = (self.measured)(ours);
+        let (looked, loaded) = ours.looked();
+        // A case fails under its name and whatever tells its turns apart, a suite as a whole under this one.
+        let failed = |(suite, case): &(String, String)| {
+            let of = |skip: &&Skipped| skip.failed && skip.suite == *suite;
+            skipped.iter().filter(of).any(|skip| skip.case.starts_with(case.as_str()) || skip.case == Skipped::SUITE)
+        };
         let state = match (measured, &self.recorded) {
+            (None, _) if looked.iter().any(failed) => State::Failed,
             (Some(value), _) if self.limit.holds(value) => State::Reached,
             (Some(_), _) => State::Missed,
             (None, Some(recorded)) if recorded.reached => State::ReachedElsewhere,
@@ -129,15 +145,18 @@ impl Goal {
         };
         let told = |r: &Recorded| format!("{} ({}, {})", r.value, r.command, r.date);
         let missed = matches!(state, State::Missed | State::MissedElsewhere);
+        // A busy machine is a reason where it was one.
+        let why = if state == State::Missed && loaded > 0 { BUSY } else { self.why };
         Verdict {
             issue: self.issue,
             what: self.what,
             goal: self.limit.words(self.unit),
             state,
             measured,
+            loaded,
             unit: self.unit,
             elsewhere: self.recorded.as_ref().map(told),
-            why: if missed { self.why } else { "" },
+            why: if missed { why } else { "" },
         }
     }
 }
@@ -148,13 +167,32 @@ mod tests {
 
     #[test]
     fn without_runs_goals_rest_on_what_was_recorded_and_every_miss_says_why() {
-        let all = verdicts(&Ours(&[]));
+        let all = verdicts(&Ours::new(&[]), &[]);
         assert!(all.len() > 40 && all.is_sorted_by_key(|v| v.issue));
         for verdict in &all {
             assert_eq!(verdict.measured, None);
             assert!(!matches!(verdict.state, State::Reached | State::Missed), "{verdict:?}");
             assert!(verdict.state != State::MissedElsewhere || !verdict.why.is_empty(), "{verdict:?}");
         }
+    }
+
+    #[test]
+    fn what_failed_in_this_run_is_not_called_reached_elsewhere() {
+        let skip = |case: &str, failed| Skipped {
+            suite: "egress".to_owned(),
+            case: case.to_owned(),
+            why: "a packet that nothing explains".to_owned(),
+            failed,
+        };
+        let states = |skip: Skipped| {
+            let all = verdicts(&Ours::new(&[]), &[skip]);
+            let of = |state| all.iter().filter(|verdict| verdict.state == state).count();
+            (of(State::Failed), of(State::ReachedElsewhere))
+        };
+        let quiet = states(skip("capture", false));
+        assert_eq!(quiet.0, 0);
+        assert_eq!(states(skip("capture : volet", true)), (4, quiet.1 - 4));
+        assert_eq!(states(skip(Skipped::SUITE, true)), (4, quiet.1 - 4));
     }
 
     #[test]

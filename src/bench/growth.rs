@@ -36,7 +36,7 @@ enum Along {
 /// A limit's name, and its cost at a place.
 struct Limit {
     name: &'static str,
-    at: fn(&Ours<'_>, f64) -> Option<f64>,
+    at: fn(&Ours<'_>, f64, &Params) -> Option<f64>,
 }
 
 /// Cost along one axis.
@@ -67,7 +67,7 @@ fn bandwidth(ours: &Ours<'_>) -> Option<f64> {
 /// Multiplications and additions of the built-in detector's convolutions at 640x384, counted from its file, in GFLOP.
 const SEARCH_GFLOP: f64 = 1.186;
 
-const AXES: [Axis; 11] = [
+const AXES: [Axis; 12] = [
     Axis {
         title: "A sensor's frames, over resolution",
         suite: "camera",
@@ -78,10 +78,11 @@ const AXES: [Axis; 11] = [
         y: "CPU ms per frame",
         cost: INVERSE_MS,
         limit: Some(Limit {
-            name: "the search at the peak of the product of matrices, and one copy of the frame",
-            at: |ours, megapixels| {
+            name: "searches at the speed of a product of large matrices (matrixmultiply), and one copy of the frame",
+            at: |ours, megapixels, params| {
                 let gemm = ours.median("camera", "limits", "product of matrices", &[])?;
-                Some(1000.0 * (SEARCH_GFLOP / gemm + 2.0 * 1.5e6 * megapixels / bandwidth(ours)?))
+                let searches = 1.0 / params.number("every").unwrap_or(1.0);
+                Some(1000.0 * (searches * SEARCH_GFLOP / gemm + 2.0 * 1.5e6 * megapixels / bandwidth(ours)?))
             },
         }),
     },
@@ -96,10 +97,10 @@ const AXES: [Axis; 11] = [
         cost: INVERSE_MS,
         limit: Some(Limit {
             name: "decoding alone (ffmpeg)",
-            at: |ours, megapixels| {
+            at: |ours, megapixels, _| {
                 let decoding = |s: &&Summary| s.subject == "ffmpeg" && s.case == "decode only";
                 let near = |s: &&Summary| pixels(&s.params).is_some_and(|p| (p - megapixels).abs() < 1e-6);
-                ours.0.iter().filter(decoding).find(near).map(|s| 1000.0 / s.spread.median)
+                ours.all.iter().filter(decoding).find(near).map(|s| 1000.0 / s.spread.median)
             },
         }),
     },
@@ -169,7 +170,7 @@ const AXES: [Axis; 11] = [
         cost: SAME,
         limit: Some(Limit {
             name: "one addition of the vector, by memory bandwidth",
-            at: |ours, values| Some(1000.0 * 12.0 * values / bandwidth(ours)?),
+            at: |ours, values, _| Some(1000.0 * 12.0 * values / bandwidth(ours)?),
         }),
     },
     Axis {
@@ -193,8 +194,22 @@ const AXES: [Axis; 11] = [
         y: "CPU ms",
         cost: |seconds| 1000.0 * seconds,
         limit: Some(Limit {
-            name: "reading a hundred updates once, by memory bandwidth",
-            at: |ours, values| Some(1000.0 * 400.0 * values / bandwidth(ours)?),
+            name: "reading all updates once, by memory bandwidth",
+            at: |ours, values, params| Some(1000.0 * 4.0 * params.number("clients")? * values / bandwidth(ours)?),
+        }),
+    },
+    Axis {
+        title: "Plain sums, over clients",
+        suite: "federated",
+        case: "plain sum",
+        metric: "CPU per aggregation",
+        along: Along::Parameter("clients"),
+        x: "clients",
+        y: "CPU ms",
+        cost: |seconds| 1000.0 * seconds,
+        limit: Some(Limit {
+            name: "reading all updates once, by memory bandwidth",
+            at: |ours, clients, params| Some(1000.0 * 4.0 * clients * params.number("values")? / bandwidth(ours)?),
         }),
     },
     Axis {
@@ -244,7 +259,7 @@ fn along(axis: &Axis, summaries: &[Summary]) -> Vec<Growth> {
         .map(|(params, mut points)| {
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
             let limit = axis.limit.as_ref().and_then(|limit| {
-                let at = |x: f64| Some((x, (limit.at)(&Ours(summaries), x)?));
+                let at = |x: f64| Some((x, (limit.at)(&Ours::new(summaries), x, &params)?));
                 let places: Vec<(f64, f64)> = points.iter().filter_map(|(x, _)| at(*x)).collect();
                 (!places.is_empty()).then(|| (limit.name.to_owned(), places))
             });

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::machine::Watch;
 use super::peers::Peers;
-use super::process::{self, Taken};
+use super::process::{self, Pinned, Taken};
 use super::record::{Better, Params, Recorder, Run, Skipped};
 
 /// What is measured, and which way is good.
@@ -49,7 +49,8 @@ impl Metric {
 
     pub(super) fn of(self, value: f64) -> Sample {
         let Self { name, unit, better, exact } = self;
-        Sample { metric: name.into(), unit: unit.into(), better, exact, value, params: Params::none() }
+        let (params, how) = (Params::none(), Params::none());
+        Sample { metric: name.into(), unit: unit.into(), better, exact, value, params, how }
     }
 }
 
@@ -66,6 +67,9 @@ pub(super) struct Sample {
     /// Beyond those of the case.
     #[serde(default)]
     pub(super) params: Params,
+    /// How it was run.
+    #[serde(default)]
+    pub(super) how: Params,
 }
 
 fn neither() -> Better {
@@ -140,13 +144,22 @@ impl Bench {
     ///
     /// # Errors
     /// Results cannot be written, or somebody stopped it.
-    pub(super) fn interleave(
+    pub(super) fn interleave(&mut self, case: &str, params: &Params, subjects: Vec<Subject<'_>>) -> anyhow::Result<()> {
+        self.interleave_for(self.rounds, case, params, subjects)
+    }
+
+    /// As [`Self::interleave`], in so many turns.
+    ///
+    /// # Errors
+    /// Results cannot be written, or somebody stopped it.
+    pub(super) fn interleave_for(
         &mut self,
+        turns: u32,
         case: &str,
         params: &Params,
         mut subjects: Vec<Subject<'_>>,
     ) -> anyhow::Result<()> {
-        for round in 0..=self.rounds {
+        for round in 0..=turns {
             self.turn(case, params, round, round == 0, &mut subjects)?;
         }
         Ok(())
@@ -180,6 +193,7 @@ impl Bench {
             }
             self.bar.set_message(format!("{} {case} {params}: {}", self.suite, subject.name));
             self.bar.tick();
+            let processors = process::processors() as f64;
             let watch = Watch::begin();
             let got = (subject.run)();
             let busy = watch.end();
@@ -202,6 +216,7 @@ impl Bench {
                             exact: sample.exact,
                             load: busy.load,
                             loaded: busy.loaded,
+                            how: Params::none().with("processors", processors).and(sample.how),
                         })?;
                     }
                 }
@@ -283,6 +298,23 @@ pub(super) fn run<S: AsRef<std::ffi::OsStr>>(words: impl IntoIterator<Item = S>)
 pub(super) fn work(case: &str, params: &[(&str, String)]) -> anyhow::Result<Vec<Sample>> {
     let words = params.iter().flat_map(|(name, value)| ["--param".to_owned(), format!("{name}={value}")]);
     samples(&run(["bench-work".to_owned(), case.to_owned()].into_iter().chain(words))?.said)
+}
+
+/// The largest resident memory of a process.
+pub(super) const PEAK: Metric = Metric::lower("peak memory", "MB");
+
+/// As [`work`], on one processor, as peers are kept to one; and the memory that it took.
+///
+/// # Errors
+/// It fails.
+pub(super) fn alone(case: &str, params: &[(&str, String)]) -> anyhow::Result<Vec<Sample>> {
+    let _pinned = Pinned::new()?;
+    let words = params.iter().flat_map(|(name, value)| ["--param".to_owned(), format!("{name}={value}")]);
+    let took = run(["bench-work".to_owned(), case.to_owned()].into_iter().chain(words))?;
+    let mut all = samples(&took.said)?;
+    all.push(PEAK.of(took.peak_bytes / 1e6));
+    all.iter_mut().for_each(|sample| sample.how = sample.how.clone().with("processors", 1.0));
+    Ok(all)
 }
 
 /// A path as an argument that has to be text.

@@ -22,7 +22,7 @@ pub(super) fn header() -> Header {
         schema: Header::SCHEMA,
         volet: env!("CARGO_PKG_VERSION").to_owned(),
         commit: commit().unwrap_or_else(|| "unknown".to_owned()),
-        profile: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+        profile: env!("VOLET_PROFILE").to_owned(),
         rustc: env!("VOLET_RUSTC").to_owned(),
         cpu: model.unwrap_or_else(|| "unknown".to_owned()),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -107,7 +107,8 @@ impl Watch {
 
     /// Children that still run count as others; there are none after a run.
     pub(super) fn end(self) -> Busy {
-        let loaded = self.0.zip(Counters::now()).is_some_and(|(before, after)| {
+        // What cannot be known is not called quiet.
+        let loaded = self.0.zip(Counters::now()).is_none_or(|(before, after)| {
             let all = after.all.saturating_sub(before.all);
             let own = after.own.saturating_sub(before.own);
             let others = after.busy.saturating_sub(before.busy).saturating_sub(own);

@@ -2,20 +2,24 @@
 
 use std::fmt::Write;
 
-use super::page::{LOADED, command, facts, fits, number};
+use super::page::{LOADED, between, command, facts, fits, number, stopped};
 use super::suites::SUITES;
 use super::summary::{Report, Summary};
 
 /// A table: its head and its rows.
 fn table(out: &mut String, head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
-    // Bars would end a cell.
-    let line = |cells: Vec<String>| {
-        format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "))
-    };
+    let line =
+        |cells: Vec<String>| format!("| {} |\n", cells.iter().map(|cell| plain(cell)).collect::<Vec<_>>().join(" | "));
     out.push_str(&line(head.iter().map(|cell| (*cell).to_owned()).collect()));
     out.push_str(&format!("|{}\n", "---|".repeat(head.len())));
     rows.for_each(|cells| out.push_str(&line(cells)));
     out.push('\n');
+}
+
+/// Text as text: bars would end a cell and lines a table, and what looks like HTML would be some.
+fn plain(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    text.replace('|', "\\|").replace('<', "&lt;")
 }
 
 /// The report as Markdown.
@@ -27,20 +31,19 @@ pub(super) fn markdown(report: &Report<'_>) -> String {
         "Made by `{}` from the raw runs beside it. {LOADED}: others took more than a tenth of the processors.\n",
         command(report.header)
     );
-    if report.torn {
-        out.push_str("The run was stopped: this is what was measured by then.\n\n");
+    if report.stopped {
+        let _ = writeln!(out, "{}\n", plain(&stopped(report)));
     }
     table(&mut out, &["", ""], facts(report.header).into_iter().map(|(name, value)| vec![name.to_owned(), value]));
     if !report.ratios.is_empty() {
         out.push_str("## Beside others, in the same run\n\n");
         let rows = report.ratios.iter().map(|r| {
-            let interval = format!("{} to {}", number(r.times_better.low), number(r.times_better.high));
             let work = format!("{}: {} ({})", r.case, r.metric, r.params);
             vec![
                 work,
                 r.peer.clone(),
-                number(r.times_better.value),
-                interval,
+                format!("{}{}", number(r.times_better), if r.loaded > 0 { LOADED } else { "" }),
+                between(r),
                 number(r.ours),
                 number(r.theirs),
                 r.unit.clone(),
@@ -50,7 +53,9 @@ pub(super) fn markdown(report: &Report<'_>) -> String {
     }
     out.push_str("## Figures to reach\n\n");
     let rows = report.goals.iter().map(|goal| {
-        let measured = goal.measured.map_or_else(|| "-".to_owned(), |value| format!("{} {}", number(value), goal.unit));
+        let mark = if goal.loaded > 0 { LOADED } else { "" };
+        let said = |value| format!("{} {}{mark}", number(value), goal.unit);
+        let measured = goal.measured.map_or_else(|| "-".to_owned(), said);
         let elsewhere = goal.elsewhere.clone().unwrap_or_else(|| "-".to_owned());
         let word = |text: &str| text.to_owned();
         vec![
@@ -109,7 +114,7 @@ pub(super) fn markdown(report: &Report<'_>) -> String {
         out.push_str("## What was not measured\n\n");
         for skip in report.skipped {
             let failed = if skip.failed { "failed: " } else { "" };
-            let _ = writeln!(out, "- {failed}{}, {}: {}", skip.suite, skip.case, skip.why);
+            let _ = writeln!(out, "- {failed}{}, {}: {}", plain(&skip.suite), plain(&skip.case), plain(&skip.why));
         }
     }
     out

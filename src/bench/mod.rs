@@ -51,6 +51,8 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let results = Results::read(&path)?;
     if results.torn {
         eprintln!("volet: the last line of {} is cut off; what is before it is shown", path.display());
+    } else if !results.whole {
+        eprintln!("volet: the run of {} was stopped; what was measured by then is shown", path.display());
     }
     let report = Report::of(&results);
     if let Some(out) = &args.out {
@@ -133,9 +135,10 @@ fn measure(args: &BenchArgs) -> anyhow::Result<(PathBuf, ExitCode)> {
                 eprintln!("volet: {error}");
                 return Ok((path, ExitCode::from(crate::stop::CODE)));
             }
-            Err(error) => bench.failed("the suite", &error)?,
+            Err(error) => bench.failed(record::Skipped::SUITE, &error)?,
         }
     }
+    bench.recorder.end()?;
     bench.bar.finish_and_clear();
     Ok((path, if bench.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }))
 }
@@ -144,9 +147,12 @@ fn measure(args: &BenchArgs) -> anyhow::Result<(PathBuf, ExitCode)> {
 fn show(out: &Path, results: &Path, report: &Report<'_>) -> anyhow::Result<()> {
     let (page, markdown) = (page::page(report)?, markdown::markdown(report));
     std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
-    let own = out.join(record::FILE);
-    if !own.exists() {
-        write_whole(&own, &std::fs::read(results)?)?;
+    let (own, raw) = (out.join(record::FILE), std::fs::read(results)?);
+    match std::fs::read(&own) {
+        Ok(there) if there == raw => {}
+        Ok(_) => anyhow::bail!("{} holds other results; choose a new folder", out.display()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => write_whole(&own, &raw)?,
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", own.display())),
     }
     write_whole(&out.join("benchmarks.md"), markdown.as_bytes())?;
     write_whole(&out.join("index.html"), page.as_bytes())?;
@@ -155,8 +161,10 @@ fn show(out: &Path, results: &Path, report: &Report<'_>) -> anyhow::Result<()> {
 
 fn print(report: &Report<'_>, out: Option<&Path>) {
     for ratio in &report.ratios {
-        let (times, work) = (page::number(ratio.times_better.value), format!("{}: {}", ratio.case, ratio.metric));
-        println!("{times:>8} times as good as {} ({work}; {})", ratio.peer, ratio.params);
+        let (times, work) = (page::number(ratio.times_better), format!("{}: {}", ratio.case, ratio.metric));
+        let mark = if ratio.loaded > 0 { ", on a loaded machine" } else { "" };
+        let said = format!("{} ({work}; {}){mark}", ratio.peer, ratio.params);
+        println!("{times:>8} times as good as {}", said.escape_debug());
     }
     for goal in report.goals.iter().filter(|goal| goal.measured.is_some()) {
         let measured = goal.measured.map_or_else(String::new, page::number);

@@ -124,7 +124,8 @@ fn told(case: &str, sample: Sample) -> Option<Sample> {
     };
     let exact = better == Better::Neither;
     let value = by * sample.value;
-    Some(Sample { metric: metric.into(), unit: unit.into(), better, exact, value, params: Params::none() })
+    let (params, how) = (Params::none(), sample.params);
+    Some(Sample { metric: metric.into(), unit: unit.into(), better, exact, value, params, how })
 }
 
 #[cfg(test)]
@@ -141,7 +142,7 @@ mod tests {
             (&*sample.metric, &*sample.unit, sample.value, sample.better),
             ("peak memory", "MB", 2.0, Better::Lower)
         );
-        assert!(sample.params.0.is_empty());
+        assert!(sample.params.0.is_empty() && sample.how.number("frames") == Some(4.0));
         let epsilon =
             |by: &str| format!(r#"{{"metric":"cpu","unit":"s","value":1.5,"params":{{"accountant":"{by}"}}}}"#);
         assert!(read(&epsilon("pld"), "epsilon").is_some() && read(&epsilon("rdp"), "epsilon").is_none());

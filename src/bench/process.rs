@@ -82,6 +82,8 @@ pub(super) fn run(command: &Command) -> anyhow::Result<Taken> {
 /// The go-between: starts a process that writes where this one does, and writes down what it took.
 pub(super) fn child(args: &BenchChildArgs) -> anyhow::Result<ExitCode> {
     let (program, words) = args.words.split_first().context("there is nothing to start")?;
+    // What it leaves behind is ended with it: it would disturb whoever's turn is next.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).context("prctl")?;
     let start = Instant::now();
     let mut child = Command::new(program).args(words).spawn().with_context(|| format!("cannot start {program:?}"))?;
     let used = child.wait4()?;
@@ -91,8 +93,30 @@ pub(super) fn child(args: &BenchChildArgs) -> anyhow::Result<ExitCode> {
         peak_bytes: used.rusage.maxrss as f64,
         code: used.status.code(),
     };
+    end_the_rest();
     std::fs::write(&args.report, serde_json::to_vec(&usage)?)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends all children of this process and theirs, and waits for them, so that their time is counted as this one's.
+fn end_the_rest() {
+    use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
+    let left =
+        || procfs::process::Process::myself().and_then(|own| own.task_main_thread()).and_then(|own| own.children());
+    while let Ok(ended) = wait(WaitOptions::NOHANG) {
+        if ended.is_some() {
+            continue;
+        }
+        let left = left().unwrap_or_default();
+        let ends = |child: &u32| {
+            let pid = i32::try_from(*child).ok().and_then(Pid::from_raw);
+            pid.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok())
+        };
+        // Where the system does not say who they are they stay.
+        if left.iter().filter(|child| ends(child)).count() == 0 || wait(WaitOptions::empty()).is_err() {
+            break;
+        }
+    }
 }
 
 /// The newest program of a test or a benchmark that was built beside this one, by how its name begins.
@@ -109,6 +133,11 @@ pub(super) fn built(prefix: &str) -> anyhow::Result<Option<PathBuf>> {
     });
     let dated = programs.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())));
     Ok(dated.max_by_key(|(modified, _)| *modified).map(|(_, path)| path))
+}
+
+/// Processors that whatever this thread starts may use.
+pub(super) fn processors() -> usize {
+    sched_getaffinity(None).map_or(0, |set| set.count() as usize)
 }
 
 /// While this lives, this thread and what it starts run on one processor.

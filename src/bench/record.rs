@@ -14,8 +14,10 @@ use serde::{Deserialize, Serialize};
 
 /// The file's name in the folder of results.
 pub(super) const FILE: &str = "results.jsonl";
+/// No number of a run is as large.
+const LARGEST: f64 = 1e100;
 /// Grows with every change that an older reader would misunderstand.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// One line of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +26,8 @@ enum Line {
     Header(Header),
     Run(Run),
     Skipped(Skipped),
+    /// All suites have ended. A file without it is of a run that was stopped.
+    End,
 }
 
 /// What was measured, on what, and how.
@@ -116,6 +120,12 @@ impl Params {
         self
     }
 
+    /// With all of these, which are right where both have one.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     /// A parameter that is a number.
     pub(super) fn number(&self, name: &str) -> Option<f64> {
         match self.0.get(name) {
@@ -170,6 +180,9 @@ pub(super) struct Run {
     /// Others took more than a tenth of the processors meanwhile.
     #[serde(default)]
     pub(super) loaded: bool,
+    /// How it was run, which is not what was done: processors that it might use, and what a peer says of itself.
+    #[serde(default)]
+    pub(super) how: Params,
 }
 
 /// What was not measured.
@@ -182,6 +195,11 @@ pub(super) struct Skipped {
     pub(super) failed: bool,
 }
 
+impl Skipped {
+    /// What a suite that went wrong as a whole is called.
+    pub(super) const SUITE: &str = "the suite";
+}
+
 /// A file that was read.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Results {
@@ -190,6 +208,8 @@ pub(super) struct Results {
     pub(super) skipped: Vec<Skipped>,
     /// The last line is cut off: whatever wrote it was stopped.
     pub(super) torn: bool,
+    /// All suites have ended.
+    pub(super) whole: bool,
 }
 
 impl Results {
@@ -215,25 +235,37 @@ impl Results {
             header.schema,
             header.volet
         );
-        let mut read = Self { header, runs: Vec::new(), skipped: Vec::new(), torn: false };
+        let mut read = Self { header, runs: Vec::new(), skipped: Vec::new(), torn: false, whole: false };
         for line in lines {
-            read.take(line?);
+            read.take(line?)?;
         }
         if !rest.is_empty() {
             match serde_json::from_str(rest) {
-                Ok(line) => read.take(line),
+                Ok(line) => read.take(line)?,
                 Err(_) => read.torn = true,
             }
         }
         Ok(read)
     }
 
-    fn take(&mut self, line: Line) {
+    /// The suites of which nothing is there, not even that something was left out.
+    pub(super) fn missing(&self) -> Vec<&str> {
+        let there = |suite: &str| {
+            self.runs.iter().any(|run| run.suite == suite) || self.skipped.iter().any(|skip| skip.suite == suite)
+        };
+        self.header.suites.iter().map(String::as_str).filter(|suite| !there(suite)).collect()
+    }
+
+    fn take(&mut self, line: Line) -> anyhow::Result<()> {
         match line {
-            Line::Run(run) if run.value.is_finite() => self.runs.push(run),
+            // Nothing that is measured is as large, and no axis can be drawn for it.
+            Line::Run(run) if run.value.abs() <= LARGEST => self.runs.push(run),
+            Line::Run(_) => {}
             Line::Skipped(skipped) => self.skipped.push(skipped),
-            Line::Run(_) | Line::Header(_) => {}
+            Line::End => self.whole = true,
+            Line::Header(_) => anyhow::bail!("it holds two runs, one after the other; keep each in a file of its own"),
         }
+        Ok(())
     }
 }
 
@@ -271,6 +303,11 @@ impl Recorder {
         }
         let why = format!("{} of {} came out as {}", run.metric, run.subject, run.value);
         self.skip(Skipped { suite: run.suite, case: run.case, why, failed: true })
+    }
+
+    /// Says that all suites have ended.
+    pub(super) fn end(&mut self) -> anyhow::Result<()> {
+        self.line(&Line::End)
     }
 
     /// Keeps what was not measured, and why.

@@ -1,12 +1,13 @@
 //! Raw runs by what they are of: medians, spreads, ratios. A function of the results file and of nothing else.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::harness::VOLET;
 use super::record::{Better, Params, Results, Run};
-use super::stats::{Interval, Spread, ratio};
+use super::stats::{Interval, Spread, paired};
 
 /// All runs of one number.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -25,11 +26,14 @@ pub(super) struct Summary {
     pub(super) loaded: usize,
     #[serde(skip)]
     pub(super) values: Vec<f64>,
+    /// In which turn each of them was.
+    #[serde(skip)]
+    pub(super) turns: Vec<u32>,
 }
 
 impl Summary {
     /// Whether it is of the same work as another, whoever did it.
-    fn same_work(&self, other: &Self) -> bool {
+    pub(super) fn same_work(&self, other: &Self) -> bool {
         let key = |s: &Self| (s.suite.clone(), s.case.clone(), s.metric.clone(), s.unit.clone(), s.params.clone());
         key(self) == key(other)
     }
@@ -45,20 +49,21 @@ impl Summary {
 /// The summaries of all runs that count, in the order of their first.
 pub(super) fn summaries(runs: &[Run]) -> Vec<Summary> {
     let mut places: BTreeMap<[String; 6], usize> = BTreeMap::new();
-    let mut groups: Vec<(&Run, Vec<f64>, usize)> = Vec::new();
+    let mut groups: Vec<(&Run, Vec<f64>, Vec<u32>, usize)> = Vec::new();
     for run in runs.iter().filter(|run| !run.warm_up) {
         let Run { suite, case, subject, metric, unit, params, .. } = run;
         let key = [suite.clone(), case.clone(), subject.clone(), metric.clone(), unit.clone(), params.to_string()];
         let place = *places.entry(key).or_insert(groups.len());
         if place == groups.len() {
-            groups.push((run, Vec::new(), 0));
+            groups.push((run, Vec::new(), Vec::new(), 0));
         }
-        if let Some((_, values, loaded)) = groups.get_mut(place) {
+        if let Some((_, values, turns, loaded)) = groups.get_mut(place) {
             values.push(run.value);
+            turns.push(run.round);
             *loaded += usize::from(run.loaded);
         }
     }
-    let summary = |(run, values, loaded): (&Run, Vec<f64>, usize)| {
+    let summary = |(run, values, turns, loaded): (&Run, Vec<f64>, Vec<u32>, usize)| {
         Some(Summary {
             suite: run.suite.clone(),
             case: run.case.clone(),
@@ -71,6 +76,7 @@ pub(super) fn summaries(runs: &[Run]) -> Vec<Summary> {
             spread: Spread::of(&values)?,
             loaded,
             values,
+            turns,
         })
     };
     groups.into_iter().filter_map(summary).collect()
@@ -87,20 +93,34 @@ pub(super) struct Ratio {
     pub(super) peer: String,
     pub(super) ours: f64,
     pub(super) theirs: f64,
-    /// How many times as good we are; below 1, worse.
-    pub(super) times_better: Interval,
+    /// How many times as good we are, the median of all turns; below 1, worse.
+    pub(super) times_better: f64,
+    /// Between what it lies with 95 % confidence or more, where there were turns enough to say.
+    pub(super) interval: Option<Interval>,
+    /// The ratio of each turn that both took.
+    pub(super) turns: Vec<f64>,
+    /// How many of both's runs were on a loaded machine.
+    pub(super) loaded: usize,
 }
 
 /// All peers beside us, for what is good or bad.
-pub(super) fn ratios(all: &[Summary], seed: u64) -> Vec<Ratio> {
+pub(super) fn ratios(all: &[Summary]) -> Vec<Ratio> {
     let peers = all.iter().filter(|s| s.subject != VOLET && s.better != Better::Neither && !s.exact);
     peers
         .filter_map(|theirs| {
             let ours = all.iter().find(|s| s.subject == VOLET && s.same_work(theirs))?;
-            let times_better = match theirs.better {
-                Better::Higher => ratio(&theirs.values, &ours.values, seed)?,
-                _ => ratio(&ours.values, &theirs.values, seed)?,
+            // What drifts from turn to turn is the same for both.
+            let better = |ours: f64, theirs_: f64| match theirs.better {
+                Better::Higher => ours / theirs_,
+                _ => theirs_ / ours,
             };
+            let of = |turn: &u32| {
+                let at = theirs.turns.iter().position(|other| other == turn)?;
+                theirs.values.get(at).copied()
+            };
+            let both = ours.turns.iter().zip(&ours.values).filter_map(|(turn, own)| Some(better(*own, of(turn)?)));
+            let turns: Vec<f64> = both.filter(|ratio| ratio.is_finite()).collect();
+            let (times_better, interval) = paired(&turns)?;
             Some(Ratio {
                 suite: ours.suite.clone(),
                 case: ours.case.clone(),
@@ -111,15 +131,31 @@ pub(super) fn ratios(all: &[Summary], seed: u64) -> Vec<Ratio> {
                 ours: ours.spread.median,
                 theirs: theirs.spread.median,
                 times_better,
+                interval,
+                turns,
+                loaded: ours.loaded + theirs.loaded,
             })
         })
         .collect()
 }
 
-/// Our own summaries, for whoever looks for one of them.
-pub(super) struct Ours<'a>(pub(super) &'a [Summary]);
+/// Our own summaries, for whoever looks for one of them; it remembers what was looked for.
+pub(super) struct Ours<'a> {
+    pub(super) all: &'a [Summary],
+    looked: RefCell<Vec<(String, String)>>,
+    loaded: Cell<usize>,
+}
 
-impl Ours<'_> {
+impl<'a> Ours<'a> {
+    pub(super) fn new(all: &'a [Summary]) -> Self {
+        Self { all, looked: RefCell::default(), loaded: Cell::new(0) }
+    }
+
+    /// Suite and case of all that was looked for since the last time, and how many runs of what was found were on a loaded machine.
+    pub(super) fn looked(&self) -> (Vec<(String, String)>, usize) {
+        (self.looked.take(), self.loaded.take())
+    }
+
     /// The median of a metric; where several cases match, of the first.
     pub(super) fn median(&self, suite: &str, case: &str, metric: &str, params: &[(&str, f64)]) -> Option<f64> {
         self.where_params(suite, case, metric, |p| params.iter().all(|(name, value)| p.number(name) == Some(*value)))
@@ -133,8 +169,11 @@ impl Ours<'_> {
         metric: &str,
         matches: impl Fn(&Params) -> bool,
     ) -> Option<f64> {
-        let ours = self.0.iter().filter(|s| s.subject == VOLET && s.suite == suite && s.case == case);
-        ours.filter(|s| s.metric == metric).find(|s| matches(&s.params)).map(|s| s.spread.median)
+        self.looked.borrow_mut().push((suite.to_owned(), case.to_owned()));
+        let ours = self.all.iter().filter(|s| s.subject == VOLET && s.suite == suite && s.case == case);
+        let found = ours.filter(|s| s.metric == metric).find(|s| matches(&s.params))?;
+        self.loaded.set(self.loaded.get() + found.loaded);
+        Some(found.spread.median)
     }
 }
 
@@ -147,7 +186,10 @@ pub(super) struct Report<'a> {
     pub(super) growth: Vec<super::growth::Growth>,
     pub(super) summaries: Vec<Summary>,
     pub(super) skipped: &'a [super::record::Skipped],
-    pub(super) torn: bool,
+    /// The run was stopped: what is here is what was measured by then.
+    pub(super) stopped: bool,
+    /// The suites of which there is nothing.
+    pub(super) missing: Vec<&'a str>,
 }
 
 impl<'a> Report<'a> {
@@ -155,12 +197,13 @@ impl<'a> Report<'a> {
         let summaries = summaries(&results.runs);
         Self {
             header: &results.header,
-            ratios: ratios(&summaries, results.header.seed),
-            goals: super::goals::verdicts(&Ours(&summaries)),
+            ratios: ratios(&summaries),
+            goals: super::goals::verdicts(&Ours::new(&summaries), &results.skipped),
             growth: super::growth::all(&summaries),
             summaries,
             skipped: &results.skipped,
-            torn: results.torn,
+            stopped: results.torn || !results.whole,
+            missing: results.missing(),
         }
     }
 }

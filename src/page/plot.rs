@@ -109,7 +109,7 @@ fn shade(context: &mut Context<'_, '_>, band: &[(f64, f64, f64)]) -> anyhow::Res
 
 fn trace(context: &mut Context<'_, '_>, line: &Line) -> anyhow::Result<()> {
     let colour = colour(line.colour);
-    let points = line.points.iter().copied();
+    let points = line.points.iter().copied().filter(|(x, y)| drawable(*x) && drawable(*y));
     if line.dashed {
         context.draw_series(DashedLineSeries::new(points.clone(), 7, 5, colour.stroke_width(2)))?;
     } else {
@@ -121,6 +121,11 @@ fn trace(context: &mut Context<'_, '_>, line: &Line) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether a value has a place on an axis: of larger ones the distances are no numbers any more.
+fn drawable(value: f64) -> bool {
+    value.abs() <= 1e300
+}
+
 fn colour(index: usize) -> RGBColor {
     COLOURS.get(index).or(COLOURS.last()).copied().unwrap_or(INK)
 }
@@ -128,7 +133,7 @@ fn colour(index: usize) -> RGBColor {
 /// A range that holds all of these, with a share of room at either end; 0 to 1 if there are none.
 fn around(values: impl Iterator<Item = f64>, room: f64) -> Range<f64> {
     let ends = values
-        .filter(|v| v.is_finite())
+        .filter(|v| drawable(*v))
         .fold(None, |ends: Option<(f64, f64)>, v| Some(ends.map_or((v, v), |(low, high)| (low.min(v), high.max(v)))));
     let (low, high) = ends.unwrap_or((0.0, 1.0));
     let width = if high > low { high - low } else { low.abs().max(1e-3) };
@@ -161,7 +166,13 @@ mod tests {
 
     #[test]
     fn whatever_there_is_is_drawn() {
-        for points in [vec![], vec![(1.0, 1.0)], vec![(0.0, f64::NAN), (1.0, 2.0)], vec![(0.0, 0.0), (1e9, -1e9)]] {
+        for points in [
+            vec![],
+            vec![(1.0, 1.0)],
+            vec![(0.0, f64::NAN), (1.0, 2.0)],
+            vec![(0.0, 0.0), (1e9, -1e9)],
+            vec![(-1e308, 0.0), (1e308, 1.75e308)],
+        ] {
             let lines = [Line { points, dots: true, ..Line::default() }];
             let chart = Chart {
                 x: "x",

@@ -1,5 +1,6 @@
 //! The protocol's messages in their envelopes.
 
+use prost::Message;
 use volet_proto::v1;
 use volet_proto::v1::{server_message, site_message};
 
@@ -22,6 +23,11 @@ impl From<ToServer> for v1::SiteMessage {
 }
 
 impl ToServer {
+    /// How long it is in its envelope, bytes.
+    pub fn encoded_len(&self) -> usize {
+        v1::SiteMessage::from(self.clone()).encoded_len()
+    }
+
     /// What an envelope holds; `None` where it is empty, or of a later version's kind.
     pub fn read(message: v1::SiteMessage) -> Option<Self> {
         use site_message::Body;

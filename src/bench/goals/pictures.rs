@@ -4,7 +4,7 @@ use super::{Goal, Limit, missed, reached};
 use crate::bench::summary::Ours;
 
 fn longest_over_shortest(ours: &Ours<'_>) -> Option<f64> {
-    let films = ours.0.iter().filter(|s| s.suite == "camera" && s.case == "length" && s.metric == "peak memory");
+    let films = ours.all.iter().filter(|s| s.suite == "camera" && s.case == "length" && s.metric == "peak memory");
     let mut films: Vec<(f64, f64)> =
         films.filter_map(|s| Some((s.params.number("frames")?, s.spread.median))).collect();
     films.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -19,7 +19,11 @@ pub(super) const GOALS: &[Goal] = &[
         limit: Limit::AtLeast(25.0),
         unit: "frames per CPU second",
         measured: |ours| ours.median("camera", "h264", "frames per CPU second", &[("width", 1280.0), ("every", 2.0)]),
-        recorded: reached("28.3 with --long-side 608", "benches/compare.py", "2026-11-22"),
+        recorded: missed(
+            "28.3 with YuNet-n and --long-side 608; the goal's own set-up was not measured then",
+            "benches/compare.py",
+            "2026-11-22",
+        ),
         why: "decoding and encoding take as long as the search, and a second busy thread of this machine slows the first; a smaller input (--long-side 608) is faster",
     },
     Goal {
@@ -110,7 +114,7 @@ pub(super) const GOALS: &[Goal] = &[
         unit: "s",
         measured: |ours| ours.median("camera", "start to redacted picture", "time", &[("width", 1280.0)]),
         recorded: reached("0.08", "benches/compare.py", "2026-11-22"),
-        why: "a busy machine",
+        why: "a slower machine than that of the record",
     },
     Goal {
         issue: 2,

@@ -222,9 +222,16 @@ fn grown(group: &[&Growth]) -> anyhow::Result<Markup> {
         let name = if growth.params.0.is_empty() { VOLET.to_owned() } else { growth.params.to_string() };
         lines.push(Named { name, line: Line { colour, points: growth.points.clone(), dashed: false, dots: true } });
     }
-    if let Some((name, points)) = group.iter().find_map(|growth| growth.limit.clone()) {
-        let line = Line { colour: COLOURS.len() - 1, points, dashed: true, dots: false };
-        lines.push(Named { name: format!("limit: {name}"), line });
+    // One limit where all have the same; else each has its own, in its colour.
+    let mut limits: Vec<(usize, &Growth)> = group.iter().enumerate().map(|(n, growth)| (n, *growth)).collect();
+    limits.dedup_by(|b, a| a.1.limit == b.1.limit);
+    let several = limits.len() > 1;
+    for (n, growth) in limits {
+        let Some((name, points)) = growth.limit.clone() else { continue };
+        let colour = if several { n.min(COLOURS.len() - 2) } else { COLOURS.len() - 1 };
+        let of = if several { format!(" ({})", growth.params) } else { String::new() };
+        let line = Line { colour, points, dashed: true, dots: false };
+        lines.push(Named { name: format!("limit{of}: {name}"), line });
     }
     let wide = |of: fn(&(f64, f64)) -> f64| {
         let values = || lines.iter().flat_map(|named| &named.line.points).map(of);

@@ -6,6 +6,8 @@ mod charts;
 
 pub(super) use charts::fits;
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 
 use super::goals::{State, Verdict};
@@ -29,7 +31,7 @@ pub(super) fn page(report: &Report<'_>) -> anyhow::Result<String> {
     };
     let main = html! {
         (tiles(&report.goals))
-        @if report.torn { section.wide.warning { p { "The last line of the results is cut off: the run was stopped. What is here is what was measured by then." } } }
+        @if report.stopped { section.wide.warning { p { (stopped(report)) } } }
         section.wide aria-labelledby="ratios" { h2 #ratios { "Beside others, in the same run" } (ratios(&report.ratios)) }
         section.wide aria-labelledby="goals" { h2 #goals { "Figures to reach" } (goals(&report.goals)) }
         @for chart in &curves { (chart) }
@@ -50,7 +52,7 @@ pub(super) fn page(report: &Report<'_>) -> anyhow::Result<String> {
         section.wide aria-labelledby="again" {
             h2 #again { "Run it again" }
             pre { (command(report.header)) }
-            p.quiet { "Every number here is computed from the raw runs in " a href="results.jsonl" { "results.jsonl" } ": " code { "volet bench --from results.jsonl --out NEW" }
+            p.quiet { "Every number but those under " em { "measured elsewhere" } " is computed from the raw runs in " a href="results.jsonl" { "results.jsonl" } ": " code { "volet bench --from results.jsonl --out NEW" }
                 " makes this page again, and " code { "volet bench --from NEW.jsonl --compare OLD.jsonl" } " says what changed beyond the noise. A run during which others took more than a tenth of the processors is marked with " (LOADED) "." }
         }
     };
@@ -85,24 +87,32 @@ pub(super) fn number(value: f64) -> String {
 fn headline(report: &Report<'_>) -> String {
     let count = |state| report.goals.iter().filter(|goal| goal.state == state).count();
     let (reached, missed) = (count(State::Reached), count(State::Missed));
-    let best = report
-        .ratios
-        .iter()
-        .filter(|r| r.metric.contains("CPU"))
-        .max_by(|a, b| a.times_better.value.total_cmp(&b.times_better.value));
-    let beside = best.map_or_else(String::new, |r| {
-        format!(
-            " At its best it takes one part in {} of the processor time of {} ({}).",
-            number(r.times_better.value),
-            r.peer,
-            r.case
-        )
-    });
-    format!("{reached} figures reached and {missed} missed in this run.{beside}")
+    let failed = report.skipped.iter().filter(|skip| skip.failed).count();
+    let failed = if failed > 0 { format!(" {failed} measurements failed.") } else { String::new() };
+    let mut peers: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for ratio in report.ratios.iter().filter(|r| r.metric.contains("CPU")) {
+        let ends = peers.entry(&ratio.peer).or_insert((f64::INFINITY, 0.0));
+        *ends = (ends.0.min(ratio.times_better), ends.1.max(ratio.times_better));
+    }
+    let ends = |(peer, (low, high)): (&&str, &(f64, f64))| format!("{} to {} of {peer}", number(*low), number(*high));
+    let beside = match peers.is_empty() {
+        true => String::new(),
+        false => {
+            format!(" Of processor time, times as good: {}.", peers.iter().map(ends).collect::<Vec<_>>().join(", "))
+        }
+    };
+    format!("{reached} figures reached and {missed} missed in this run.{failed}{beside}")
 }
 
 fn tiles(goals: &[Verdict]) -> Markup {
-    let all = [State::Reached, State::Missed, State::ReachedElsewhere, State::MissedElsewhere, State::NotMeasured];
+    let all = [
+        State::Reached,
+        State::Missed,
+        State::Failed,
+        State::ReachedElsewhere,
+        State::MissedElsewhere,
+        State::NotMeasured,
+    ];
     html! {
         dl.tiles {
             @for state in all {
@@ -122,14 +132,31 @@ fn ratios(ratios: &[Ratio]) -> Markup {
                 tbody { @for r in ratios { tr {
                     td { (r.case) ": " (r.metric) (bracketed(&r.params)) }
                     td { (r.peer) }
-                    td { strong { (number(r.times_better.value)) } }
-                    td { (number(r.times_better.low)) " to " (number(r.times_better.high)) }
+                    td { strong { (number(r.times_better)) } @if r.loaded > 0 { (LOADED) } }
+                    td { (between(r)) }
                     td { (number(r.ours)) } td { (number(r.theirs)) } td { (r.unit) }
                 } } }
             } }
-            p.quiet { "In turns (A B, A B) on one machine, medians; the interval is that of the percentile bootstrap and too narrow for a few runs." }
+            p.quiet { "In turns (A B, A B) on one machine: the median of the ratios of all turns, and between what they all lie. Of six turns or more that holds the ratio with 95 % confidence; of fewer nothing is said." }
         }
     }
+}
+
+/// Between what a ratio lies, or how little is known of that.
+pub(super) fn between(ratio: &Ratio) -> String {
+    match ratio.interval {
+        Some(interval) => format!("{} to {}", number(interval.low), number(interval.high)),
+        None => format!("{} turns", ratio.turns.len()),
+    }
+}
+
+/// What a page of a run that was stopped begins with.
+pub(super) fn stopped(report: &Report<'_>) -> String {
+    let missing = match report.missing.as_slice() {
+        [] => String::new(),
+        suites => format!(" Of these suites there is nothing: {}.", suites.join(", ")),
+    };
+    format!("The run was stopped: what is here is what was measured by then.{missing}")
 }
 
 fn bracketed(params: &Params) -> String {
@@ -144,7 +171,7 @@ fn goals(goals: &[Verdict]) -> Markup {
                 td { (goal.issue) }
                 td { (goal.what) }
                 td { (goal.goal) }
-                td { (goal.measured.map_or_else(|| "-".to_owned(), |value| format!("{} {}", number(value), goal.unit))) }
+                td { (goal.measured.map_or_else(|| "-".to_owned(), |value| format!("{} {}", number(value), goal.unit))) @if goal.loaded > 0 { (LOADED) } }
                 td { span.mark { (goal.state.word()) } }
                 td { (goal.elsewhere.as_deref().unwrap_or("-")) }
                 td { (goal.why) }
@@ -155,9 +182,9 @@ fn goals(goals: &[Verdict]) -> Markup {
 
 fn class(state: State) -> &'static str {
     match state {
-        State::Reached | State::ReachedElsewhere => "reached",
-        State::Missed | State::MissedElsewhere => "missed",
-        State::NotMeasured => "open",
+        State::Reached => "reached",
+        State::Missed | State::Failed => "missed",
+        State::ReachedElsewhere | State::MissedElsewhere | State::NotMeasured => "open",
     }
 }
 

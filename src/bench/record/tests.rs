@@ -39,6 +39,7 @@ fn run(value: f64) -> Run {
         exact: false,
         load: 0.1,
         loaded: false,
+        how: Params::none().with("processors", 1.0),
     }
 }
 
@@ -76,6 +77,23 @@ fn a_file_cut_off_anywhere_is_read_as_far_as_it_goes() {
     assert!(Results::parse("not at all\n").is_err());
     let middle = text.replacen("\"line\":\"run\"", "\"line\":\"?\"", 1);
     assert!(Results::parse(&middle).unwrap_err().to_string().contains("line 2"));
-    let later = text.replacen("\"schema\":1", "\"schema\":2", 1);
+    let later = text.replacen("\"schema\":2", "\"schema\":3", 1);
     assert!(Results::parse(&later).unwrap_err().to_string().contains("format"));
+}
+
+/// A run that was stopped between two lines is no whole one, and the suites it did not come to are named.
+#[test]
+fn only_a_run_that_came_to_its_end_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let suites = ["camera", "egress"].map(str::to_owned).to_vec();
+    let mut recorder = Recorder::create(folder.path(), &Header { suites, ..header() }).unwrap();
+    recorder.run(run(1.0)).unwrap();
+    let stopped = Results::read(recorder.path()).unwrap();
+    assert_eq!((stopped.whole, stopped.missing()), (false, vec!["egress"]));
+    recorder.end().unwrap();
+    let text = std::fs::read_to_string(recorder.path()).unwrap();
+    for (end, _) in text.match_indices('\n') {
+        assert_eq!(Results::parse(&text[..=end]).unwrap().whole, end + 1 == text.len());
+    }
+    assert!(Results::parse(&format!("{text}{text}")).unwrap_err().to_string().contains("two runs"));
 }

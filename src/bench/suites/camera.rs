@@ -4,13 +4,12 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::bench::footage::{self, Footage, named};
-use crate::bench::harness::{Bench, Metric, Sample, Subject, run as volet, text, work};
+use crate::bench::harness::{Bench, Metric, PEAK, Sample, Subject, run as volet, text, work};
 use crate::bench::process::{self, Pinned};
 use crate::bench::record::Params;
 use crate::bench::work::{FRAMES_PER_CPU, FRAMES_PER_SECOND};
 
 const CPU_S: Metric = Metric::lower("CPU", "s");
-const PEAK: Metric = Metric::lower("peak memory", "MB");
 const WALL: Metric = Metric::lower("time", "s");
 
 const SIZES: [(u32, u32); 3] = [(640, 360), (1280, 720), (1920, 1080)];
@@ -179,7 +178,11 @@ fn films(bench: &mut Bench, footage: &Footage) -> anyhow::Result<()> {
             if every == "1" {
                 let out = folder.join("deface.mp4");
                 let params = vec![("file", text(&film)), ("out", text(&out))];
+                let small = [params.clone(), vec![("scale", "640x360".to_owned())]].concat();
                 subjects.extend(bench.peer("deface", "video", params)?);
+                // By itself it searches at the film's own size; we at 640 pixels.
+                let small = bench.peer("deface", "video", small)?;
+                subjects.extend(small.map(|subject| Subject { name: "deface at 640x360".to_owned(), ..subject }));
             }
             bench.interleave("h264", &params, subjects)?;
         }

@@ -55,7 +55,9 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
 }
 
 fn models(bench: &mut Bench) -> anyhow::Result<Vec<Model>> {
-    let mut all = vec![Model { name: "built in", manifest: None, size: (640, 384), file: None }];
+    let own = bench.work.join("volet-1.onnx");
+    std::fs::write(&own, volet_edge::models::builtin::default_files().1)?;
+    let mut all = vec![Model { name: "built in", manifest: None, size: (640, 384), file: Some(own) }];
     let Some(shared) = bench.shared.clone().map(|shared| shared.join("detectors")) else {
         bench.skip("public detectors", "the folder of shared data is not here (../shared, or VOLET_SHARED)")?;
         return Ok(all);

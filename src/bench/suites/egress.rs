@@ -8,7 +8,6 @@ use crate::bench::harness::{Bench, Metric, Sample, Subject, run as volet, text, 
 use crate::bench::process;
 use crate::bench::record::Params;
 
-const VERIFY: Metric = Metric::lower("verifying, CPU per 100,000 entries", "s");
 const VERIFY_CPU: Metric = Metric::lower("verifying, CPU", "s");
 const VERIFY_PEAK: Metric = Metric::lower("verifying, peak memory", "MB");
 const EXPLAINED: Metric = Metric::higher("explained bytes", "").exact();
@@ -32,7 +31,6 @@ fn ledger(bench: &mut Bench) -> anyhow::Result<()> {
             std::fs::create_dir(&dir)?;
             let mut samples = work("append", &[("dir", text(&dir)), ("entries", entries.to_string())])?;
             let took = volet(["ledger", "verify", &text(&dir), "--json"])?;
-            samples.push(VERIFY.of(took.cpu_s * 1e5 / f64::from(entries)));
             samples.push(VERIFY_CPU.of(took.cpu_s));
             samples.push(VERIFY_PEAK.of(took.peak_bytes / 1e6));
             std::fs::remove_dir_all(dir)?;

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::Context;
 use volet_federated::aggregator::{Config, Setup};
 
-use crate::bench::harness::{Bench, Metric, Sample, Subject, text, volet, work};
+use crate::bench::harness::{Bench, Metric, Sample, Subject, alone, text, volet, work};
 use crate::bench::process;
 use crate::bench::record::Params;
 
@@ -27,7 +27,8 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     plain_sums(bench)?;
     rounds(bench)?;
     restart(bench)?;
-    load(bench)
+    load(bench)?;
+    bench.skip("replicas", "several replicas take a PostgreSQL; `cargo test --release -p volet-federated --test replicas` runs them, and says nothing of speed")
 }
 
 /// Secure aggregation over sites and over values; and the round that the goals speak of.
@@ -53,10 +54,8 @@ fn secure_sums(bench: &mut Bench) -> anyhow::Result<()> {
         let case = if graph == "complete" { "secure sum, complete graph" } else { "secure sum" };
         let run = || work("secagg", &words);
         // Every value has its noise drawn, which takes half a minute where there are many.
-        match parameters > 50_000 {
-            true => bench.once(case, &params, run)?,
-            false => bench.interleave(case, &params, vec![Subject::volet(run)])?,
-        }
+        let turns = if parameters > 50_000 { bench.pick(1, 3) } else { bench.rounds };
+        bench.interleave_for(turns, case, &params, vec![Subject::volet(run)])?;
     }
     Ok(())
 }
@@ -65,10 +64,10 @@ fn secure_sums(bench: &mut Bench) -> anyhow::Result<()> {
 fn plain_sums(bench: &mut Bench) -> anyhow::Result<()> {
     for (clients, parameters) in bench.pick(
         vec![(100, 100_000), (100, 400_000), (100, 1_600_000)],
-        vec![(100, 100_000), (100, 1_000_000), (1000, 1_000_000)],
+        vec![(100, 100_000), (100, 400_000), (100, 1_600_000), (400, 400_000), (1000, 400_000)],
     ) {
         let words = vec![("clients", clients.to_string()), ("parameters", parameters.to_string())];
-        let mut subjects = vec![Subject::volet(|| work("aggregate", &words))];
+        let mut subjects = vec![Subject::volet(|| alone("aggregate", &words))];
         for peer in ["numpy", "torch"] {
             subjects.extend(bench.peer(peer, "aggregate", words.clone())?);
         }
@@ -82,18 +81,14 @@ fn plain_sums(bench: &mut Bench) -> anyhow::Result<()> {
 fn rounds(bench: &mut Bench) -> anyhow::Result<()> {
     let (rounds, seed) = (bench.pick("3", "10"), bench.seed.to_string());
     let words = [("rounds", rounds.to_owned()), ("seed", seed)];
-    let mut subjects = vec![Subject::volet(|| work("rounds", &words))];
+    let mut subjects = vec![Subject::volet(|| alone("rounds", &words))];
     for peer in ["flower", "pfl", "torch"] {
         let params = vec![("clients", "100".to_owned()), ("rounds", rounds.to_owned())];
         subjects.extend(bench.peer(peer, "rounds", params)?);
     }
     let params = Params::none().with("clients", 100.0).with("rounds", rounds.parse::<f64>()?);
     // Peers take a minute each.
-    let few = bench.pick(1, 3);
-    let turns = std::mem::replace(&mut bench.rounds, few);
-    let done = bench.interleave("rounds", &params, subjects);
-    bench.rounds = turns;
-    done
+    bench.interleave_for(bench.pick(1, 3), "rounds", &params, subjects)
 }
 
 /// An aggregator of this program; it ends with this.

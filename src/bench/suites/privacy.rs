@@ -4,7 +4,7 @@ use anyhow::Context;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::bench::harness::{Bench, Metric, Subject, run as volet, text, work};
+use crate::bench::harness::{Bench, Metric, Subject, alone, run as volet, text, work};
 use crate::bench::record::Params;
 
 const GAP: Metric = Metric::lower("largest relative gap to the reference", "").exact();
@@ -175,7 +175,7 @@ fn accountants(bench: &mut Bench) -> anyhow::Result<()> {
         let asked = words.iter().cloned().chain(sampled.into_iter().filter(|_| rate != "1")).collect();
         let peer = bench.peer("dp_accounting", "epsilon", asked)?;
         words.extend([("rate", rate.to_owned()), ("accountant", "pld".to_owned())]);
-        let own = Subject::volet(|| work("epsilon", &words));
+        let own = Subject::volet(|| alone("epsilon", &words));
         let number = |text: &str| text.parse::<f64>();
         let params =
             Params::none().with("sigma", number(sigma)?).with("steps", number(steps)?).with("rate", number(rate)?);

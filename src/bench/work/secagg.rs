@@ -25,12 +25,14 @@ pub(in crate::bench) const SERVER: Metric = Metric::lower("server CPU per round"
 pub(in crate::bench) const SERVER_EACH: Metric = Metric::lower("server CPU per report", "ms");
 pub(in crate::bench) const SITE: Metric = Metric::lower("site CPU, noise left out", "ms");
 pub(in crate::bench) const NOISE: Metric = Metric::lower("site CPU for noise", "ms");
-pub(in crate::bench) const UPLOAD: Metric = Metric::lower("masked vector's bytes per value", "B").exact();
+pub(in crate::bench) const UPLOAD: Metric = Metric::lower("upload per value of a site that finishes", "B");
 
 type Device = Ledger<MemoryStorage, FileCounter<MemoryStorage>>;
 
 struct Taking {
     number: u32,
+    /// Bytes of all that it sent.
+    sent: usize,
     device: Device,
     state: Option<Site>,
 }
@@ -41,7 +43,6 @@ struct Spent {
     server: Duration,
     sites: Duration,
     noise: Duration,
-    upload: usize,
 }
 
 fn timed<T>(total: &mut Duration, work: impl FnOnce() -> T) -> T {
@@ -110,8 +111,10 @@ pub(super) fn round(given: &Given) -> anyhow::Result<Vec<Sample>> {
         let (public, device) = (identity.public(), agreed.device()?);
         let start = || Advertised::start(agreed.terms, &agreed.demands, trusted, identity);
         let (state, message) = timed(&mut spent.sites, start)?;
-        timed(&mut spent.server, || server.receive(&public, ToServer::Advertisement(message)))?;
-        sites.insert(public, Taking { number, device, state: Some(Site::Advertised(Box::new(state))) });
+        let message = ToServer::Advertisement(message);
+        let sent = message.encoded_len();
+        timed(&mut spent.server, || server.receive(&public, message))?;
+        sites.insert(public, Taking { number, sent, device, state: Some(Site::Advertised(Box::new(state))) });
     }
     let every = count / dropouts.max(1);
     let vanishes = |number: u32| number.is_multiple_of(every) && number / every < dropouts;
@@ -129,18 +132,20 @@ pub(super) fn round(given: &Given) -> anyhow::Result<Vec<Sample>> {
                 continue;
             }
             site.state = next;
+            site.sent += answer.encoded_len();
             timed(&mut spent.server, || server.receive(&key, answer))?;
         }
     };
     anyhow::ensure!(sum.contributors() == (count - dropouts) as usize, "a site is missing from the sum");
     let ms = |time: Duration| 1000.0 * time.as_secs_f64();
+    let uploaded: usize = sites.values().filter(|site| !vanishes(site.number)).map(|site| site.sent).sum();
     let (sites, reports) = (f64::from(count), f64::from(count - dropouts));
     Ok(vec![
         SERVER.of(ms(spent.server)),
         SERVER_EACH.of(ms(spent.server) / reports),
         SITE.of((ms(spent.sites) - ms(spent.noise)) / sites),
         NOISE.of(ms(spent.noise) / sites),
-        UPLOAD.of(spent.upload as f64 / f64::from(parameters)),
+        UPLOAD.of(uploaded as f64 / reports / f64::from(parameters)),
     ])
 }
 
@@ -153,7 +158,7 @@ fn answer(
     spent: &mut Spent,
 ) -> anyhow::Result<(Option<Site>, ToServer)> {
     let update = vec![0.0; agreed.mechanism.coordinates()];
-    let Spent { sites, noise, upload, .. } = spent;
+    let Spent { sites, noise, .. } = spent;
     timed(sites, || {
         state.answer::<anyhow::Error>(message, |shared, delivery| {
             let Grant::Reserved(reservation) = device.reserve(agreed.reserved, Day(20_000))? else {
@@ -162,7 +167,6 @@ fn answer(
             let noised = timed(noise, || agreed.mechanism.privatise(&update, reservation))?;
             let (masked, unsealed) = shared.mask(delivery, noised)?;
             let sealed = unsealed.seal(device)?;
-            *upload = sealed.packed.len();
             Ok((masked, sealed))
         })
     })

@@ -274,7 +274,7 @@ mod tests {
     fn a_service_managers_credential_may_be_read_by_its_group_and_no_other_file_may() {
         let folder = tempfile::tempdir().unwrap();
         let [credentials, buffer] = ["credentials", "buffer"].map(|name| folder.path().join(name));
-        [&credentials, &buffer].map(|folder| std::fs::create_dir(folder).unwrap());
+        [&credentials, &buffer].into_iter().for_each(|folder| std::fs::create_dir(folder).unwrap());
         let path = credentials.join("identity");
         Identity::make(&path).unwrap();
         let read = |mode: u32, shown: Option<&Path>| {
