@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use house::{House, program, refused, said};
-use volet_federated::client::{ClientError, Credentials, Link, Plain};
+use volet_federated::client::{Credentials, Link, Plain};
 use volet_federated::secagg::{Identity, Terms, ToServer, split};
 use volet_federated::signing::SigningKey;
 
@@ -86,21 +86,17 @@ fn reports_are_summed_by_two_parties_of_which_either_may_be_killed() {
                 let link =
                     Link::new(house.camera.aggregator.clone(), &house.camera.authority, Some(own), Arc::new(Plain))
                         .unwrap();
-                // What a check-in told may be over when it is answered, where the server has just come back: then it is asked again.
-                loop {
+                let terms = loop {
                     let told = link.check_in(Some(0)).await.unwrap().round;
                     let terms = told.map(|terms| Terms::try_from(terms).unwrap());
-                    let Some(terms) = terms.filter(|terms| terms.round().number() == round) else { continue };
-                    let identity = Identity::new(*key, *enrolment);
-                    let values = vec![n as i32 + round as i32; PARAMETERS];
-                    let report = split::report_unprotected(&terms, &identity, &exchange, &values).unwrap();
-                    match link.say(terms.round(), ToServer::Split(report)).await {
-                        Err(ClientError::Refused(status)) if status.code() == tonic::Code::NotFound => {
-                            eprintln!("round {round}, camera {n}: over");
-                        }
-                        said => break said.unwrap(),
+                    if let Some(terms) = terms.filter(|terms| terms.round().number() == round) {
+                        break terms;
                     }
-                }
+                };
+                let identity = Identity::new(*key, *enrolment);
+                let values = vec![n as i32 + round as i32; PARAMETERS];
+                let report = split::report_unprotected(&terms, &identity, &exchange, &values).unwrap();
+                link.say(terms.round(), ToServer::Split(report)).await.unwrap();
             });
         }
         let mut line = String::new();

@@ -523,8 +523,6 @@ impl<R: Rounds> Thread<R> {
         match &self.present {
             _ if !self.known => Err(Busy::Later),
             Some((_, round)) if *round == id => Ok(()),
-            // Told from the disk before it has come to be known here.
-            Some((_, round)) if id.number() > round.number() => Err(Busy::Later),
             _ => Err(Busy::Over),
         }
     }

@@ -297,8 +297,8 @@ impl<S: Serving> Service<S> {
     /// The longest message that any shard takes now.
     async fn longest(&self, asker: Asker, round: RoundId) -> Result<usize, Status> {
         let here = match self.coordinator.longest(round) {
-            // Another replica may have opened it: whoever asks the register knows.
-            Err(Busy::Over) if self.peers.exist() => 0,
+            // It may have been opened, here or at another replica, since the coordinator last looked: the register knows.
+            Err(Busy::Over) => 0,
             here => here.map_err(|busy| self.refuse(busy))?,
         };
         let longest = here.max(self.peers.longest());
