@@ -7,28 +7,23 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod cameras;
 #[path = "../tests/house/mod.rs"]
 mod house;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use cameras::{Cameras, PARAMETERS, Taken, key, one_round, print_round, print_taken};
 use cpu_time::ThreadTime;
-use house::{House, Serving, said};
-use volet_federated::aggregator::Camera;
-use volet_federated::client::{ClientError, Credentials, Link, Plain};
-use volet_federated::participation::Participation;
+use house::{House, said};
 use volet_federated::round::{Kind, Log, Patience, Plan, Round, Time};
 use volet_federated::secagg::{
     Advertised, Authority, Delivery, Demands, Identity, Modulus, Risk, SecureSum, Server, Shared, Site, Terms,
     ToServer, ToSite, enrol,
 };
-use volet_federated::signing::SigningKey;
 use volet_federated::storage::MemoryStorage;
 use volet_federated::{CohortSize, RoundId, TaskId};
 
-const PARAMETERS: usize = 100_000;
 const SHARD: usize = 250;
 
 fn main() {
@@ -37,111 +32,25 @@ fn main() {
     overhead();
 }
 
-/// What a process has taken: CPU time, and the most memory at a time.
-struct Taken {
-    cpu: Duration,
-    peak_kb: u64,
-}
-
-fn taken(server: &Serving) -> Taken {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
-    let (_, fields) = stat.rsplit_once(") ").unwrap();
-    let ticks: u64 = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    let peak_kb = peak.split_whitespace().nth(1).unwrap().parse().unwrap();
-    // Linux counts in hundredths of a second for all programs.
-    Taken { cpu: Duration::from_millis(10 * ticks), peak_kb }
-}
-
 fn load(cameras: usize) {
     let shards = cameras.div_ceil(SHARD);
-    let house = House::new(
-        PARAMETERS,
-        &[
-            ("minimum = 6", "minimum = 200"),
-            ("most = 8", &format!("most = {}", cameras / shards)),
-            ("shards = 1", &format!("shards = {shards}")),
-            ("dropout_per_mille = 200", "dropout_per_mille = 100"),
-            ("security_bits = 80", "security_bits = 40"),
-            ("rounds = 12", "rounds = 1"),
-        ],
-    );
-    let cameras = cameras / shards * shards;
+    let shard = cameras / shards;
+    let changes = one_round(shards, shard);
+    let changes: Vec<(&str, &str)> = changes.iter().map(|(from, to)| (*from, to.as_str())).collect();
+    let house = House::new(PARAMETERS, &changes);
     let mut server = house.serve();
-    let tokens = house.tokens(cameras);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let start = Instant::now();
-    let enrolled: Vec<(Credentials, [u8; 64])> = runtime.block_on(async {
-        let mut tasks = tokio::task::JoinSet::new();
-        for (site, token) in tokens.into_iter().enumerate() {
-            let camera = house.camera.clone();
-            tasks.spawn(async move {
-                let stranger = Link::new(camera.aggregator, &camera.authority, None, Arc::new(Plain)).unwrap();
-                stranger.enrol(&token, &key(site)).await.unwrap()
-            });
-        }
-        tasks.join_all().await
-    });
-    println!("{cameras} cameras enrolled in {:.1} s", start.elapsed().as_secs_f64());
-    let (before, start) = (taken(&server), Instant::now());
-    let done = Arc::new(AtomicUsize::new(0));
-    let mut tasks = tokio::task::JoinSet::new();
-    for (own, enrolment) in enrolled {
-        let (camera, done) = (house.camera.clone(), done.clone());
-        tasks.spawn_on(
-            async move {
-                take_part(camera, own, enrolment).await;
-                done.fetch_add(1, Ordering::Relaxed);
-            },
-            runtime.handle(),
-        );
-    }
-    runtime.block_on(async { while tasks.join_next().await.is_some_and(|done| done.is_ok()) {} });
-    let wall = start.elapsed();
-    let after = taken(&server);
-    let cpu = (after.cpu - before.cpu).as_secs_f64();
-    let completed = done.load(Ordering::Relaxed);
-    // The register may learn of the end a moment later than the last camera.
-    let in_sums = loop {
-        let rounds: serde_json::Value = serde_json::from_str(&said(house.program(&["rounds", "--json"]))).unwrap();
-        if let Some(round) = rounds.get(0) {
-            break round["contributors"].as_u64().unwrap_or(0);
-        }
-    };
-    println!(
-        "one round of {PARAMETERS} values in {shards} shards: {:.1} s, {completed} cameras to the end, {in_sums} in sums",
-        wall.as_secs_f64(),
-    );
-    println!(
-        "server: {:.2} ms of CPU per report, {:.0} MB at most (three accumulators are {:.1} MB)",
-        1000.0 * cpu / cameras as f64,
-        after.peak_kb as f64 / 1024.0,
-        (3 * 4 * PARAMETERS) as f64 / (1 << 20) as f64,
-    );
+    let tokens = house.tokens(shard * shards);
+    let cameras = Cameras::enrol(&house.camera, &[house.camera.aggregator.clone()], tokens, shard);
+    let before = Taken::by(server.id());
+    let (wall, done) = cameras.take_part();
+    let after = Taken::by(server.id());
+    print_round(shards, wall, done, || said(house.program(&["rounds", "--json"])));
+    print_taken(&[before], &[after], shard * shards);
     let start = Instant::now();
     server.kill();
     server = house.serve();
     println!("after kill -9 it listens again in {} ms", start.elapsed().as_millis());
     drop(server);
-}
-
-fn key(site: usize) -> SigningKey {
-    let mut secret = [7; 32];
-    secret[..8].copy_from_slice(&(site as u64).to_le_bytes());
-    SigningKey::from(secret)
-}
-
-async fn take_part(camera: Camera, own: Credentials, enrolment: [u8; 64]) {
-    let link = Link::new(camera.aggregator.clone(), &camera.authority, Some(&own), Arc::new(Plain)).unwrap();
-    let demands = Demands { minimum: CohortSize::new(200).unwrap(), corrupt_per_mille: 100, security_bits: 40 };
-    let told = link.check_in(Some(0)).await.unwrap();
-    let terms = Terms::try_from(told.round.unwrap()).unwrap();
-    let (authority, identity) = (camera.enrolment().unwrap(), Identity::new(own.key, enrolment));
-    let mut part = Participation::begin(MemoryStorage::default(), terms, &demands, authority, identity).unwrap();
-    let mask =
-        |shared: Shared, delivery: &_| Ok::<_, ClientError>(shared.mask_unprotected(delivery, &vec![1; PARAMETERS])?);
-    link.take_part(&mut part, mask).await.unwrap();
 }
 
 /// The machine alone, and the machine with its journal: the difference is what driving it costs, for each site.

@@ -67,7 +67,7 @@ fn bandwidth(ours: &Ours<'_>) -> Option<f64> {
 /// Multiplications and additions of the built-in detector's convolutions at 640x384, counted from its file, in GFLOP.
 const SEARCH_GFLOP: f64 = 1.186;
 
-const AXES: [Axis; 12] = [
+const AXES: [Axis; 13] = [
     Axis {
         title: "A sensor's frames, over resolution",
         suite: "camera",
@@ -211,6 +211,17 @@ const AXES: [Axis; 12] = [
             name: "reading all updates once, by memory bandwidth",
             at: |ours, clients, params| Some(1000.0 * 4.0 * clients * params.number("values")? / bandwidth(ours)?),
         }),
+    },
+    Axis {
+        title: "A round over TLS, over replicas: all servers together",
+        suite: "federated",
+        case: "replicas over TLS",
+        metric: "server CPU per report",
+        along: Along::Parameter("replicas"),
+        x: "replicas",
+        y: "CPU ms per report",
+        cost: SAME,
+        limit: None,
     },
     Axis {
         title: "Verifying the egress ledger",

@@ -112,6 +112,11 @@ pub(super) const VOLET: &str = "volet";
 #[error("stopped; what was measured so far is kept")]
 pub(super) struct Stopped;
 
+/// What a piece of work takes is not on this machine: it is left out, which is not failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Absent(pub(super) String);
+
 /// What a suite is given.
 pub(super) struct Bench {
     pub(super) quick: bool,
@@ -222,7 +227,11 @@ impl Bench {
                 }
                 Err(_) if crate::stop::asked() => return Err(Stopped.into()),
                 Err(error) => {
-                    self.failed(&format!("{case} {params}: {}", subject.name), &error)?;
+                    let case = format!("{case} {params}: {}", subject.name);
+                    match error.downcast_ref::<Absent>() {
+                        Some(Absent(what)) => self.skip(&case, what)?,
+                        None => self.failed(&case, &error)?,
+                    }
                     failed.push(subject.name.clone());
                 }
             }

@@ -39,7 +39,8 @@ pub(super) fn header() -> Header {
     }
 }
 
-/// The commit of the source tree that this is run in or the program lies in, and whether anything differs from it.
+/// The commit of the source tree that this is run in or the program lies in, whether anything differs from it, and whether the program is older
+/// than its sources.
 fn commit() -> Option<String> {
     let exe = std::env::current_exe().ok()?;
     let here = std::env::current_dir().ok()?;
@@ -50,7 +51,13 @@ fn commit() -> Option<String> {
     };
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
     let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| !changes.is_empty());
-    Some(if changed { format!("{commit}, changed") } else { commit })
+    // By cargo's own measure: a source that was written after the program.
+    let sources = git(&["ls-files", "*.rs", "Cargo.*", "*/Cargo.toml", "models/weights", ":!*tests/*", ":!*benches/*"]);
+    let written = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
+    let newest = sources.unwrap_or_default().lines().filter_map(|name| written(&tree.join(name))).max();
+    let older = newest.is_some_and(|newest| written(&exe).is_some_and(|built| built < newest));
+    let remarks = [(changed, ", changed"), (older, ", the program is older")];
+    Some(remarks.into_iter().filter(|(is, _)| *is).fold(commit, |said, (_, remark)| said + remark))
 }
 
 /// Whether a folder is a source tree of Volet.

@@ -1,9 +1,10 @@
 //! `volet bench`: measures everything that is claimed, beside others who do the same, and says what became of every figure to reach.
 //!
 //! How it hangs together: `suites` say what is measured and `harness` takes turns; each piece of work is a process of its own (`process`), this
-//! program's own pieces among them (`work`), or a peer's (`peers`). Every raw run becomes a line of the results file (`record`). All that is shown is
-//! computed from that file alone: `summary` has medians and ratios, `growth` fits, `goals` verdicts, `compare` changes; `page` and `markdown` show
-//! them. `--from` does this last half again.
+//! program's own pieces among them (`work`), or a peer's (`peers`). Every raw run becomes a line of the results file (`record`). All that is shown of a
+//! run is computed from that file: `summary` has medians and ratios, `growth` fits, `goals` verdicts, `compare` changes; `page` and `markdown` show
+//! them. `--from` does this last half again. What was measured elsewhere, by what no suite runs, is written in `goals` with its command and date, and
+//! is shown as such.
 
 mod compare;
 mod footage;

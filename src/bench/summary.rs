@@ -110,9 +110,9 @@ pub(super) fn ratios(all: &[Summary]) -> Vec<Ratio> {
         .filter_map(|theirs| {
             let ours = all.iter().find(|s| s.subject == VOLET && s.same_work(theirs))?;
             // What drifts from turn to turn is the same for both.
-            let better = |ours: f64, theirs_: f64| match theirs.better {
-                Better::Higher => ours / theirs_,
-                _ => theirs_ / ours,
+            let better = |own: f64, other: f64| match theirs.better {
+                Better::Higher => own / other,
+                _ => other / own,
             };
             let of = |turn: &u32| {
                 let at = theirs.turns.iter().position(|other| other == turn)?;

@@ -1,5 +1,5 @@
 //! Learning together: secure aggregation as sites, values and dropouts grow; rounds of a simulated fleet and plain sums beside other software;
-//! an aggregator that is killed; and a load of cameras over TLS where its program is built.
+//! an aggregator that is killed; and a load of cameras over TLS, on one aggregator and on replicas of it, where the programs for it are built.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::Context;
 use volet_federated::aggregator::{Config, Setup};
 
-use crate::bench::harness::{Bench, Metric, Sample, Subject, alone, text, volet, work};
+use crate::bench::harness::{Absent, Bench, Metric, Sample, Subject, alone, text, volet, work};
 use crate::bench::process;
 use crate::bench::record::Params;
 
@@ -28,7 +28,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     rounds(bench)?;
     restart(bench)?;
     load(bench)?;
-    bench.skip("replicas", "several replicas take a PostgreSQL; `cargo test --release -p volet-federated --test replicas` runs them, and says nothing of speed")
+    replicas(bench)
 }
 
 /// Secure aggregation over sites and over values; and the round that the goals speak of.
@@ -136,32 +136,70 @@ fn restart(bench: &mut Bench) -> anyhow::Result<()> {
 /// Cameras over TLS, by the benchmark that holds an aggregator and all cameras.
 fn load(bench: &mut Bench) -> anyhow::Result<()> {
     const CASE: &str = "load over TLS";
-    let Some(program) = process::built("load-")? else {
-        let how =
-            "its program is not built beside this one; `cargo bench -p volet-federated --bench load --no-run` does it";
-        return bench.skip(CASE, how);
-    };
     let cameras = bench.pick("250", "1000");
     let params = Params::none().with("cameras", cameras.parse::<f64>()?).with("values", 100_000.0);
-    bench.once(CASE, &params, || loaded(&process::run(Command::new(&program).arg(cameras))?.well()?.said))
+    bench.once(CASE, &params, || {
+        let said = Said(program("load", &[cameras])?);
+        let mut samples = said.round()?;
+        samples.push(RESTART.of(said.after("listens again in ")? / 1000.0));
+        samples.push(DRIVING.of(said.before(" ms beside")?));
+        Ok(samples)
+    })
 }
 
-/// What the benchmark prints.
-fn loaded(said: &str) -> anyhow::Result<Vec<Sample>> {
-    // The number before some words, or after.
-    let number = |text: Option<&str>, what: &str| {
-        text.and_then(|text| text.parse::<f64>().ok()).with_context(|| format!("it says nothing of {what:?}"))
+/// The same work on more and more replicas of an aggregator.
+fn replicas(bench: &mut Bench) -> anyhow::Result<()> {
+    let cameras = bench.pick("200", "1000");
+    for count in bench.pick(vec!["1", "2"], vec!["1", "2", "4"]) {
+        let params = Params::none()
+            .with("cameras", cameras.parse::<f64>()?)
+            .with("replicas", count.parse::<f64>()?)
+            .with("values", 100_000.0);
+        bench.once("replicas over TLS", &params, || Said(program("replicated", &[cameras, count])?).round())?;
+    }
+    Ok(())
+}
+
+/// What one of the federated crate's benchmarks prints.
+fn program(name: &str, words: &[&str]) -> anyhow::Result<String> {
+    let Some(program) = process::built(&format!("{name}-"))? else {
+        let how = format!(
+            "its program is not built beside this one; `cargo bench -p volet-federated --bench {name} --no-run` does it"
+        );
+        return Err(Absent(how).into());
     };
-    let before = |what: &str| number(said.split_once(what).and_then(|(head, _)| head.rsplit([' ', '\n']).next()), what);
-    let after = |what: &str| number(said.split_once(what).and_then(|(_, rest)| rest.split(' ').next()), what);
-    Ok(vec![
-        ROUND.of(after(" shards: ")?),
-        REPORTED.of(before(" in sums")? / before(" cameras to the end")?),
-        REPORT_CPU.of(before(" ms of CPU per report")?),
-        SERVER_PEAK.of(before(" MB at most")?),
-        RESTART.of(after("listens again in ")? / 1000.0),
-        DRIVING.of(before(" ms beside")?),
-    ])
+    let said = process::run(Command::new(&program).args(words))?.well()?.said;
+    match said.trim().strip_prefix("skipped: ") {
+        Some(why) => Err(Absent(why.to_owned()).into()),
+        None => Ok(said),
+    }
+}
+
+/// What was printed, in which numbers stand before some words or after.
+struct Said(String);
+
+impl Said {
+    fn before(&self, what: &str) -> anyhow::Result<f64> {
+        number(self.0.split_once(what).and_then(|(head, _)| head.rsplit([' ', '\n']).next()), what)
+    }
+
+    fn after(&self, what: &str) -> anyhow::Result<f64> {
+        number(self.0.split_once(what).and_then(|(_, rest)| rest.split(' ').next()), what)
+    }
+
+    /// How a round went.
+    fn round(&self) -> anyhow::Result<Vec<Sample>> {
+        Ok(vec![
+            ROUND.of(self.after(" shards: ")?),
+            REPORTED.of(self.before(" in sums")? / self.before(" cameras to the end")?),
+            REPORT_CPU.of(self.before(" ms of CPU per report")?),
+            SERVER_PEAK.of(self.before(" MB at most")?),
+        ])
+    }
+}
+
+fn number(text: Option<&str>, what: &str) -> anyhow::Result<f64> {
+    text.and_then(|text| text.parse().ok()).with_context(|| format!("it says nothing of {what:?}"))
 }
 
 #[cfg(test)]
@@ -173,8 +211,10 @@ mod tests {
         let said = "250 cameras enrolled in 1.2 s\none round of 100000 values in 1 shards: 5.5 s, 250 cameras to the end, 249 in sums\n\
             server: 4.21 ms of CPU per report, 90 MB at most (three accumulators are 1.1 MB)\nafter kill -9 it listens again in 21 ms\n\
             driving a simulated site through a round: 0.052 ms beside the 0.290 ms of the machine itself\n";
-        let told: Vec<f64> = loaded(said).unwrap().into_iter().map(|sample| sample.value).collect();
-        assert_eq!(told, [5.5, 249.0 / 250.0, 4.21, 90.0, 0.021, 0.052]);
-        assert!(loaded("nothing").is_err());
+        let said = Said(said.to_owned());
+        let told: Vec<f64> = said.round().unwrap().into_iter().map(|sample| sample.value).collect();
+        assert_eq!(told, [5.5, 249.0 / 250.0, 4.21, 90.0]);
+        assert_eq!((said.after("listens again in ").unwrap(), said.before(" ms beside").unwrap()), (21.0, 0.052));
+        assert!(Said("nothing".to_owned()).round().is_err());
     }
 }
