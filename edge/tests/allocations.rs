@@ -17,7 +17,7 @@ use volet_edge::source::{MediaKind, Next, Rate, Source, SourceError, StreamInfo}
 #[global_allocator]
 static COUNTED: dhat::Alloc = dhat::Alloc;
 
-/// Counted from here, when queues and pools have been filled once.
+/// Counted from here, when nearly all queues and pools have been filled once.
 const FROM: u64 = 120;
 const EVERY: u32 = 3;
 

@@ -42,9 +42,10 @@ fn round(name: &str, n: u32, dropouts: u32, bits: u32, risk: Risk) {
         let start = ThreadTime::now();
         let (state, message) = Advertised::start(terms, &demands, trusted, identity).unwrap();
         timed(&mut site_time, start);
+        let message = ToServer::Advertisement(message);
         upload += message.encoded_len();
         let start = ThreadTime::now();
-        server.receive(&public, ToServer::Advertisement(message)).unwrap();
+        server.receive(&public, message).unwrap();
         timed(&mut server_time, start);
         sites.insert(public, (i, Some(Site::Advertised(Box::new(state)))));
     }

@@ -22,7 +22,7 @@ use volet_federated::aggregator::{
 use volet_federated::client::{ClientError, Credentials, Link, Plain};
 use volet_federated::participation::Participation;
 use volet_federated::round::{Kind, Log, Outcome, Patience, Plan, Time};
-use volet_federated::secagg::{Authority, Demands, Identity, Modulus, Risk, Terms, ToServer, enrol};
+use volet_federated::secagg::{Advertised, Authority, Demands, Identity, Modulus, Risk, Terms, ToServer, enrol};
 use volet_federated::signing::{SigningKey, VerifyingKey};
 use volet_federated::storage::{DirStorage, MemoryStorage};
 use volet_federated::{CohortSize, RoundId, TaskId};
@@ -66,6 +66,8 @@ struct Book {
     shards: u32,
     register: Arc<Sqlite>,
     ended: Ended,
+    /// Sees no round, as one that has not looked since it was opened.
+    blind: bool,
 }
 
 fn replica() -> Replica {
@@ -76,7 +78,7 @@ impl Rounds for Book {
     type Journal = Log<DirStorage>;
 
     fn present(&mut self, now: Time) -> io::Result<Option<Opened>> {
-        self.register.open(self.planned, now, now)
+        if self.blind { Ok(None) } else { self.register.open(self.planned, now, now) }
     }
 
     fn claim(&mut self) -> io::Result<Vec<ShardId>> {
@@ -209,6 +211,7 @@ struct House {
     address: SocketAddr,
     planned: u64,
     shards: u32,
+    blind: bool,
 }
 
 struct Running {
@@ -238,13 +241,14 @@ impl House {
         };
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let desk = Arc::new(desk);
-        Self { ca, server, desk, folder, ended: Arc::default(), register, address, planned, shards }
+        Self { ca, server, desk, folder, ended: Arc::default(), register, address, planned, shards, blind: false }
     }
 
     fn start(&self) -> Running {
         let runtime = Runtime::new().unwrap();
         let (folder, register) = (self.folder.path().to_owned(), self.register.clone());
-        let book = Book { folder, planned: self.planned, shards: self.shards, register, ended: self.ended.clone() };
+        let (planned, shards, blind) = (self.planned, self.shards, self.blind);
+        let book = Book { folder, planned, shards, register, ended: self.ended.clone(), blind };
         let coordinator = Coordinator::start(book).unwrap();
         let service = Service::new(coordinator, self.desk.clone(), Peers::none(), Limits::default());
         let (stop, stopped) = oneshot::channel::<()>();
@@ -405,6 +409,40 @@ fn a_round_goes_on_after_kills() {
         assert!(link.hear(round(1), 5).await.unwrap().2);
     });
     assert_eq!(*site.ended.lock().unwrap(), [(1, expected())]);
+    running.kill();
+}
+
+/// A check-in reads the register, and the coordinator looks at it now and then: a camera that was told of a round between the two asks again.
+#[test]
+fn a_round_that_the_coordinator_has_not_seen_yet_is_not_over() {
+    let mut site = House::new(1, 1);
+    site.blind = true;
+    let running = site.start();
+    Runtime::new().unwrap().block_on(async {
+        let link = site.link(Some(&site.credentials(0)));
+        // Until the server listens.
+        assert!(link.check_in(Some(7)).await.unwrap().round.is_none());
+        let link = link.tries(0);
+        let demands = Demands { minimum: CohortSize::new(3).unwrap(), corrupt_per_mille: 0, security_bits: 40 };
+        let advertised = || {
+            let identity = Identity::new(camera(0), enrol(&team(), &(&camera(0)).into()));
+            let started = Advertised::start(plan(1, 6).terms, &demands, Authority((&team()).into()), identity);
+            ToServer::Advertisement(started.unwrap().1)
+        };
+        let said = async |number| match link.say(round(number), advertised()).await {
+            Err(ClientError::Refused(status)) => status.code(),
+            other => panic!("{other:?}"),
+        };
+        // Until the coordinator has looked, which has to see nothing.
+        while said(2).await != Code::NotFound {
+            tokio::task::yield_now().await;
+        }
+        site.register.open(1, Time(0), Time(0)).unwrap().unwrap();
+        let told = Terms::try_from(link.check_in(Some(7)).await.unwrap().round.unwrap()).unwrap();
+        assert_eq!(told.round(), round(1));
+        assert_eq!(said(1).await, Code::Unavailable);
+        assert_eq!(said(2).await, Code::NotFound);
+    });
     running.kill();
 }
 

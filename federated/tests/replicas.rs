@@ -33,7 +33,7 @@ const LONG: Duration = Duration::from_secs(240);
 
 /// Three replicas, each with a folder, none of them running; `None` where there is no PostgreSQL.
 fn three() -> Option<Replicas> {
-    let replicas = Replicas::new(3)?;
+    let mut replicas = Replicas::new(3)?;
     let init = replicas.init(PARAMETERS);
     let init: Vec<&str> = init.iter().map(String::as_str).collect();
     // The bucket is there, and the database is not.

@@ -6,6 +6,7 @@ use std::process::Command;
 use procfs::process::Process;
 use procfs::{Current, CurrentSI};
 
+use super::process;
 use super::record::Header;
 
 /// Others may take this share of the processors before a run counts as one on a loaded machine.
@@ -51,12 +52,7 @@ fn commit() -> Option<String> {
     };
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
     let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| !changes.is_empty());
-    // By cargo's own measure: a source that was written after the program.
-    let sources = git(&["ls-files", "*.rs", "Cargo.*", "*/Cargo.toml", "models/weights", ":!*tests/*", ":!*benches/*"]);
-    let written = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
-    let newest = sources.unwrap_or_default().lines().filter_map(|name| written(&tree.join(name))).max();
-    let older = newest.is_some_and(|newest| written(&exe).is_some_and(|built| built < newest));
-    let remarks = [(changed, ", changed"), (older, ", the program is older")];
+    let remarks = [(changed, ", changed"), (process::outdated(&exe), ", the program is older")];
     Some(remarks.into_iter().filter(|(is, _)| *is).fold(commit, |said, (_, remark)| said + remark))
 }
 

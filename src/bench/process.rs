@@ -135,6 +135,19 @@ pub(super) fn built(prefix: &str) -> anyhow::Result<Option<PathBuf>> {
     Ok(dated.max_by_key(|(modified, _)| *modified).map(|(_, path)| path))
 }
 
+/// Whether a source that a program was made from was written after it, by the list that cargo leaves beside it; not, where there is none.
+pub(super) fn outdated(program: &Path) -> bool {
+    let written = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
+    let list = std::fs::read_to_string(program.with_extension("d")).unwrap_or_default();
+    let sources = list.lines().filter_map(|line| line.split_once(": ")).flat_map(|(_, sources)| {
+        // Spaces within names are escaped.
+        let names = sources.replace("\\ ", "\0");
+        names.split(' ').map(|name| PathBuf::from(name.replace('\0', " "))).collect::<Vec<_>>()
+    });
+    let newest = sources.filter_map(|source| written(&source)).max();
+    written(program).is_some_and(|built| newest.is_some_and(|newest| built < newest))
+}
+
 /// Processors that whatever this thread starts may use.
 pub(super) fn processors() -> usize {
     sched_getaffinity(None).map_or(0, |set| set.count() as usize)

@@ -178,7 +178,7 @@ impl Coordinator {
     /// The longest message that the shards here take now.
     ///
     /// # Errors
-    /// [`Busy::Later`] while that is not known, [`Busy::Over`] where there is no such round.
+    /// [`Busy::Later`] while that is not known, [`Busy::Over`] where no such round was here at the last look at the register.
     pub fn longest(&self, id: RoundId) -> Result<usize, Busy> {
         match *self.present.borrow() {
             Present::Round { round, longest } if round == id => Ok(longest),

@@ -303,7 +303,7 @@ impl<S: Serving> Service<S> {
         };
         let longest = here.max(self.peers.longest());
         if longest == 0 {
-            // No shard takes any: the round ends, or the next shard is about to begin.
+            // No shard here takes any: the round ends, the next shard is about to begin, or the coordinator has not seen the round yet.
             let busy = self.elsewhere(asker, round, true).await.err().unwrap_or(Busy::Later);
             return Err(self.refuse(busy));
         }
@@ -326,7 +326,7 @@ impl<S: Serving> Service<S> {
     /// Waits for the end of a round whose shard has ended; whether it has come.
     async fn ended(&self, round: RoundId) -> bool {
         let mut live = self.coordinator.live();
-        let ended = live.wait_for(|live| live.round.is_none_or(|present| present.number != round.number()));
+        let ended = live.wait_for(|live| live.round.is_none_or(|present| present.number > round.number()));
         timeout(self.limits.hear, ended).await.is_ok()
     }
 

@@ -15,6 +15,8 @@ pub(crate) struct Replicas {
     url: String,
     folder: tempfile::TempDir,
     ports: Vec<u16>,
+    /// Keep the ports until replicas need them.
+    kept: Vec<TcpListener>,
     running: Vec<Option<Child>>,
 }
 
@@ -22,11 +24,10 @@ impl Replicas {
     /// So many, none of which has a folder; `None`, said aloud, where there is no PostgreSQL.
     pub(crate) fn new(count: usize) -> Option<Self> {
         let (postgres, s3, folder) = (Postgres::shared()?, S3::start(), tempfile::tempdir().unwrap());
-        // Bound together, so that no two are the same.
-        let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let ports = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+        let kept: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let ports = kept.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
         let url = postgres.database();
-        Some(Self { postgres, s3, url, folder, ports, running: (0..count).map(|_| None).collect() })
+        Some(Self { postgres, s3, url, folder, ports, kept, running: (0..count).map(|_| None).collect() })
     }
 
     /// What makes the aggregator, but for the folder: the database's address in its settings is nowhere.
@@ -45,7 +46,7 @@ impl Replicas {
     }
 
     /// Gives all the others what is in the first one's folder, and each its name and port.
-    pub(crate) fn spread(&self) {
+    pub(crate) fn spread(&mut self) {
         let config = std::fs::read_to_string(self.path(0).join("config.toml")).unwrap();
         for (replica, port) in self.ports.iter().enumerate() {
             let folder = self.path(replica);
@@ -62,6 +63,7 @@ impl Replicas {
                 .replace("name = \"\"", &format!("name = \"replica-{replica}\""));
             std::fs::write(folder.join("config.toml"), own).unwrap();
         }
+        self.kept.clear();
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -128,6 +130,9 @@ impl Replicas {
 
 impl Drop for Replicas {
     fn drop(&mut self) {
-        (0..self.running.len()).for_each(|replica| self.kill(replica));
+        for child in self.running.iter_mut().flatten() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }

@@ -168,6 +168,13 @@ fn program(name: &str, words: &[&str]) -> anyhow::Result<String> {
         );
         return Err(Absent(how).into());
     };
+    let server = std::env::current_exe()?.with_file_name("volet-aggregator");
+    if process::outdated(&program) || process::outdated(&server) {
+        let how = format!(
+            "{name} or volet-aggregator is older than its sources; `cargo bench -p volet-federated --bench {name} --no-run` builds both"
+        );
+        return Err(Absent(how).into());
+    }
     let said = process::run(Command::new(&program).args(words))?.well()?.said;
     match said.trim().strip_prefix("skipped: ") {
         Some(why) => Err(Absent(why.to_owned()).into()),
@@ -191,7 +198,7 @@ impl Said {
     fn round(&self) -> anyhow::Result<Vec<Sample>> {
         Ok(vec![
             ROUND.of(self.after(" shards: ")?),
-            REPORTED.of(self.before(" in sums")? / self.before(" cameras to the end")?),
+            REPORTED.of(self.before(" in sums")? / self.before(" cameras enrolled")?),
             REPORT_CPU.of(self.before(" ms of CPU per report")?),
             SERVER_PEAK.of(self.before(" MB at most")?),
         ])
@@ -208,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_the_load_prints_is_read() {
-        let said = "250 cameras enrolled in 1.2 s\none round of 100000 values in 1 shards: 5.5 s, 250 cameras to the end, 249 in sums\n\
+        let said = "250 cameras enrolled in 1.2 s\none round of 100000 values in 1 shards: 5.5 s, 249 cameras to the end, 249 in sums\n\
             server: 4.21 ms of CPU per report, 90 MB at most (three accumulators are 1.1 MB)\nafter kill -9 it listens again in 21 ms\n\
             driving a simulated site through a round: 0.052 ms beside the 0.290 ms of the machine itself\n";
         let said = Said(said.to_owned());
