@@ -179,3 +179,28 @@ impl Drop for Pinned {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    #[test]
+    fn a_program_is_outdated_where_a_source_is_younger() {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, source) = (folder.path().join("program"), folder.path().join("a source.rs"));
+        let list = format!("{}: /nowhere.rs {}\n", program.display(), source.display().to_string().replace(' ', "\\ "));
+        let now = SystemTime::now();
+        let write = |path: &Path, at| File::create(path).unwrap().set_modified(at).unwrap();
+        write(&program, now);
+        write(&source, now + Duration::from_secs(1));
+        assert!(!outdated(&program), "without a list");
+        std::fs::write(program.with_extension("d"), list).unwrap();
+        assert!(outdated(&program));
+        write(&source, now - Duration::from_secs(1));
+        assert!(!outdated(&program));
+        assert!(!outdated(&folder.path().join("nothing")));
+    }
+}
