@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
-use prost::Message;
 use volet_federated::secagg::{
     Advertised, Authority, Delivery, Demands, Identity, Modulus, Parameters, Risk, SecureSum, Server, Site, Terms,
     ToServer, enrol,
