@@ -40,7 +40,7 @@ fn load(cameras: usize) {
     let house = House::new(PARAMETERS, &changes);
     let mut server = house.serve();
     let tokens = house.tokens(shard * shards);
-    let cameras = Cameras::enrol(&house.camera, &[house.camera.aggregator.clone()], tokens, shard);
+    let cameras = Cameras::enrol(&house.camera, std::slice::from_ref(&house.camera.aggregator), tokens, shard);
     let before = Taken::by(server.id());
     let (wall, done) = cameras.take_part();
     let after = Taken::by(server.id());
