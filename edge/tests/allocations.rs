@@ -145,7 +145,7 @@ fn a_steady_stream_allocates_nothing_but_what_a_search_does() {
 
     // A queue that fills for the first time takes a buffer that is then used again, and which is when lies with the scheduler. There are
     // fewer of those than this, however long the stream; a block for each search would be a thousand.
-    const ONCE: u64 = 16;
+    const ONCE: u64 = 10;
     let until = FROM + 1000 * u64::from(EVERY);
     let seen = stream(Camera::new(320, 240, until), Box::new(Walkers::new(until)));
     assert!(seen.masks as u64 > 2 * until, "there are people in nearly every frame: {}", seen.masks);
