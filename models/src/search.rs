@@ -66,9 +66,12 @@ pub struct Teacher {
     pub least: f32,
 }
 
+/// How much larger than the camera's search the closer look is at least, and at most.
+const CLOSER: (f32, f32) = (1.5, 2.0);
+
 impl Default for Teacher {
     fn default() -> Self {
-        Self { scales: vec![1.0, 1.5], size: None, least: 0.05 }
+        Self { scales: vec![1.0, CLOSER.0], size: None, least: 0.05 }
     }
 }
 
@@ -78,6 +81,15 @@ const SAME: f32 = 0.5;
 const DISTINCT: f32 = 0.3;
 
 impl Teacher {
+    /// A teacher of stills of `width` x `height` pixels that a camera searches at `size` (`None`: as its pipeline searches a frame): its
+    /// closer look has as many pixels as the still has, within bounds. What the sensor saw beyond the search is what it
+    /// can know more; beyond twice the search it found less (docs/adaptation.md).
+    pub fn of_stills(model: &Model, size: Option<(u32, u32)>, width: u32, height: u32) -> Self {
+        let searched = size.unwrap_or_else(|| model.manifest().input.size_for(width, height));
+        let still = (width as f32 / searched.0.max(1) as f32).max(height as f32 / searched.1.max(1) as f32);
+        Self { scales: vec![1.0, still.clamp(CLOSER.0, CLOSER.1)], size, ..Self::default() }
+    }
+
     /// What all looks together find in a still: boxes are means weighted by score, a score is the mean over all looks, 0
     /// where one saw nothing (weighted boxes fusion, Solovyev et al. 2021, section 3). The surest comes first.
     ///
@@ -169,6 +181,19 @@ mod tests {
         assert!((joined[0].score - 0.6).abs() < 1e-6 && (joined[0].bbox.x - 10.666_667).abs() < 1e-4, "{joined:?}");
         assert_eq!((joined[1].class, joined[2].bbox.x), (Person, 100.0));
         assert!((joined[2].score - 0.3).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_closer_look_has_as_many_pixels_as_the_still_within_bounds() {
+        let model = crate::builtin::default_model().unwrap();
+        let closest =
+            |size, width, height| Teacher::of_stills(&model, size, width, height).largest(&model, width, height);
+        assert_eq!(closest(None, 640, 360), (960, 576));
+        assert_eq!(closest(None, 960, 540), (960, 576));
+        assert_eq!(closest(None, 1120, 630), (1120, 672));
+        assert_eq!(closest(None, 4000, 2250), (1280, 768));
+        assert_eq!(closest(Some((320, 192)), 320, 192), (480, 288));
+        assert_eq!(closest(Some((320, 192)), 640, 384), (640, 384));
     }
 
     proptest! {

@@ -32,7 +32,8 @@ const FPS: u32 = 5;
 const LOOK: u32 = 5;
 /// Frames from the beginning of one look to the next.
 const PAUSE: u32 = 15;
-/// The size of frames, at which they are searched too.
+/// The size of frames, and the size at which they are searched: a sensor sees more than there is time to search.
+const FRAME: (u32, u32) = (640, 384);
 const SIZE: (u32, u32) = (320, 192);
 /// How many positive cells a still is taken to have: about what those of the places have on average.
 const POSITIVES: f32 = 8.0;
@@ -59,7 +60,7 @@ pub(crate) struct Task {
 
 impl Default for Task {
     fn default() -> Self {
-        Self { scenes: 1000, stills: 4, held_out: 120, epochs: 8, rate: 0.002, truth: false }
+        Self { scenes: 1000, stills: 4, held_out: 120, epochs: 3, rate: 0.002, truth: false }
     }
 }
 
@@ -149,7 +150,7 @@ impl Cameras {
 
     fn clip(&self, purpose: Purpose, place: u64, looks: u32) -> Clip {
         let seed = self.seed(purpose, place);
-        let (width, height) = SIZE;
+        let (width, height) = FRAME;
         Clip::with(&Generator::default(), &Conditions::night_watch(), seed, width, height, FPS, looks * PAUSE)
     }
 
@@ -179,36 +180,22 @@ impl Cameras {
 
     /// A still and the truth about its faces.
     fn told(&self, still: &Still) -> Sample {
-        Sample {
-            width: SIZE.0,
-            height: SIZE.1,
-            rgb: still.image.as_raw().clone(),
-            boxes: judged::faces(still, self.face),
-        }
+        Sample { boxes: judged::faces(still, self.face), ..frame(still) }
     }
 
     /// A still and what the camera makes of it.
     fn labelled(&self, clip: &Clip, from: u32, middle: &Still) -> anyhow::Result<Sample> {
-        let detector = self.model.at(Some(SIZE))?;
-        let mut input = detector.new_input()?;
-        let mut labeller = Labeller::new(LabelConfig::default());
-        for frame in from..from + LOOK {
-            let other;
-            let still = if frame == from + LOOK / 2 {
-                middle
-            } else {
-                other = clip.frame(frame);
-                &other
-            };
-            input.fill_rgb(still.image.as_raw())?;
-            labeller.observe(frame.into(), &detector.detect(&input, Labeller::FLOOR)?);
+        let (still, mut labeller) = (frame(middle), Labeller::new(LabelConfig::default()));
+        for number in from..from + LOOK {
+            let seen = if number == from + LOOK / 2 { &still } else { &frame(&clip.frame(number)) };
+            labeller.observe(number.into(), &self.model.search(seen, Some(SIZE), Labeller::FLOOR)?);
         }
-        let rgb = middle.image.as_raw().clone();
-        let mut lesson = Lesson { width: SIZE.0, height: SIZE.1, rgb, labels: Vec::new() };
-        let taught = Teacher { size: Some(SIZE), ..Teacher::default() }.search(&self.model, &lesson.sample())?;
-        lesson.labels = labeller.labels(Some(&taught), &self.model.manifest().classes);
-        lesson.labels.retain(|label| label.class == self.face);
-        Ok(lesson.sample())
+        let taught =
+            Teacher::of_stills(&self.model, Some(SIZE), still.width, still.height).search(&self.model, &still)?;
+        let mut labels = labeller.labels(Some(&taught), &self.model.manifest().classes);
+        labels.retain(|label| label.class == self.face);
+        let Sample { width, height, rgb, .. } = still;
+        Ok(Lesson { width, height, rgb, labels }.sample())
     }
 
     /// What a site learns from: all of its place's stills, or its own choice where others share the place.
@@ -243,6 +230,11 @@ impl Cameras {
             (0..self.task.held_out).into_par_iter().map(place).collect()
         })
     }
+}
+
+/// A frame as a still, about which nothing is known.
+fn frame(still: &Still) -> Sample {
+    Sample { width: FRAME.0, height: FRAME.1, rgb: still.image.as_raw().clone(), boxes: Vec::new() }
 }
 
 impl Fleet for Cameras {

@@ -25,7 +25,6 @@ mod task;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use volet_federated::optimizer::Rule;
 use volet_federated::simulation::Fleet;
 
 use crate::cli::SimulateArgs;
@@ -87,7 +86,7 @@ fn chosen(args: &SimulateArgs) -> anyhow::Result<(Choices, Option<Gallery>)> {
         choices = choices.or(&file)?;
     }
     let gallery = shown(&mut choices)?;
-    Ok((choices.or(&Choices::by_default(choices.optimizer.unwrap_or(Rule::Average)))?, gallery))
+    Ok((choices.or(&choices.by_default())?, gallery))
 }
 
 /// Opens the folder of `--faces` and chooses what follows from it: the fleet, and how many sites it has.

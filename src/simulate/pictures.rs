@@ -216,7 +216,7 @@ impl Pictures {
         // Nothing is known of the moments around it.
         let mut labeller = Labeller::new(LabelConfig { reach: 0, ..LabelConfig::default() });
         labeller.observe(0, &self.model.search(&still, None, Labeller::FLOOR)?);
-        let taught = Teacher::default().search(&self.model, &still)?;
+        let taught = Teacher::of_stills(&self.model, None, still.width, still.height).search(&self.model, &still)?;
         let mut labels = labeller.labels(Some(&taught), &self.model.manifest().classes);
         labels.retain(|label| label.class == self.face);
         Ok(learn::Lesson { width: still.width, height: still.height, rgb: still.rgb, labels }.sample())

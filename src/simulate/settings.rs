@@ -48,7 +48,7 @@ pub(crate) struct Choices {
     /// The share of a sum's sites whose noise is not counted on [default: 0.1].
     #[arg(long, value_name = "SHARE")]
     pub(crate) colluding_share: Option<Share>,
-    /// The clip norm: the largest length of an update that counts [default: 1; 0.1 for fleets that teach the detector].
+    /// The clip norm: the largest length of an update that counts [default: 1; 0.035 for the detector's fleet, 0.1 for one of pictures].
     #[arg(long, value_name = "C")]
     pub(crate) clip: Option<Positive>,
     /// Let the clip norm move to where this share of updates lies within it.
@@ -85,7 +85,8 @@ pub(crate) struct Choices {
     /// The server's rate [default: 1 for average, 0.01 for adam and yogi].
     #[arg(long, value_name = "RATE")]
     pub(crate) rate: Option<Positive>,
-    /// What remains of earlier updates in the server's running mean [default: 0 for average, 0.9 for adam and yogi].
+    /// What remains of earlier updates in the server's running mean [default: 0.9 for adam and yogi; for average 0.8 in the
+    /// detector's fleet, else 0].
     #[arg(long, value_name = "SHARE")]
     pub(crate) momentum: Option<Share>,
     /// Sites are made of this folder of annotated pictures, one half of which is held out to measure quality.
@@ -131,8 +132,11 @@ pub(super) enum SettingsError {
 }
 
 impl Choices {
-    /// What holds where nothing was chosen. The cohort and the shard follow from the number of sites.
-    pub(super) fn by_default(optimizer: Rule) -> Self {
+    /// What holds where these choose nothing, of which some follows from what they do choose. The cohort and the shard follow
+    /// from the number of sites.
+    pub(super) fn by_default(&self) -> Self {
+        let (fleet, optimizer) = (self.fleet.unwrap_or(FleetKind::Softmax), self.optimizer.unwrap_or(Rule::Average));
+        let (clip, momentum) = usual(fleet);
         let adaptive = optimizer != Rule::Average;
         Self {
             sites: Sites::try_from(1000).ok(),
@@ -149,10 +153,11 @@ impl Choices {
             unbounded: Some(false),
             combine: Some(Combine::Mean),
             fidelity: Some(Fidelity::Distribution),
-            fleet: Some(FleetKind::Softmax),
+            fleet: Some(fleet),
+            clip: Positive::try_from(clip).ok(),
             optimizer: Some(optimizer),
             rate: Positive::try_from(if adaptive { 0.01 } else { 1.0 }).ok(),
-            momentum: Share::try_from(if adaptive { 0.9 } else { 0.0 }).ok(),
+            momentum: Share::try_from(if adaptive { 0.9 } else { momentum }).ok(),
             softmax: Some(softmax::Task::default()),
             detector: Some(detector::Task::default()),
             pictures: Some(pictures::Task::default()),
@@ -256,8 +261,15 @@ impl Settings {
     }
 }
 
-/// Of what a few stills teach the detector, so much goes the same way at most sites.
-const DETECTOR_CLIP: f64 = 0.1;
+/// A fleet's clip norm, and what the server's mean keeps of earlier updates. What a few steps on a few stills teach the detector is
+/// short, and a larger share of it is what sites agree on than of longer learning (docs/adaptation.md).
+fn usual(fleet: FleetKind) -> (f64, f64) {
+    match fleet {
+        FleetKind::Detector => (0.035, 0.8),
+        FleetKind::Pictures => (0.1, 0.0),
+        FleetKind::Softmax => (1.0, 0.0),
+    }
+}
 
 impl TryFrom<&Choices> for Settings {
     type Error = SettingsError;
@@ -275,11 +287,6 @@ impl TryFrom<&Choices> for Settings {
         for (key, value) in [("cohort", cohort), ("shard", shard)] {
             keys.entry(key).or_insert(i64::from(value).into());
         }
-        let clip = match choices.fleet {
-            Some(FleetKind::Detector | FleetKind::Pictures) => DETECTOR_CLIP,
-            _ => 1.0,
-        };
-        keys.entry("clip").or_insert(clip.into());
         keys.try_into().map_err(|e: toml::de::Error| SettingsError::Toml(e.to_string()))
     }
 }

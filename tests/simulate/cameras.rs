@@ -35,6 +35,15 @@ fn cameras_teach_the_detector_the_same_from_the_same_seed() {
     };
     let (lines, first) = run("first", "", &[]);
     assert_eq!(first["rounds.csv"], run("again", "", &[]).1["rounds.csv"]);
+    // What nobody chose is written down too, and what was chosen is what holds.
+    let settings = |files: &BTreeMap<&'static str, Vec<u8>>| -> toml::Table {
+        toml::from_str(std::str::from_utf8(&files["settings.toml"]).unwrap()).unwrap()
+    };
+    let number_of = |table: &toml::Table, key: &str| table[key].as_float().unwrap();
+    let usual = settings(&first);
+    assert_eq!((number_of(&usual, "clip"), number_of(&usual, "momentum")), (0.035, 0.8));
+    let chosen = settings(&run("chosen", "", &["--optimizer", "adam", "--clip", "0.1"]).1);
+    assert_eq!((number_of(&chosen, "clip"), number_of(&chosen, "momentum")), (0.1, 0.9));
     for line in &lines {
         assert_eq!((number(line, "participants"), number(line, "silent")), (3.0, 0.0), "{line:?}");
         assert!(number(line, "update_norm") > 0.0 && number(line, "blind_spot") <= 1.0, "{line:?}");

@@ -285,12 +285,12 @@ mod tests {
         let write = |bytes: &[u8], file: &[u8]| {
             std::fs::write(folder.path().join(state::model_name(&blake3::hash(bytes))), file).unwrap();
         };
-        let learned: Vec<u8> = (0..5_330).flat_map(|_| 0.01_f32.to_le_bytes()).collect();
+        let learned: Vec<u8> = (0..38_098).flat_map(|_| 0.01_f32.to_le_bytes()).collect();
         keeps(&name(&learned));
         for (named, bytes) in [
             (&learned[..], &learned[..400]),
             (&learned[..400], &learned[..400]),
-            (&[0xff; 5_330 * 4], &[0xff; 5_330 * 4]),
+            (&[0xff; 38_098 * 4], &[0xff; 38_098 * 4]),
         ] {
             write(named, bytes);
             keeps(&name(named));

@@ -12,7 +12,8 @@ use super::teach::teach;
 use crate::learn::buffer::{Buffer, Entry};
 
 /// What learning keeps of a still besides its pixels: two views, that is it and its mirror image, as they come out of the
-/// shipped model's frozen part, 2.6 MB each at 640 x 384 (`volet_models::adapt`). Bytes per pixel of a view, rounded up.
+/// shipped model's frozen part, 1.3 MB each at 640 x 384, and twice that where its head learns evenly
+/// (`volet_models::adapt`). Bytes per pixel of a view, rounded up.
 const PER_PIXEL: usize = 2 * 11;
 
 /// The lessons of a buffer: as many as the memory allows.

@@ -128,9 +128,9 @@ mod tests {
         let pace = |limits| Pace::new(limits, Box::new(Device::of(folder.path())));
         let unhurried = || pace(Learning { celsius: 150.0, ..Learning::default() });
         let mut learner = StillLearner::new(model(), pictures(folder.path()), unhurried());
-        let zeros = vec![0.0; 5_330];
+        let zeros = vec![0.0; 38_098];
         let update = learner.update(&zeros, round).unwrap();
-        assert!(update.len() == 5_330 && update.iter().any(|value| *value != 0.0));
+        assert!(update.len() == 38_098 && update.iter().any(|value| *value != 0.0));
         let mut judge = StillJudge::new(model(), pictures(folder.path()));
         assert!(judge.judge(&zeros).unwrap() >= 0.0);
         assert_eq!(judge.compare(&zeros, &zeros).unwrap().0, judge.judge(&zeros).unwrap());

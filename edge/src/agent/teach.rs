@@ -55,7 +55,7 @@ fn one(buffer: &Buffer, model: &Model, name: NonZeroU32, most: usize, entry: &En
     let Some((lesson, moment)) = buffer.recall(entry)? else { return Ok(false) };
     // What its labels were made from is unknown, and what the teacher sees alone is less than they say.
     let Some(moment) = moment else { return Ok(buffer.improve(entry.number, &lesson.labels, name)?.is_some()) };
-    let teacher = Teacher::default();
+    let teacher = Teacher::of_stills(model, None, lesson.width, lesson.height);
     let (width, height) = teacher.largest(model, lesson.width, lesson.height);
     if lesson.rgb.len() + width as usize * height as usize * PER_PIXEL > most {
         let (width, height) = (lesson.width, lesson.height);

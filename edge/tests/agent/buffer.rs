@@ -70,7 +70,7 @@ pub(super) fn says(child: &mut Child, with: &str) {
 #[test]
 fn cameras_learn_from_their_buffers_and_one_with_too_few_lessons_sits_out() {
     let (_, model) = builtin::default_files();
-    let aggregator = Aggregator::start(5_330, model, 1, unaltered);
+    let aggregator = Aggregator::start(38_098, model, 1, unaltered);
     let folders = enrolled(&aggregator, &["a", "b", "c", "poor", "late"]);
     let limits = aggregator.path("learning.toml");
     std::fs::write(&limits, "[learning]\nlessons = 4\nmegabytes = 16\ncelsius = 150.0\n").unwrap();

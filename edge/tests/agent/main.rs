@@ -305,7 +305,7 @@ fn agent(folder: &Path, rounds: u64) -> Child {
 fn a_killed_camera_goes_on_with_the_same_round_and_spends_it_once() {
     const ROUNDS: u64 = 3;
     let (_, model) = builtin::default_files();
-    let aggregator = Aggregator::start(5_330, model, ROUNDS, unaltered);
+    let aggregator = Aggregator::start(38_098, model, ROUNDS, unaltered);
     let folders = enrolled(&aggregator, &["a", "b", "c"]);
     let mut children: Vec<Child> = folders.iter().map(|folder| agent(folder, ROUNDS)).collect();
     let written = |folder: &Path| {
@@ -357,7 +357,7 @@ fn a_killed_camera_goes_on_with_the_same_round_and_spends_it_once() {
 #[test]
 fn what_cannot_be_is_refused_in_words() {
     let (_, model) = builtin::default_files();
-    let aggregator = Aggregator::start(5_330, model, 1, unaltered);
+    let aggregator = Aggregator::start(38_098, model, 1, unaltered);
     let folder = &enrolled(&aggregator, &["a"])[0];
     let dir = folder.to_str().unwrap();
     // Its lock is what another process finds.

@@ -15,7 +15,7 @@ const LIMIT: u64 = 192 << 20;
 fn a_camera_learns_within_192_megabytes() {
     let Some(group) = Group::new(LIMIT) else { return };
     let (_, model) = builtin::default_files();
-    let aggregator = Aggregator::start(5_330, model, 1, unaltered);
+    let aggregator = Aggregator::start(38_098, model, 1, unaltered);
     let names = ["one", "two", "three"];
     let folders = enrolled(&aggregator, &names);
     let limits = aggregator.path("learning.toml");

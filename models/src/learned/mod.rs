@@ -203,16 +203,16 @@ mod tests {
     #[test]
     fn zeros_change_nothing_and_a_delta_changes_what_is_found() {
         let model = builtin::default_model().unwrap();
-        assert_eq!(model.trainable_len().unwrap(), 5_330);
+        assert_eq!(model.trainable_len().unwrap(), 38_098);
         let before = detections(&model);
         assert!(!before.is_empty());
-        let zeros = model.learned(&vec![0.0; 5_330]).unwrap();
+        let zeros = model.learned(&vec![0.0; 38_098]).unwrap();
         assert_eq!(detections(&zeros), before);
         assert_eq!(zeros.trained().unwrap(), model.trained().unwrap());
-        let moved = model.learned(&vec![0.01; 5_330]).unwrap();
+        let moved = model.learned(&vec![0.01; 38_098]).unwrap();
         assert_ne!(detections(&moved), before);
         // The sum starts at the file, whatever the model had learned.
-        assert_eq!(detections(&moved.learned(&vec![0.0; 5_330]).unwrap()), before);
+        assert_eq!(detections(&moved.learned(&vec![0.0; 38_098]).unwrap()), before);
         assert_eq!(moved.manifest(), model.manifest());
     }
 

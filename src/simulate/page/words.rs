@@ -40,8 +40,7 @@ pub(super) fn meanings(outcomes: &[Outcome], over_seeds: bool) -> Markup {
 
 /// What to type to get the same numbers.
 pub(super) fn command(choices: &Choices) -> Result<String, SettingsError> {
-    let defaults = Choices::by_default(choices.optimizer.unwrap_or(Rule::Average));
-    let (keys, usual) = (choices.table()?, defaults.table()?);
+    let (keys, usual) = (choices.table()?, choices.by_default().table()?);
     let task =
         |(key, value): (&String, &toml::Value)| value.is_table() && key != "sweep" && usual.get(key) != Some(value);
     if choices.faces.is_some() || keys.iter().any(task) {
