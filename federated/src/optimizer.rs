@@ -37,7 +37,8 @@ pub enum Rule {
 pub struct Settings {
     /// The rule: `average`, `adam` or `yogi`.
     pub rule: Rule,
-    /// The server's rate, above 0: 1 takes the mean update as it is.
+    /// The server's rate, above 0: 1 takes the running mean as it is. A momentum m makes that mean move by 1 - m of an update,
+    /// so that 1 / (1 - m) is what is called a rate of 1 where momentum adds up (SGD, FedAvgM).
     pub rate: f64,
     /// What remains of earlier updates in the running mean, from 0 to less than 1.
     pub momentum: f64,
