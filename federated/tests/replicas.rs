@@ -93,17 +93,17 @@ impl OneCamera {
         }
     }
 
-    async fn live(self, site: u8, token: String) {
-        tokio::time::timeout(LONG, self.take_part(site, token)).await.unwrap();
+    async fn live(self, site: u8, token: String, last: u64) {
+        tokio::time::timeout(LONG, self.take_part(site, token, last)).await.unwrap();
     }
 
     /// Enrols, and takes part in every round.
-    async fn take_part(mut self, site: u8, token: String) {
+    async fn take_part(mut self, site: u8, token: String, last: u64) {
         let signing = SigningKey::from([site + 1; 32]);
         let (own, enrolment) = self.call(async |link| link.enrol(&token, &signing).await).await;
         self.own = Some(own);
         let (authority, mut rounds) = (Authority(key(&self.camera.enrolment_key)), 0);
-        while rounds < ROUNDS {
+        while rounds < last {
             let told = self.call(async |link| link.check_in(Some(0)).await).await;
             let Some(terms) = told.round.map(|terms| Terms::try_from(terms).unwrap()) else { continue };
             let round: RoundId = terms.round();
@@ -126,6 +126,45 @@ impl OneCamera {
     }
 }
 
+/// A replica passes on more calls than one connection carries. Of sites that wait for a step each waits up to 25 seconds, and whoever
+/// would have to wait for them would be too late for the round.
+#[test]
+fn all_cameras_of_a_large_shard_are_in_its_sum_whichever_replica_they_call() {
+    const SITES: u8 = 100;
+    let Some(mut replicas) = Replicas::new(2) else { return };
+    let init = replicas.init(PARAMETERS);
+    replicas.say(0, &init.iter().map(String::as_str).collect::<Vec<_>>());
+    let changes = [
+        ("minimum = 6", "minimum = 60"),
+        ("most = 8", "most = 100"),
+        ("rounds = 12", "rounds = 1"),
+        ("gather_s = 3600", "gather_s = 24"),
+        ("step_s = 600", "step_s = 24"),
+    ];
+    change(&replicas.path(0).join("config.toml"), &changes);
+    replicas.spread();
+    (0..2).for_each(|replica| replicas.start(replica));
+    let tokens = replicas.say(0, &["enroll", "--count", &SITES.to_string()]);
+    let camera = std::fs::read_to_string(replicas.path(0).join("camera.toml")).unwrap();
+    let camera: Camera = toml::from_str(&camera).unwrap();
+    let driver = replicas.wait("SELECT replica FROM shards LIMIT 1", || false).unwrap();
+    let other = usize::from(driver == "replica-0");
+    let cameras = async {
+        let mut cameras = tokio::task::JoinSet::new();
+        for (site, token) in (0..SITES).zip(tokens.lines()) {
+            let one =
+                OneCamera { camera: camera.clone(), addresses: vec![replicas.address(other)], next: 0, own: None };
+            cameras.spawn_local(one.live(site, token.to_owned(), 1));
+        }
+        cameras.join_all().await;
+    };
+    tokio::task::LocalSet::new().block_on(&runtime(), cameras);
+    let ended = "SELECT 1 FROM rounds WHERE number = 1 AND ended IS NOT NULL";
+    assert!(replicas.wait(ended, || false).is_some());
+    let rounds: serde_json::Value = serde_json::from_str(&replicas.say(0, &["rounds", "--json"])).unwrap();
+    assert!(rounds[0]["failure"].is_null() && rounds[0]["contributors"] == SITES, "{rounds}");
+}
+
 #[test]
 fn rounds_end_while_replicas_are_killed() {
     let Some(mut replicas) = three() else { return };
@@ -141,7 +180,7 @@ fn rounds_end_while_replicas_are_killed() {
         let one = OneCamera { camera: camera.clone(), addresses: addresses.clone(), next: site.into(), own: None };
         let (token, done) = (token.to_owned(), done.clone());
         std::thread::spawn(move || {
-            runtime().block_on(one.live(site, token));
+            runtime().block_on(one.live(site, token, ROUNDS));
             done.fetch_add(1, Ordering::SeqCst);
         })
     };

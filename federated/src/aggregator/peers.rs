@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio_stream::Stream;
+use tokio_stream::{Stream, StreamExt};
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Response, Status, Streaming};
@@ -16,7 +16,7 @@ use volet_proto::v1;
 use volet_proto::v1::aggregation_client::AggregationClient;
 
 use super::pki::{Certified, certificate_der, site_of};
-use super::service::PIECE;
+use super::service::{PIECE, STREAMS};
 use crate::RoundId;
 use crate::signing::VerifyingKey;
 
@@ -34,7 +34,45 @@ struct Inner {
     /// The server's certificate, DER.
     certificate: Vec<u8>,
     tls: ClientTlsConfig,
-    channels: Mutex<HashMap<String, Channel>>,
+    lanes: Mutex<HashMap<String, Lanes<Channel>>>,
+}
+
+/// Connections to one replica. It carries so many calls on each and lets others wait; sites that wait for a step would keep out
+/// those that have something to say. So a call takes the first connection that has room, or a new one.
+struct Lanes<C>(Vec<Lane<C>>);
+
+struct Lane<C> {
+    connection: C,
+    /// Held by every call under way, and here.
+    calls: Arc<()>,
+}
+
+/// Calls on one connection. Fewer than the other end carries, which hears later than this one that a call is over.
+const CALLS: usize = STREAMS as usize / 4 * 3;
+
+impl<C: Clone> Lanes<C> {
+    /// A connection with room, and what the call is to hold until it is over.
+    fn take<E>(&mut self, open: impl FnOnce() -> Result<C, E>) -> Result<(C, Arc<()>), E> {
+        // The first are taken first, so that the last fall idle.
+        while let [.., before, last] = self.0.as_slice()
+            && last.under_way() == 0
+            && before.under_way() < CALLS / 2
+        {
+            self.0.pop();
+        }
+        if let Some(lane) = self.0.iter().find(|lane| lane.under_way() < CALLS) {
+            return Ok((lane.connection.clone(), lane.calls.clone()));
+        }
+        let (connection, calls) = (open()?, Arc::default());
+        self.0.push(Lane { connection: connection.clone(), calls: Arc::clone(&calls) });
+        Ok((connection, calls))
+    }
+}
+
+impl<C> Lane<C> {
+    fn under_way(&self) -> usize {
+        Arc::strong_count(&self.calls) - 1
+    }
 }
 
 /// Who asks.
@@ -48,8 +86,8 @@ pub(super) struct Asker {
 impl Peers {
     /// None: this replica is alone.
     pub fn none() -> Self {
-        let (own, tls, channels) = (String::new(), ClientTlsConfig::new(), Mutex::default());
-        Self { inner: Arc::new(Inner { own, longest: 0, certificate: Vec::new(), tls, channels }) }
+        let (own, tls, lanes) = (String::new(), ClientTlsConfig::new(), Mutex::default());
+        Self { inner: Arc::new(Inner { own, longest: 0, certificate: Vec::new(), tls, lanes }) }
     }
 
     /// The other replicas, who serve with the same certificate, by the name of this one; their shards take messages of up to
@@ -61,8 +99,8 @@ impl Peers {
             // Replicas are reached by other names than cameras call them by.
             .domain_name(name);
         let certificate = certificate_der(&certified.certificate)?;
-        let channels = Mutex::default();
-        Some(Self { inner: Arc::new(Inner { own: own.to_owned(), longest, certificate, tls, channels }) })
+        let lanes = Mutex::default();
+        Some(Self { inner: Arc::new(Inner { own: own.to_owned(), longest, certificate, tls, lanes }) })
     }
 
     /// Whether there may be any.
@@ -106,7 +144,8 @@ impl Peers {
         if let Some(first) = pieces.first_mut() {
             first.round = Some(round.into());
         }
-        self.calls(address)?.say(forward(site, tokio_stream::iter(pieces))).await
+        let (mut calls, _under_way) = self.calls(address)?;
+        calls.say(forward(site, tokio_stream::iter(pieces))).await
     }
 
     pub(super) async fn hear(
@@ -115,32 +154,35 @@ impl Peers {
         site: [u8; 32],
         request: v1::HearRequest,
     ) -> Result<Response<Pin<Box<dyn Stream<Item = Result<v1::HearPiece, Status>> + Send>>>, Status> {
-        let pieces: Streaming<v1::HearPiece> = self.calls(address)?.hear(forward(site, request)).await?.into_inner();
+        let (mut calls, under_way) = self.calls(address)?;
+        let pieces: Streaming<v1::HearPiece> = calls.hear(forward(site, request)).await?.into_inner();
+        let pieces = pieces.map(move |piece| {
+            let _until_the_last = &under_way;
+            piece
+        });
         Ok(Response::new(Box::pin(pieces)))
     }
 
-    fn calls(&self, address: &str) -> Result<AggregationClient<Channel>, Status> {
-        let mut channels = self.inner.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        let channel = match channels.get(address) {
-            Some(channel) => channel.clone(),
-            None => {
-                let unreachable = |_| Status::unavailable("another replica has this site's shard, at no address");
-                let endpoint = Endpoint::from_shared(address.to_owned()).map_err(unreachable)?;
-                let endpoint = endpoint.tls_config(self.inner.tls.clone()).map_err(unreachable)?;
-                let channel = endpoint
-                    .connect_timeout(Duration::from_secs(3))
-                    .http2_keep_alive_interval(Duration::from_secs(10))
-                    .keep_alive_timeout(Duration::from_secs(5))
-                    .connect_lazy();
-                // Replicas come and go with their addresses.
-                if channels.len() > 64 {
-                    channels.clear();
-                }
-                channels.insert(address.to_owned(), channel.clone());
-                channel
-            }
+    /// Calls to the replica at this address, and what is held while one is under way.
+    fn calls(&self, address: &str) -> Result<(AggregationClient<Channel>, Arc<()>), Status> {
+        let open = || -> Result<Channel, Status> {
+            let unreachable = |_| Status::unavailable("another replica has this site's shard, at no address");
+            let endpoint = Endpoint::from_shared(address.to_owned()).map_err(unreachable)?;
+            let endpoint = endpoint.tls_config(self.inner.tls.clone()).map_err(unreachable)?;
+            let endpoint = endpoint
+                .connect_timeout(Duration::from_secs(3))
+                .http2_keep_alive_interval(Duration::from_secs(10))
+                .keep_alive_timeout(Duration::from_secs(5));
+            Ok(endpoint.connect_lazy())
         };
-        Ok(AggregationClient::new(channel).max_decoding_message_size(2 * PIECE))
+        let mut lanes = self.inner.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        // Replicas come and go with their addresses.
+        if lanes.len() > 64 && !lanes.contains_key(address) {
+            lanes.clear();
+        }
+        let lanes = lanes.entry(address.to_owned()).or_insert_with(|| Lanes(Vec::new()));
+        let (channel, under_way) = lanes.take(open)?;
+        Ok((AggregationClient::new(channel).max_decoding_message_size(2 * PIECE), under_way))
     }
 }
 
@@ -148,4 +190,31 @@ fn forward<T>(site: [u8; 32], message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert_bin(SITE, MetadataValue::from_bytes(&site));
     request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_connection_carries_more_than_it_may_and_idle_ones_go() {
+        let (mut lanes, mut opened) = (Lanes(Vec::new()), 0);
+        let mut take = |lanes: &mut Lanes<usize>| {
+            let opening = || {
+                opened += 1;
+                Ok::<_, Status>(opened)
+            };
+            lanes.take(opening).unwrap()
+        };
+        let mut calls: Vec<_> = (0..3 * CALLS).map(|_| take(&mut lanes)).collect();
+        let on = |calls: &[(usize, Arc<()>)], lane| calls.iter().filter(|(on, _)| *on == lane).count();
+        assert_eq!([1, 2, 3, 4].map(|lane| on(&calls, lane)), [CALLS, CALLS, CALLS, 0]);
+        // What is over makes room for the next, on the same connection.
+        calls.remove(CALLS);
+        assert_eq!(take(&mut lanes).0, 2);
+        // Half a connection's calls are left: the others are closed, and the one that carries them stays.
+        calls.truncate(CALLS / 2 - 1);
+        calls.push(take(&mut lanes));
+        assert_eq!((lanes.0.len(), calls.last().map(|(on, _)| *on)), (1, Some(1)));
+    }
 }

@@ -35,8 +35,8 @@ use crate::signing::VerifyingKey;
 /// What calls may take up.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// So many messages are put together at a time, and so many files sent: with a message's length, the memory that senders
-    /// can claim. Each site has one of each.
+    /// So many messages are put together at a time, so many that other replicas pass on, and so many files sent: with a message's
+    /// length, the memory that senders can claim. Each site has one of each.
     pub at_once: usize,
     /// So many connections are open at a time; more are closed at once.
     pub connections: usize,
@@ -110,6 +110,9 @@ pub struct Service<S> {
     peers: Peers,
     limits: Limits,
     saying: Turns,
+    /// Of what other replicas pass on. Those who do keep a turn of theirs meanwhile: were it one and the same, two replicas could wait for
+    /// each other.
+    passed: Turns,
     fetching: Turns,
     begun: Beginnings,
     rates: Arc<DefaultKeyedRateLimiter<[u8; 32]>>,
@@ -124,6 +127,7 @@ impl<S> Clone for Service<S> {
             peers: self.peers.clone(),
             limits: self.limits,
             saying: self.saying.clone(),
+            passed: self.passed.clone(),
             fetching: self.fetching.clone(),
             begun: self.begun.clone(),
             rates: self.rates.clone(),
@@ -135,6 +139,8 @@ impl<S> Clone for Service<S> {
 /// Bytes of a piece.
 pub(super) const PIECE: usize = 64 << 10;
 const WINDOW: u32 = 64 << 10;
+/// Calls that a connection carries at a time.
+pub(super) const STREAMS: u32 = 64;
 /// Bytes per second of a sender that others wait for.
 const SLOWEST: usize = 1 << 10;
 
@@ -148,7 +154,18 @@ impl<S: Serving> Service<S> {
         let ten = NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN);
         let strangers = Quota::per_second(limits.enrolments).allow_burst(limits.enrolments.saturating_mul(ten));
         let strangers = Arc::new(DefaultDirectRateLimiter::direct(strangers));
-        Self { coordinator, serving, peers, limits, saying: turns(), fetching: turns(), begun, rates, strangers }
+        Self {
+            coordinator,
+            serving,
+            peers,
+            limits,
+            saying: turns(),
+            passed: turns(),
+            fetching: turns(),
+            begun,
+            rates,
+            strangers,
+        }
     }
 
     /// Answers calls over TLS until `stop`, or until the coordinator has ended; sites show certificates of the authority whose
@@ -188,8 +205,8 @@ impl<S: Serving> Service<S> {
         let aggregation = AggregationServer::new(self).max_decoding_message_size(2 * PIECE);
         Server::builder()
             .tls_config(tls)?
-            .concurrency_limit_per_connection(64)
-            .max_concurrent_streams(64)
+            .concurrency_limit_per_connection(STREAMS as usize)
+            .max_concurrent_streams(STREAMS)
             // What senders may send before it is taken: their messages wait with them, and not here.
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(2 * WINDOW)
@@ -403,7 +420,8 @@ impl<S: Serving> Aggregation for Service<S> {
         let asker = self.site(&request).await?;
         let site = asker.site.to_bytes();
         // Not until the caller gives up: it would begin again at the end of the queue.
-        let turn = timeout(self.limits.hear, self.saying.take(site)).await.ok().flatten();
+        let turns = if asker.forwarded { &self.passed } else { &self.saying };
+        let turn = timeout(self.limits.hear, turns.take(site)).await.ok().flatten();
         let _turn = turn.ok_or_else(|| self.refuse(Busy::Later))?;
         let assembled = timeout(self.limits.message, self.assemble(asker, request.into_inner())).await;
         let (round, bytes) = assembled.map_err(|_| Status::deadline_exceeded("the message took too long"))??;
