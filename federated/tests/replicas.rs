@@ -64,8 +64,8 @@ fn key(hex: &str) -> VerifyingKey {
     VerifyingKey::from_bytes(blake3::Hash::from_hex(hex).unwrap().as_bytes()).unwrap()
 }
 
-fn values(site: u8) -> Vec<i32> {
-    (0..PARAMETERS as i32).map(|i| (i32::from(site) - 2) * (i % 50)).collect()
+fn values(site: u8, parameters: usize) -> Vec<i32> {
+    (0..parameters as i32).map(|i| (i32::from(site) - 2) * (i % 50)).collect()
 }
 
 /// A camera that calls another replica whenever one has not answered, and after every round.
@@ -73,6 +73,7 @@ struct OneCamera {
     camera: Camera,
     addresses: Vec<String>,
     next: usize,
+    parameters: usize,
     own: Option<Credentials>,
 }
 
@@ -114,8 +115,8 @@ impl OneCamera {
             let identity = Identity::new(signing, enrolment);
             let storage = MemoryStorage::default();
             let mut participation = Participation::begin(storage, terms, &demands, authority, identity).unwrap();
-            let mask =
-                |shared: Shared, delivery: &_| Ok::<_, ClientError>(shared.mask_unprotected(delivery, &values(site))?);
+            let values = values(site, self.parameters);
+            let mask = |shared: Shared, delivery: &_| Ok::<_, ClientError>(shared.mask_unprotected(delivery, &values)?);
             // The next replica goes on where this one broke off.
             while let Err(error) = self.link().take_part(&mut participation, mask).await {
                 assert!(error.passes(), "site {site}, round {round:?}: {error}");
@@ -126,13 +127,13 @@ impl OneCamera {
     }
 }
 
-/// A replica passes on more calls than one connection carries. Of sites that wait for a step each waits up to 25 seconds, and whoever
+/// Replicas pass on more calls than one connection carries. Of sites that wait for a step each waits up to 25 seconds, and whoever
 /// would have to wait for them would be too late for the round.
 #[test]
 fn all_cameras_of_a_large_shard_are_in_its_sum_whichever_replica_they_call() {
     const SITES: u8 = 100;
-    let Some(mut replicas) = Replicas::new(2) else { return };
-    let init = replicas.init(PARAMETERS);
+    let Some(mut replicas) = Replicas::new(3) else { return };
+    let init = replicas.init(25 * PARAMETERS);
     replicas.say(0, &init.iter().map(String::as_str).collect::<Vec<_>>());
     let changes = [
         ("minimum = 6", "minimum = 60"),
@@ -143,17 +144,18 @@ fn all_cameras_of_a_large_shard_are_in_its_sum_whichever_replica_they_call() {
     ];
     change(&replicas.path(0).join("config.toml"), &changes);
     replicas.spread();
-    (0..2).for_each(|replica| replicas.start(replica));
+    (0..3).for_each(|replica| replicas.start(replica));
     let tokens = replicas.say(0, &["enroll", "--count", &SITES.to_string()]);
     let camera = std::fs::read_to_string(replicas.path(0).join("camera.toml")).unwrap();
     let camera: Camera = toml::from_str(&camera).unwrap();
     let driver = replicas.wait("SELECT replica FROM shards LIMIT 1", || false).unwrap();
-    let other = usize::from(driver == "replica-0");
+    let others = (0..3).filter(|replica| driver != format!("replica-{replica}"));
+    let others: Vec<String> = others.map(|replica| replicas.address(replica)).collect();
     let cameras = async {
         let mut cameras = tokio::task::JoinSet::new();
         for (site, token) in (0..SITES).zip(tokens.lines()) {
-            let one =
-                OneCamera { camera: camera.clone(), addresses: vec![replicas.address(other)], next: 0, own: None };
+            let addresses = vec![others[usize::from(site) % others.len()].clone()];
+            let one = OneCamera { camera: camera.clone(), addresses, next: 0, parameters: 25 * PARAMETERS, own: None };
             cameras.spawn_local(one.live(site, token.to_owned(), 1));
         }
         cameras.join_all().await;
@@ -177,7 +179,13 @@ fn rounds_end_while_replicas_are_killed() {
     let addresses: Vec<String> = (0..3).map(|replica| replicas.address(replica)).collect();
     let done = Arc::new(AtomicUsize::new(0));
     let start = |(site, token): (u8, &str)| {
-        let one = OneCamera { camera: camera.clone(), addresses: addresses.clone(), next: site.into(), own: None };
+        let one = OneCamera {
+            camera: camera.clone(),
+            addresses: addresses.clone(),
+            next: site.into(),
+            parameters: PARAMETERS,
+            own: None,
+        };
         let (token, done) = (token.to_owned(), done.clone());
         std::thread::spawn(move || {
             runtime().block_on(one.live(site, token, ROUNDS));
@@ -265,7 +273,8 @@ async fn learned(replicas: &Replicas, camera: &Camera, token: &str) {
     let learned = file.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word));
     // With half of what was there before: the update is taken by 1/2, 3/4 and 7/8.
     let unit = (0.5 + 0.75 + 0.875) / (f64::from(1 << 14) * f64::from(SITES));
-    let sums = (0..PARAMETERS).map(|i| (0..SITES).map(|site| f64::from(values(site)[i])).sum::<f64>() * unit);
+    let sums =
+        (0..PARAMETERS).map(|i| (0..SITES).map(|site| f64::from(values(site, PARAMETERS)[i])).sum::<f64>() * unit);
     for (have, need) in learned.zip(sums) {
         assert!((f64::from(have) - need).abs() < 1e-4, "{have} {need}");
     }

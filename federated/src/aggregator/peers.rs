@@ -34,44 +34,44 @@ struct Inner {
     /// The server's certificate, DER.
     certificate: Vec<u8>,
     tls: ClientTlsConfig,
-    lanes: Mutex<HashMap<String, Lanes<Channel>>>,
+    lanes: Mutex<HashMap<String, Lanes>>,
 }
 
-/// Connections to one replica. It carries so many calls on each and lets others wait; sites that wait for a step would keep out
-/// those that have something to say. So a call takes the first connection that has room, or a new one.
-struct Lanes<C>(Vec<Lane<C>>);
+/// Connections to one replica.
+struct Lanes {
+    /// One message on each: while it waits for its turn at the other end, what has been sent of it fills the connection's window, and what
+    /// others say behind it would not arrive.
+    say: Lane<Channel>,
+    /// Sites that wait for a step are silent, and many share a connection. It carries so many and lets others wait, up to 25 seconds for
+    /// each: a call takes one that has room.
+    hear: Lane<Channel>,
+}
 
+/// As many connections as it takes. The other end closes those that nothing goes over.
 struct Lane<C> {
-    connection: C,
-    /// Held by every call under way, and here.
-    calls: Arc<()>,
+    /// Calls on each.
+    room: usize,
+    /// Each with what every call on it holds, as this does.
+    connections: Vec<(C, Arc<()>)>,
 }
 
-/// Calls on one connection. Fewer than the other end carries, which hears later than this one that a call is over.
-const CALLS: usize = STREAMS as usize / 4 * 3;
+/// Fewer than the other end carries, which hears later than this one that a call is over.
+const HEARING: usize = STREAMS as usize / 4 * 3;
 
-impl<C: Clone> Lanes<C> {
+impl<C: Clone> Lane<C> {
+    fn new(room: usize) -> Self {
+        Self { room, connections: Vec::new() }
+    }
+
     /// A connection with room, and what the call is to hold until it is over.
     fn take<E>(&mut self, open: impl FnOnce() -> Result<C, E>) -> Result<(C, Arc<()>), E> {
-        // The first are taken first, so that the last fall idle.
-        while let [.., before, last] = self.0.as_slice()
-            && last.under_way() == 0
-            && before.under_way() < CALLS / 2
-        {
-            self.0.pop();
+        let free = self.connections.iter().find(|(_, calls)| Arc::strong_count(calls) <= self.room);
+        if let Some(connection) = free {
+            return Ok(connection.clone());
         }
-        if let Some(lane) = self.0.iter().find(|lane| lane.under_way() < CALLS) {
-            return Ok((lane.connection.clone(), lane.calls.clone()));
-        }
-        let (connection, calls) = (open()?, Arc::default());
-        self.0.push(Lane { connection: connection.clone(), calls: Arc::clone(&calls) });
-        Ok((connection, calls))
-    }
-}
-
-impl<C> Lane<C> {
-    fn under_way(&self) -> usize {
-        Arc::strong_count(&self.calls) - 1
+        let connection = (open()?, Arc::default());
+        self.connections.push(connection.clone());
+        Ok(connection)
     }
 }
 
@@ -144,7 +144,7 @@ impl Peers {
         if let Some(first) = pieces.first_mut() {
             first.round = Some(round.into());
         }
-        let (mut calls, _under_way) = self.calls(address)?;
+        let (mut calls, _under_way) = self.calls(address, |lanes| &mut lanes.say)?;
         calls.say(forward(site, tokio_stream::iter(pieces))).await
     }
 
@@ -154,7 +154,7 @@ impl Peers {
         site: [u8; 32],
         request: v1::HearRequest,
     ) -> Result<Response<Pin<Box<dyn Stream<Item = Result<v1::HearPiece, Status>> + Send>>>, Status> {
-        let (mut calls, under_way) = self.calls(address)?;
+        let (mut calls, under_way) = self.calls(address, |lanes| &mut lanes.hear)?;
         let pieces: Streaming<v1::HearPiece> = calls.hear(forward(site, request)).await?.into_inner();
         let pieces = pieces.map(move |piece| {
             let _until_the_last = &under_way;
@@ -164,7 +164,11 @@ impl Peers {
     }
 
     /// Calls to the replica at this address, and what is held while one is under way.
-    fn calls(&self, address: &str) -> Result<(AggregationClient<Channel>, Arc<()>), Status> {
+    fn calls(
+        &self,
+        address: &str,
+        lane: fn(&mut Lanes) -> &mut Lane<Channel>,
+    ) -> Result<(AggregationClient<Channel>, Arc<()>), Status> {
         let open = || -> Result<Channel, Status> {
             let unreachable = |_| Status::unavailable("another replica has this site's shard, at no address");
             let endpoint = Endpoint::from_shared(address.to_owned()).map_err(unreachable)?;
@@ -180,8 +184,8 @@ impl Peers {
         if lanes.len() > 64 && !lanes.contains_key(address) {
             lanes.clear();
         }
-        let lanes = lanes.entry(address.to_owned()).or_insert_with(|| Lanes(Vec::new()));
-        let (channel, under_way) = lanes.take(open)?;
+        let none = || Lanes { say: Lane::new(1), hear: Lane::new(HEARING) };
+        let (channel, under_way) = lane(lanes.entry(address.to_owned()).or_insert_with(none)).take(open)?;
         Ok((AggregationClient::new(channel).max_decoding_message_size(2 * PIECE), under_way))
     }
 }
@@ -197,24 +201,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_connection_carries_more_than_it_may_and_idle_ones_go() {
-        let (mut lanes, mut opened) = (Lanes(Vec::new()), 0);
-        let mut take = |lanes: &mut Lanes<usize>| {
-            let opening = || {
-                opened += 1;
-                Ok::<_, Status>(opened)
+    fn no_connection_carries_more_than_it_may() {
+        for room in [1, HEARING] {
+            let (mut lane, mut opened) = (Lane::new(room), 0);
+            let mut take = |lane: &mut Lane<usize>| {
+                let opening = || {
+                    opened += 1;
+                    Ok::<_, Status>(opened)
+                };
+                lane.take(opening).unwrap()
             };
-            lanes.take(opening).unwrap()
-        };
-        let mut calls: Vec<_> = (0..3 * CALLS).map(|_| take(&mut lanes)).collect();
-        let on = |calls: &[(usize, Arc<()>)], lane| calls.iter().filter(|(on, _)| *on == lane).count();
-        assert_eq!([1, 2, 3, 4].map(|lane| on(&calls, lane)), [CALLS, CALLS, CALLS, 0]);
-        // What is over makes room for the next, on the same connection.
-        calls.remove(CALLS);
-        assert_eq!(take(&mut lanes).0, 2);
-        // Half a connection's calls are left: the others are closed, and the one that carries them stays.
-        calls.truncate(CALLS / 2 - 1);
-        calls.push(take(&mut lanes));
-        assert_eq!((lanes.0.len(), calls.last().map(|(on, _)| *on)), (1, Some(1)));
+            let mut calls: Vec<_> = (0..3 * room).map(|_| take(&mut lane)).collect();
+            let on = |number| calls.iter().filter(|(on, _)| *on == number).count();
+            assert_eq!([1, 2, 3, 4].map(on), [room, room, room, 0]);
+            // What is over makes room for the next, on the same connection.
+            calls.remove(room);
+            assert_eq!(take(&mut lane).0, 2);
+        }
     }
 }
