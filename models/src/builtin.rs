@@ -60,6 +60,29 @@ mod tests {
     }
 
     #[test]
+    fn a_recipe_that_cannot_be_followed_is_refused_by_name() {
+        let (_, text) = KINDS[0];
+        assert_eq!(
+            Manifest::parse(text).unwrap().trainable.recipe,
+            crate::Recipe { steps: 3, rate: 0.002, positives: Some(8.0) }
+        );
+        for (with, instead, named) in [
+            ("steps = 3", "steps = 0", "steps"),
+            ("rate = 0.002", "rate = 1.0", "rate"),
+            ("rate = 0.002", "rate = nan", "rate"),
+            ("positives = 8.0", "positives = 0.0", "positives"),
+            ("positives = 8.0", "positives = inf", "positives"),
+            ("positives = 8.0", "epochs = 2", "epochs"),
+        ] {
+            assert!(text.contains(with));
+            let error = Manifest::parse(&text.replace(with, instead)).unwrap_err().to_string();
+            assert!(error.contains(named), "{instead}: {error}");
+        }
+        let (before, _) = text.split_once("[trainable.recipe]").unwrap();
+        assert_eq!(Manifest::parse(before).unwrap().trainable.recipe, crate::Recipe::default());
+    }
+
+    #[test]
     fn the_default_detector_is_ours_and_runs() {
         let model = default_model().unwrap();
         assert!(model.manifest().classes.contains(&crate::ObjectClass::Face));

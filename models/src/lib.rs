@@ -31,6 +31,6 @@ pub mod train;
 pub use detector::{DetectError, Detector, LoadError, Model, NetInput, PixelWriter};
 pub use geometry::{BBox, Detection, ObjectClass, non_maximum_suppression};
 pub use learned::LearnedError;
-pub use manifest::{ChannelOrder, Digest, InputSpec, Manifest, ManifestError, Quality, Thresholds, Trainable};
+pub use manifest::{ChannelOrder, Digest, InputSpec, Manifest, ManifestError, Quality, Recipe, Thresholds, Trainable};
 pub use sample::{LabelledBox, Sample, SampleError};
 pub use search::{StillError, Teacher};

@@ -121,6 +121,50 @@ pub struct Trainable {
     /// Names of kernels of convolutions in which one value for each window is trained, which moves all of it alike.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub even: Vec<String>,
+    /// How a camera trains it in a round.
+    #[serde(default, skip_serializing_if = "Recipe::is_default")]
+    pub recipe: Recipe,
+}
+
+/// How a camera trains its part for one round of a fleet: what a simulated fleet gained by ([`crate::adapt`] says what each
+/// number does). A file that names none of it asks for what does a single camera no harm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    /// The most steps, at least 1.
+    pub steps: u64,
+    /// Learning rate, above 0 and below 1.
+    pub rate: f32,
+    /// How many positive cells a view is taken to have, above 0. Absent: as many as there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub positives: Option<f32>,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self { steps: 1000, rate: 0.001, positives: None }
+    }
+}
+
+impl Recipe {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// # Errors
+    /// The field that is out of range, and what it must be.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        if self.steps == 0 {
+            return Err(("steps", "it must be at least 1"));
+        }
+        if !(self.rate > 0.0 && self.rate < 1.0) {
+            return Err(("rate", "it must be above 0 and below 1"));
+        }
+        if self.positives.is_some_and(|each| !(each > 0.0 && each.is_finite())) {
+            return Err(("positives", "it must be a number above 0"));
+        }
+        Ok(())
+    }
 }
 
 impl Trainable {
@@ -255,6 +299,9 @@ impl Manifest {
         let trainable: Vec<&String> = self.trainable.initializers.iter().chain(&self.trainable.even).collect();
         if (1..trainable.len()).any(|i| trainable[..i].contains(&trainable[i])) {
             return fail("trainable", "an initialiser is named twice");
+        }
+        if let Err((field, reason)) = self.trainable.recipe.check() {
+            return fail("trainable.recipe", &format!("{field}: {reason}"));
         }
         let t = &self.thresholds;
         if !(t.score > 0.0 && t.score < 1.0) {

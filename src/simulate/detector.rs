@@ -35,8 +35,6 @@ const PAUSE: u32 = 15;
 /// The size of frames, and the size at which they are searched: a sensor sees more than there is time to search.
 const FRAME: (u32, u32) = (640, 384);
 const SIZE: (u32, u32) = (320, 192);
-/// How many positive cells a still is taken to have: about what those of the places have on average.
-const POSITIVES: f32 = 8.0;
 /// Looks at a scene that many sites share, as multiples of what one site has.
 const SHARED: u32 = 3;
 
@@ -142,7 +140,7 @@ impl Cameras {
             rate: self.task.rate as f32,
             view: Some(SIZE),
             mirror: false,
-            positives: Some(POSITIVES),
+            positives: self.model.manifest().trainable.recipe.positives,
             class_weights: (0..self.model.manifest().classes.len()).map(weight).collect(),
             ..Settings::default()
         }
@@ -256,5 +254,18 @@ impl Fleet for Cameras {
 
     fn quality(&self, learned: &[f32]) -> Result<Quality, FleetError> {
         judged::quality(&self.model, learned, self.held_out(), SIZE).map_err(|error| FleetError(format!("{error:#}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sites_learn_as_cameras_do() {
+        let (task, model) = (Task::default(), builtin::default_model().unwrap());
+        let recipe = &model.manifest().trainable.recipe;
+        // A site's stills are one step.
+        assert_eq!((u64::from(task.epochs), task.rate as f32), (recipe.steps, recipe.rate));
     }
 }

@@ -6,10 +6,10 @@ use volet_federated::RoundId;
 use volet_models::{Model, Sample};
 
 use super::limits::Learning;
-use super::stills::{Part, Stills};
+use super::stills::{Part, Stills, Turn};
 use super::talents::TalentError;
 use super::teach::teach;
-use crate::learn::buffer::{Buffer, Entry};
+use crate::learn::buffer::Buffer;
 
 /// What learning keeps of a still besides its pixels: two views, that is it and its mirror image, as they come out of the
 /// shipped model's frozen part, 1.3 MB each at 640 x 384, and twice that where its head learns evenly
@@ -50,23 +50,27 @@ impl Stills for Lessons {
 
     /// For a round: those that the owner labelled first, then others, other ones in every round. To judge by: the
     /// newest first.
-    fn read(&mut self, model: &Model, round: Option<RoundId>) -> Result<Vec<Sample>, TalentError> {
+    fn read(&mut self, model: &Model, turn: Option<Turn>) -> Result<Vec<Sample>, TalentError> {
         if self.buffer.classes() != model.manifest().classes {
             let why = "holds lessons for a model of other classes: make another buffer for this one";
             return Err(TalentError::failed(format!("{} {why}", self.place())));
         }
         let mut entries = self.buffer.entries().map_err(TalentError::failed)?;
         entries.retain(|entry| self.part.has(entry.held_out));
-        if round.is_some() && entries.len() < self.fewest {
+        if turn.is_some() && entries.len() < self.fewest {
             let (have, need) = (entries.len(), self.fewest);
             return Err(TalentError::NotNow(format!("{have} lessons are there to learn from, and {need} are due")));
         }
-        match round {
-            Some(round) => entries.sort_by_cached_key(|entry| (!entry.corrected, turn(round, entry))),
+        match turn {
+            Some(turn) => entries.sort_by_cached_key(|entry| (!entry.corrected, turn.of(entry.number))),
             None => entries.reverse(),
         }
         let (mut samples, mut pixels, mut largest) = (Vec::new(), 0, 0);
+        let most = turn.map_or(usize::MAX, |turn| turn.most);
         for entry in &entries {
+            if samples.len() >= most {
+                break;
+            }
             // One that went meanwhile, or is damaged, is no reason to learn from none.
             let Some(lesson) = self.buffer.read(entry).map_err(TalentError::failed)? else { continue };
             // All views have one size, that of the largest.
@@ -83,11 +87,4 @@ impl Stills for Lessons {
     fn place(&self) -> String {
         self.buffer.dir().display().to_string()
     }
-}
-
-/// When it is a lesson's turn in a round: an order of chance, the same one whenever it is asked for.
-pub(super) fn turn(round: RoundId, entry: &Entry) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(round.task().as_bytes()).update(&round.number().to_le_bytes()).update(&entry.number.to_le_bytes());
-    hasher.finalize().into()
 }

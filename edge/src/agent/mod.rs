@@ -64,7 +64,7 @@ pub use pictures::{Pictures, Runs};
 pub use policy::{Epsilons, OwnerError, PolicyFile, PolicyFileError, make_owner, read_owner};
 pub use state::{Active, StateError, locks, models, sandbox_report};
 pub use status::{Budget, Status, WhichLedger, agree, begin_ledger, exports, sign_report, status};
-pub use stills::{Part, StillJudge, StillLearner, Stills};
+pub use stills::{Part, StillJudge, StillLearner, Stills, Turn};
 pub use surroundings::{Device, Surroundings};
 pub use talents::{Judge, Learner, TalentError, Talents};
 

@@ -5,10 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use volet_federated::RoundId;
 use volet_models::{Model, Sample};
 
-use super::stills::{Part, Stills};
+use super::stills::{Part, Stills, Turn};
 use super::talents::{Judge, TalentError};
 use crate::learn::buffer::held_out;
 use crate::learn::coco::{self, CocoError};
@@ -30,8 +29,8 @@ impl Pictures {
 }
 
 impl Stills for Pictures {
-    fn read(&mut self, model: &Model, _: Option<RoundId>) -> Result<Vec<Sample>, TalentError> {
-        read(&self.folder, self.part, model)
+    fn read(&mut self, model: &Model, turn: Option<Turn>) -> Result<Vec<Sample>, TalentError> {
+        read(&self.folder, self.part, model, turn)
     }
 
     fn place(&self) -> String {
@@ -57,16 +56,24 @@ impl Judge for Runs {
     }
 }
 
-/// A folder's annotated pictures, of the model's classes.
-fn read(folder: &Path, part: Part, model: &Model) -> Result<Vec<Sample>, TalentError> {
+/// A folder's annotated pictures, of the model's classes: those whose turn it is, or the first.
+fn read(folder: &Path, part: Part, model: &Model, turn: Option<Turn>) -> Result<Vec<Sample>, TalentError> {
     let (pictures, truth) = coco::open(folder).map_err(TalentError::failed)?;
+    let mut order: Vec<_> = (0_u64..).zip(&pictures).collect();
+    if let Some(turn) = turn {
+        order.sort_by_cached_key(|(number, _)| turn.of(*number));
+    }
+    let most = turn.map_or(MOST, |turn| turn.most.min(MOST));
     let mut samples = Vec::new();
-    for picture in &pictures {
+    for (_, picture) in order {
+        if samples.len() >= most {
+            break;
+        }
         let bytes = match picture.bytes() {
             Err(CocoError::Missing { .. }) => continue,
             read => read.map_err(TalentError::failed)?,
         };
-        if samples.len() >= MOST || !part.has(held_out(&blake3::hash(&bytes))) {
+        if !part.has(held_out(&blake3::hash(&bytes))) {
             continue;
         }
         // One damaged picture is no reason to learn from none.
@@ -85,7 +92,7 @@ mod tests {
     use super::super::{Learner, Learning, Pace, StillJudge, StillLearner};
     use super::*;
     use crate::agent::Device;
-    use volet_federated::TaskId;
+    use volet_federated::{RoundId, TaskId};
     use volet_models::{BBox, builtin};
 
     fn folder(pictures: u8) -> tempfile::TempDir {
@@ -110,12 +117,51 @@ mod tests {
     fn every_fifth_picture_is_held_out_and_the_parts_make_the_whole() {
         let (folder, model) = (folder(60), builtin::default_model().unwrap());
         let [all, learned, held] =
-            [Part::All, Part::Learned, Part::HeldOut].map(|part| read(folder.path(), part, &model).unwrap());
+            [Part::All, Part::Learned, Part::HeldOut].map(|part| read(folder.path(), part, &model, None).unwrap());
         assert_eq!(all.len(), 60);
         assert_eq!(learned.len() + held.len(), 60);
         assert!((2..30).contains(&held.len()), "{}", held.len());
         assert!(held.iter().all(|sample| !learned.contains(sample)));
         assert_eq!(all[0].boxes[0].bbox, BBox::new(10.0, 10.0, 20.0, 24.0));
+    }
+
+    #[test]
+    fn each_round_learns_from_others_and_only_from_what_its_steps_can_see() {
+        let (folder, model) = (folder(20), builtin::default_model().unwrap());
+        let task = TaskId::from_bytes([3; 16]);
+        let shades = |round, most| -> Vec<u8> {
+            let turn = Turn { round: RoundId::new(task, round).unwrap(), most };
+            let samples = read(folder.path(), Part::All, &model, Some(turn)).unwrap();
+            samples.iter().map(|sample| sample.rgb[0] / 7).collect()
+        };
+        assert_eq!(shades(1, 6), shades(1, 6));
+        assert_eq!(shades(1, 6).len(), 6);
+        let rounds: std::collections::BTreeSet<u8> = (1..=12).flat_map(|round| shades(round, 6)).collect();
+        assert!(rounds.len() >= 15, "{rounds:?}");
+        let mut all = shades(1, 100);
+        all.sort_unstable();
+        assert_eq!(all, Vec::from_iter(0..20));
+    }
+
+    #[test]
+    fn a_camera_learns_as_its_manifest_asks() {
+        let (folder, model) = (folder(8), builtin::default_model().unwrap());
+        crate::egress::Consent::new(true, false).write(folder.path()).unwrap();
+        let file = include_bytes!("../../../models/weights/volet-1.onnx");
+        let length = |steps, rate| {
+            let mut manifest = model.manifest().clone();
+            (manifest.trainable.recipe.steps, manifest.trainable.recipe.rate) = (steps, rate);
+            let model = Model::new(manifest, file.to_vec()).unwrap();
+            let limits = Learning { celsius: 150.0, ..Learning::default() };
+            let pace = Pace::new(limits, Box::new(Device::of(folder.path())));
+            let round = RoundId::new(TaskId::from_bytes([0; 16]), 1).unwrap();
+            let mut learner = StillLearner::new(model, Pictures::new(folder.path().to_owned(), Part::All), pace);
+            let update = learner.update(&[0.0; 38_098], round).unwrap();
+            update.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt()
+        };
+        let once = length(1, 0.002);
+        assert!(once > 0.0 && (length(1, 0.001) / once - 0.5).abs() < 0.01);
+        assert!(length(2, 0.002) > 1.2 * once);
     }
 
     #[test]

@@ -26,13 +26,31 @@ impl Part {
     }
 }
 
+/// Whose turn it is in a round, of more stills than one round learns from.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// Each round has an order of its own.
+    pub round: RoundId,
+    /// The most stills.
+    pub most: usize,
+}
+
+impl Turn {
+    /// The place of a still's number: an order of chance, the same one whenever it is asked for.
+    pub(super) fn of(&self, number: u64) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.round.task().as_bytes()).update(&self.round.number().to_le_bytes());
+        hasher.update(&number.to_le_bytes()).finalize().into()
+    }
+}
+
 /// Where annotated stills come from.
 pub trait Stills: Send + 'static {
-    /// As they are now, with boxes of the model's classes; for a round, those that it is to learn from.
+    /// As they are now, with boxes of the model's classes; for a round, those whose turn it is.
     ///
     /// # Errors
     /// [`TalentError::NotNow`] where there are too few to learn from, [`TalentError::Failed`].
-    fn read(&mut self, model: &Model, round: Option<RoundId>) -> Result<Vec<Sample>, TalentError>;
+    fn read(&mut self, model: &Model, turn: Option<Turn>) -> Result<Vec<Sample>, TalentError>;
 
     /// Improves their labels by a closer look with the model in use, as long as `on` says so.
     fn improve(&mut self, _model: &Model, _round: RoundId, _on: &dyn Fn() -> bool) {}
@@ -89,7 +107,8 @@ impl<S: Stills> Learner for StillLearner<S> {
         let going = self.pace.begin()?;
         let present = self.model.learned(active).map_err(TalentError::failed)?;
         self.stills.improve(&present, round, &|| going.within(TEACHING));
-        let samples = self.stills.read(&self.model, Some(round))?;
+        let recipe = Settings::of(&self.model.manifest().trainable.recipe);
+        let samples = self.stills.read(&self.model, Some(Turn { round, most: recipe.stills() }))?;
         // A class that nobody labels must weigh nothing, or the network learns that there is none of it.
         let labels = |class: usize| samples.iter().any(|sample| sample.boxes.iter().any(|b| b.class == class));
         let weight = |class| if labels(class) { 1.0 } else { 0.0 };
@@ -97,7 +116,7 @@ impl<S: Stills> Learner for StillLearner<S> {
         if class_weights.iter().all(|weight| *weight == 0.0) {
             return Err(TalentError::failed(format!("{} holds no labels to learn from", self.stills.place())));
         }
-        let settings = Settings { class_weights, ..Settings::default() };
+        let settings = Settings { class_weights, seed: round.number(), ..recipe };
         let learned = adapt(&self.model, active, &samples, &settings, &|| going.on());
         learned.map_err(|error| match error {
             AdaptError::Stopped => TalentError::Stopped(going.why()),

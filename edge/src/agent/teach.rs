@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use volet_federated::RoundId;
 use volet_models::{Model, Sample, StillError, Teacher};
 
-use super::lessons::turn;
+use super::stills::Turn;
 use crate::learn::LabelConfig;
 use crate::learn::buffer::{Buffer, BufferError, Entry};
 
@@ -39,7 +39,8 @@ pub(super) fn teach(
     let name = name(model);
     let mut due = buffer.entries()?;
     due.retain(|entry| !entry.corrected && entry.taught != Some(name));
-    due.sort_by_cached_key(|entry| (entry.taught.is_some(), turn(round, entry)));
+    let turn = Turn { round, most: usize::MAX };
+    due.sort_by_cached_key(|entry| (entry.taught.is_some(), turn.of(entry.number)));
     let mut done = 0;
     for entry in &due {
         if !on() {

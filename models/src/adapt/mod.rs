@@ -23,7 +23,7 @@ use crate::detector::{DetectError, Model, NetInput};
 use crate::learned::LearnedError;
 use crate::learning::loss::{Level, Losses, loss};
 use crate::learning::random::Random;
-use crate::manifest::{Manifest, ManifestError};
+use crate::manifest::{Manifest, ManifestError, Recipe};
 use crate::net::{STRIDES, read_model};
 use crate::sample::{Sample, SampleError};
 use frozen::{Frozen, View};
@@ -68,20 +68,34 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
+        Self::of(&Recipe::default())
+    }
+}
+
+impl Settings {
+    /// What a manifest's recipe asks for; the rest is the same for all.
+    pub fn of(recipe: &Recipe) -> Self {
+        let Recipe { steps, rate, positives } = *recipe;
         Self {
             seed: 0,
             epochs: 3,
-            steps: 1000,
+            steps,
             batch: 8,
-            rate: 0.001,
+            rate,
             momentum: 0.9,
             longest: 4.0,
             view: None,
             smallest: 5.0,
             mirror: true,
             class_weights: Vec::new(),
-            positives: None,
+            positives,
         }
+    }
+
+    /// The most stills that its steps can look at.
+    pub fn stills(&self) -> usize {
+        let views = usize::try_from(self.steps).unwrap_or(usize::MAX).saturating_mul(self.batch);
+        if self.mirror { views.div_ceil(2) } else { views }
     }
 }
 
@@ -363,14 +377,10 @@ impl Settings {
         if !(1..=1000).contains(&self.epochs) {
             return fail("epochs", "it must be 1 to 1000");
         }
-        if self.steps == 0 {
-            return fail("steps", "it must be at least 1");
-        }
+        let Self { steps, rate, positives, .. } = *self;
+        Recipe { steps, rate, positives }.check().or_else(|(field, reason)| fail(field, reason))?;
         if !(1..=256).contains(&self.batch) {
             return fail("batch", "it must be 1 to 256");
-        }
-        if !(self.rate > 0.0 && self.rate < 1.0) {
-            return fail("rate", "it must be above 0 and below 1");
         }
         if !(0.0..1.0).contains(&self.momentum) {
             return fail("momentum", "it must be from 0 to below 1");
@@ -380,9 +390,6 @@ impl Settings {
         }
         if !(0.0..=1e4).contains(&self.smallest) {
             return fail("smallest", "it must be 0 to 10000 pixels");
-        }
-        if self.positives.is_some_and(|each| !(each > 0.0 && each.is_finite())) {
-            return fail("positives", "it must be a number above 0");
         }
         let weights = &self.class_weights;
         let right = weights.iter().all(|w| w.is_finite() && *w >= 0.0) && weights.iter().any(|w| *w > 0.0);

@@ -125,8 +125,8 @@ fn a_kernel_that_learns_evenly_learns_what_its_values_have_in_common() {
         adapt(&model, &zeros, &[masks(1), masks(2)], &settings, &|| true).unwrap()
     };
     let head = || vec!["head.weight".to_owned()];
-    let whole = learn(Trainable { initializers: head(), even: Vec::new() });
-    let even = learn(Trainable { initializers: Vec::new(), even: head() });
+    let whole = learn(Trainable { initializers: head(), ..Trainable::default() });
+    let even = learn(Trainable { even: head(), ..Trainable::default() });
     assert_eq!(whole.len(), 9 * even.len());
     let longest = even.iter().fold(0.0f32, |most, v| most.max(v.abs()));
     for (window, even) in whole.chunks(9).zip(&even) {
@@ -272,7 +272,7 @@ fn a_model_whose_trainable_part_is_not_its_end_is_refused_by_name() {
     let only = |names: &'static [&'static str]| {
         altered(&move |m| {
             let initializers = names.iter().map(|&n| n.to_owned()).collect();
-            m.trainable = Trainable { initializers, even: Vec::new() };
+            m.trainable = Trainable { initializers, ..Trainable::default() };
         })
     };
     assert!(matches!(only(&[]), Err(AdaptError::Nothing(_))));

@@ -176,7 +176,7 @@ mod tests {
     fn manifest(initialisers: &[&str], file: &[u8]) -> Manifest {
         let mut manifest = builtin::default_model().unwrap().manifest().clone();
         let initializers = initialisers.iter().map(|&s| s.to_owned()).collect();
-        manifest.trainable = Trainable { initializers, even: Vec::new() };
+        manifest.trainable = Trainable { initializers, ..Trainable::default() };
         manifest.blake3 = Digest::of(file);
         manifest
     }
